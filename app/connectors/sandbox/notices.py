@@ -1,0 +1,86 @@
+"""The sandbox's webhooks to us: queued in its book, signed and sent by the worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.orm import Session
+
+from app.connectors.sandbox import book
+from app.connectors.sandbox.cards import Behaviour
+from app.db import reading, transaction
+from app.kit import clock, signing
+from app.kit.ids import new_id
+
+#: Attempts of the sandbox to reach us; the sweep asks anyway.
+MAX_TRIES = 5
+
+
+def queue(
+    db: Session, payment: Mapping[str, Any], type_: str, *, refund_key: str | None = None, **extra: Any
+) -> None:
+    """Queue an event about a payment, as late, doubled or disordered as its card has it."""
+    behaviour = payment["behaviour"]
+    event_id = new_id("sbe")
+    delay = timedelta(hours=48) if behaviour == Behaviour.WEBHOOK_LATE else timedelta()
+    if behaviour == Behaviour.WEBHOOK_DISORDER and type_ == "payment.authorized":
+        delay = timedelta(seconds=3)
+    body = {
+        "id": event_id,
+        "type": type_,
+        "data": {"reference": payment["reference"], "key": payment["key"], "refund_key": refund_key,
+                 **extra},
+    }
+    row = {
+        "event_id": event_id,
+        "tenant_id": payment["tenant_id"],
+        "mode": payment["mode"],
+        "url": payment["webhook_url"],
+        "body": body,
+        "due_at": clock.now() + delay,
+        "tries": 0,
+    }
+    times = 2 if behaviour == Behaviour.WEBHOOK_TWICE else 1
+    db.execute(insert(book.webhooks), [{"id": new_id("sbw"), **row} for _ in range(times)])
+
+
+def send_due(
+    post: Callable[[str, bytes, dict[str, str]], int],
+    secret_for: Callable[[str], str],
+    limit: int = 50,
+) -> int:
+    """Send what is due; `post` answers the HTTP status, 0 where nobody answered. Returns how many."""
+    due = _due(limit)
+    for row in due:
+        raw = json.dumps(row["body"], separators=(",", ":")).encode()
+        signature = signing.timestamped_signature(raw, [secret_for(row["tenant_id"])], clock.now())
+        headers = {"Content-Type": "application/json", "X-Webhook-Signature": signature}
+        _note(row, 200 <= post(row["url"], raw, headers) < 300)
+    return len(due)
+
+
+def _due(limit: int) -> list[RowMapping]:
+    hooks = book.webhooks.c
+    statement = (
+        select(book.webhooks)
+        .where(hooks.sent_at.is_(None), hooks.due_at <= clock.now(), hooks.tries < MAX_TRIES)
+        .order_by(hooks.due_at)
+        .limit(limit)
+    )
+    with reading() as db:
+        return list(db.execute(statement).mappings())
+
+
+def _note(row: RowMapping, taken: bool) -> None:
+    changes: dict[str, Any] = {"tries": row["tries"] + 1}
+    if taken:
+        changes["sent_at"] = clock.now()
+    else:
+        changes["due_at"] = clock.now() + timedelta(seconds=2 ** row["tries"])
+    with transaction() as db:
+        db.execute(update(book.webhooks).where(book.webhooks.c.id == row["id"]).values(changes))

@@ -1,0 +1,101 @@
+"""The sandbox's vault: turns the published test numbers into random tokens, and refuses every other one."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select
+from sqlalchemy.engine import RowMapping
+
+from app.connectors.base import CardDetails, ConnectorContext, MethodToken, TokenRefused
+from app.connectors.sandbox import book
+from app.connectors.sandbox.cards import BY_NUMBER, Behaviour
+from app.db import reading, transaction
+from app.domain.rules import cards as rules
+from app.kit import clock
+from app.kit.ids import random_token
+
+#: Methods that go by a bank page or a QR code.
+REDIRECT_TYPES = frozenset(
+    {
+        "paypal", "ideal", "bancontact", "klarna", "buy_now_pay_later", "bank_transfer", "promptpay",
+        "apple_pay", "google_pay",
+    }
+)
+
+
+def keep_card(context: ConnectorContext, card: CardDetails) -> MethodToken:
+    """Keep a test card as a token.
+
+    Raises:
+        TokenRefused: not a test number, a date in the past, or a security code of the wrong length.
+    """
+    number = rules.digits_of(card.number)
+    known = BY_NUMBER.get(number)
+    if known is None:
+        code = "test_card_required" if rules.passes_luhn(number) else "incorrect_number"
+        raise TokenRefused(code, "card_number")
+    year, today = rules.full_year(card.exp_year), clock.now()
+    if not 1 <= card.exp_month <= 12:
+        raise TokenRefused("invalid_expiry_month", "exp_month")
+    if (year, card.exp_month) < (today.year, today.month) or year > today.year + 50:
+        raise TokenRefused("invalid_expiry", "exp_year")
+    brand = rules.brand_of(number)
+    if card.cvc is not None and not _good_cvc(card.cvc, brand):
+        raise TokenRefused("invalid_cvc", "cvc")
+    token = MethodToken(
+        "sbtok_" + random_token(), "card", brand, number[-4:], card.exp_month, year
+    )
+    _write(context, token, known.behaviour, known.detail, known.risk_score, bool(card.cvc))
+    return token
+
+
+def keep_redirect(context: ConnectorContext, method_type: str) -> MethodToken:
+    """Make a token for one payment by a redirect or QR method.
+
+    Raises:
+        TokenRefused: the sandbox does not simulate this method.
+    """
+    if method_type not in REDIRECT_TYPES:
+        raise TokenRefused("payment_method_not_supported", "method")
+    token = MethodToken("sbtok_" + random_token(), method_type)
+    _write(context, token, Behaviour.APPROVE, "", 12, cvc_given=False)
+    return token
+
+
+def find(context: ConnectorContext, token: str) -> RowMapping | None:
+    """What the token stands for."""
+    statement = select(book.tokens).where(
+        book.tokens.c.token == token, book.tokens.c.tenant_id == context.tenant_id
+    )
+    with reading() as db:
+        return db.execute(statement).mappings().one_or_none()
+
+
+def _good_cvc(cvc: str, brand: str) -> bool:
+    return cvc.isascii() and cvc.isdigit() and len(cvc) in ((3, 4) if brand == "AMEX" else (3,))
+
+
+def _write(
+    context: ConnectorContext,
+    token: MethodToken,
+    behaviour: Behaviour,
+    detail: str,
+    risk_score: int,
+    cvc_given: bool,
+) -> None:
+    row = {
+        "token": token.token,
+        "tenant_id": context.tenant_id,
+        "mode": context.mode,
+        "type": token.type,
+        "brand": token.brand,
+        "last4": token.last4,
+        "exp_month": token.exp_month,
+        "exp_year": token.exp_year,
+        "behaviour": str(behaviour),
+        "detail": detail,
+        "risk_score": risk_score,
+        "cvc_given": cvc_given,
+        "created_at": clock.now(),
+    }
+    with transaction() as db:
+        db.execute(insert(book.tokens), row)

@@ -1,0 +1,88 @@
+"""Who acts, for which merchant, in which mode; every service call carries one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Mode(StrEnum):
+    """Test and live never mix (decisions.md 11)."""
+
+    TEST = "test"
+    LIVE = "live"
+
+
+class ActorKind(StrEnum):
+    """How somebody came in."""
+
+    USER = "user"
+    API_KEY = "api_key"
+    PUBLISHABLE_KEY = "publishable_key"
+    CLIENT_TOKEN = "client_token"
+    MACHINE_TOKEN = "machine_token"
+    SHOPPER = "shopper"
+    SYSTEM = "system"
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantProfile:
+    """What an actor carries of its merchant, so that hot paths need no further look-up."""
+
+    id: str
+    slug: str
+    name: str
+    default_currency: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    public_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An authenticated (or public) caller.
+
+    `session_id` binds a client token or a shopper to one checkout session. `permissions` may hold `*`.
+    """
+
+    kind: ActorKind
+    id: str
+    tenant: TenantProfile
+    mode: Mode
+    permissions: frozenset[str] = frozenset()
+    label: str = ""
+    request_id: str = ""
+    session_id: str | None = None
+    mfa_at: datetime | None = None
+    on_behalf_of: str | None = None
+    created_by: str | None = None
+
+    @property
+    def tenant_id(self) -> str:
+        """The merchant's id."""
+        return self.tenant.id
+
+    def can(self, permission: str) -> bool:
+        """Whether this actor holds the permission, directly or by a wildcard."""
+        held = self.permissions
+        return permission in held or "*" in held or f"{permission.split(':')[0]}:*" in held
+
+    def asking(self, request_id: str) -> Actor:
+        """The same actor, with the id of the request that it makes."""
+        return replace(self, request_id=request_id)
+
+
+def system_actor(tenant: TenantProfile, mode: str, label: str = "system") -> Actor:
+    """Till itself: sweeps, jobs, gateway webhooks."""
+    return Actor(ActorKind.SYSTEM, "system", tenant, Mode(mode), frozenset({"*"}), label)
+
+
+def shopper_actor(tenant: TenantProfile, mode: str, session_id: str, request_id: str = "") -> Actor:
+    """The person on the hosted page of one session."""
+    return Actor(
+        ActorKind.SHOPPER, session_id, tenant, Mode(mode), label="shopper",
+        request_id=request_id, session_id=session_id,
+    )

@@ -1,0 +1,50 @@
+"""Names of events, and which of them a merchant can subscribe to (OP-17)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """Events with a name of their own; every other change is `<entity>.<status>`."""
+
+    CHECKOUT_CREATED = "checkout.created"
+    CHECKOUT_COMPLETED = "checkout.completed"
+    CHECKOUT_FAILED = "checkout.failed"
+    CHECKOUT_CANCELED = "checkout.canceled"
+    CHECKOUT_ROLLBACK_FAILED = "checkout.rollback_failed"
+    CHECKOUT_SESSION_COMPLETED = "checkout.session.completed"
+    CHECKOUT_SESSION_EXPIRED = "checkout.session.expired"
+    INTENT_CREATED = "payment_intent.created"
+    INTENT_UPDATED = "payment_intent.updated"
+    INTENT_PROCESSING = "payment_intent.processing"
+    INTENT_REQUIRES_ACTION = "payment_intent.requires_action"
+    INTENT_CAPTURABLE = "payment_intent.amount_capturable_updated"
+    INTENT_CANCELED = "payment_intent.canceled"
+    PAYMENT_SUCCEEDED = "payment.succeeded"
+    PAYMENT_FAILED = "payment.failed"
+    CAPTURE_FAILED = "payment.capture_failed"
+    PAYMENT_NEEDS_REVIEW = "payment.needs_review"
+    REFUND_CREATED = "refund.created"
+    REFUND_SUCCEEDED = "refund.succeeded"
+    REFUND_FAILED = "refund.failed"
+    DISPUTE_CREATED = "dispute.created"
+
+
+#: What endpoints may list.
+PUBLISHED = frozenset(
+    {
+        EventType.CHECKOUT_CREATED,
+        EventType.CHECKOUT_COMPLETED,
+        EventType.CHECKOUT_FAILED,
+        EventType.CHECKOUT_CANCELED,
+        EventType.CHECKOUT_ROLLBACK_FAILED,
+        EventType.CHECKOUT_SESSION_COMPLETED,
+        EventType.CHECKOUT_SESSION_EXPIRED,
+        EventType.PAYMENT_SUCCEEDED,
+        EventType.PAYMENT_FAILED,
+        EventType.REFUND_SUCCEEDED,
+        EventType.REFUND_FAILED,
+        EventType.DISPUTE_CREATED,
+    }
+)

@@ -1,0 +1,28 @@
+"""Every lifecycle of the house, by name: for the diagrams and for the invariants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.lifecycles import (
+    attempts,
+    checkout_sessions,
+    deliveries,
+    disputes,
+    hosted_sessions,
+    intents,
+    jobs,
+    orders,
+    payouts,
+    refunds,
+    reservations,
+)
+from app.domain.lifecycles.base import Lifecycle
+
+ALL: dict[str, Lifecycle[Any, Any]] = {
+    module.LIFECYCLE.name: module.LIFECYCLE  # type: ignore[attr-defined]
+    for module in (
+        intents, attempts, refunds, disputes, checkout_sessions, hosted_sessions, reservations,
+        payouts, deliveries, jobs, orders,
+    )
+}

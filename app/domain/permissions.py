@@ -1,0 +1,42 @@
+"""Permission words and the roles that bundle them (OP-09); the spelling is each contract's own."""
+
+from __future__ import annotations
+
+RESOURCES = (
+    "checkout", "intents", "methods", "refunds", "disputes", "connectors", "routing", "settlements",
+    "payouts", "reconciliations", "fraud", "webhooks", "exports", "reports", "settings", "sessions",
+    "orders", "links",
+)
+
+REFUNDS_CREATE = "refunds:create"
+KEYS_MANAGE = "api_keys.manage"
+WEBHOOKS_MANAGE = "webhooks.manage"
+LINKS_MANAGE = "links.manage"
+AUDIT_READ = "audit:read"
+TEAM_MANAGE = "team.manage"
+
+#: Scopes that a key may be given; anything else is refused at creation.
+SCOPES = frozenset(
+    [f"{resource}:{verb}" for resource in RESOURCES for verb in ("read", "write")]
+    + ["methods:attach", REFUNDS_CREATE, "*"]
+)
+
+_READ_ALL = frozenset(f"{resource}:read" for resource in RESOURCES) - {"connectors:read"}
+_EVERYTHING = frozenset({"*"})
+
+ROLES: dict[str, frozenset[str]] = {
+    "payments_admin": _EVERYTHING,
+    "admin": _EVERYTHING,
+    "reconciler": frozenset(
+        {
+            "settlements:read", "settlements:write", "payouts:read", "reconciliations:read",
+            "reconciliations:write", "exports:read", "exports:write", "reports:read",
+        }
+    ),
+    "read_only": _READ_ALL,
+}
+
+
+def of_role(role: str) -> frozenset[str]:
+    """What a role may do; an unknown role may do nothing."""
+    return ROLES.get(role, frozenset())

@@ -1,0 +1,51 @@
+"""Card numbers, without keeping any: Luhn, brand, expiry, and what must never be stored."""
+
+from __future__ import annotations
+
+import re
+
+_BRANDS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("VISA", re.compile(r"^4")),
+    ("MASTERCARD", re.compile(r"^(5[1-5]|2(2[2-9]|[3-6]|7[01]|720))")),
+    ("AMEX", re.compile(r"^3[47]")),
+    ("DISCOVER", re.compile(r"^6(011|5|4[4-9])")),
+    ("JCB", re.compile(r"^35")),
+    ("DINERS", re.compile(r"^3(0[0-5]|[689])")),
+)
+_DIGIT_RUNS = re.compile(r"(?:\d[ -]?){13,19}")
+
+
+def digits_of(text: str) -> str:
+    """The number as typed, without spaces and hyphens."""
+    return re.sub(r"[\s-]", "", text)
+
+
+def passes_luhn(number: str) -> bool:
+    """Whether the check digit is right (ISO/IEC 7812-1)."""
+    if not number.isascii() or not number.isdigit():
+        return False
+    total = 0
+    for index, char in enumerate(reversed(number)):
+        value = int(char)
+        if index % 2:
+            value = value * 2 - 9 if value > 4 else value * 2
+        total += value
+    return total % 10 == 0
+
+
+def brand_of(number: str) -> str:
+    """`VISA` and so on, upper case; `CARD` when unknown."""
+    return next((name for name, pattern in _BRANDS if pattern.match(number)), "CARD")
+
+
+def full_year(year: int) -> int:
+    """27 → 2027."""
+    return year + 2000 if year < 100 else year
+
+
+def holds_card_number(text: str) -> bool:
+    """Whether a text seems to hold a card number, which must not be stored or logged."""
+    return any(
+        13 <= len(run := digits_of(match.group())) <= 19 and passes_luhn(run)
+        for match in _DIGIT_RUNS.finditer(text)
+    )

@@ -1,0 +1,128 @@
+"""Secrets at rest: encryption with a key ring, keyed hashes, passwords, API keys (security.md)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import string
+import zlib
+from collections.abc import Mapping
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+#: argon2id at 46 MiB and one pass: the default of 64 MiB and three cost 266 ms on the reference machine.
+_HASHER = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)
+
+MIN_PASSWORD, MAX_PASSWORD = 12, 128
+_COMMON = frozenset(
+    """123456789012 1234567890123 password1234 passwordpassword qwertyuiop12 qwertyuiopas
+    iloveyou1234 administrator letmeinletmein welcome12345 password12345 changeme1234
+    qwerty123456 abc123456789 111111111111 000000000000 adminadminadmin trustno1trustno1
+    correcthorsebatterystaple monkey123456 dragon123456 football1234 baseball1234
+    sunshine1234 princess1234 superman1234 1q2w3e4r5t6y zaq12wsxcde3 asdfghjkl123""".split()
+)
+
+
+class DecryptionError(ValueError):
+    """The text was not encrypted by this key ring for this place."""
+
+
+class KeyRing:
+    """AES-256-GCM under named keys: the first encrypts, all decrypt; bound to a place by `context`."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._primary = next(iter(keys))
+
+    def encrypt(self, plaintext: str, context: str) -> str:
+        """`v1:key_id:base64`; `context` is merchant, row and column, so that a copied cell is useless."""
+        nonce = secrets.token_bytes(12)
+        sealed = self._ciphers[self._primary].encrypt(nonce, plaintext.encode(), context.encode())
+        return f"v1:{self._primary}:{base64.b64encode(nonce + sealed).decode()}"
+
+    def decrypt(self, text: str, context: str) -> str:
+        """The plaintext.
+
+        Raises:
+            DecryptionError: unknown key, another context, or altered text.
+        """
+        version, _, rest = text.partition(":")
+        key_id, _, encoded = rest.partition(":")
+        cipher = self._ciphers.get(key_id)
+        if version != "v1" or cipher is None:
+            raise DecryptionError("encrypted under an unknown key")
+        try:
+            raw = base64.b64decode(encoded, validate=True)
+            return cipher.decrypt(raw[:12], raw[12:], context.encode()).decode()
+        except (InvalidTag, ValueError) as error:
+            raise DecryptionError("altered, or from another place") from error
+
+    def needs_rotation(self, text: str) -> bool:
+        """Whether the text stands under a key that is no longer the first."""
+        return text.split(":", 2)[1] != self._primary
+
+
+def keyed_hash(value: str, pepper: bytes) -> str:
+    """HMAC-SHA256, hexadecimal: for keys and tokens that are already random (never for passwords)."""
+    return hmac.new(pepper, value.encode(), hashlib.sha256).hexdigest()
+
+
+def password_hash(password: str) -> str:
+    """argon2id with its parameters in the text."""
+    return _HASHER.hash(password)
+
+
+def verify_password(password: str, hashed: str) -> bool:
+    """Whether the password is the hashed one; takes the same time either way."""
+    try:
+        return _HASHER.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def password_needs_rehash(hashed: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return _HASHER.check_needs_rehash(hashed)
+
+
+def password_problem(password: str) -> str | None:
+    """`too_short`, `too_long`, `too_common`, or None when the password may be used."""
+    if len(password) < MIN_PASSWORD:
+        return "too_short"
+    if len(password) > MAX_PASSWORD:
+        return "too_long"
+    folded = password.lower()
+    if folded in _COMMON or len(set(folded)) < 4:
+        return "too_common"
+    return None
+
+
+def new_api_key(kind: str, mode: str) -> str:
+    """`sk_test_` and so on, 43 random base-62 characters, 6 of checksum."""
+    body = "".join(secrets.choice(BASE62) for _ in range(43))
+    return f"{kind}_{mode}_{body}{_checksum(body)}"
+
+
+def looks_like_api_key(text: str) -> bool:
+    """Whether the text has a key's form and checksum: a typing mistake needs no look-up."""
+    kind, _, rest = text.partition("_")
+    mode, _, secret = rest.partition("_")
+    if kind not in ("sk", "pk") or mode not in ("test", "live") or len(secret) != 49:
+        return False
+    return hmac.compare_digest(_checksum(secret[:43]).encode(), secret[43:].encode())
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode())
+    digits = []
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits.append(BASE62[digit])
+    return "".join(digits)

@@ -1,0 +1,39 @@
+"""Keyset pages: an opaque cursor names the last row seen; no OFFSET, no COUNT (performance.md)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page, newest first. `next_cursor` is None on the last one."""
+
+    data: list[T]
+    next_cursor: str | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another page follows."""
+        return self.next_cursor is not None
+
+
+def encode_cursor(last_id: str) -> str:
+    """The cursor that continues after the row with this id."""
+    return base64.urlsafe_b64encode(last_id.encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str) -> str | None:
+    """The id that the cursor names, or None when it is not a cursor of ours."""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (ValueError, binascii.Error):
+        return None
+    return text if 0 < len(text) <= 64 and text.replace("_", "").isalnum() else None

@@ -1,0 +1,37 @@
+"""A merchant (tenant): its name, settings and inbound secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.domain.actor import TenantProfile
+from app.models.base import Base, Timestamped
+from app.models.types import CurrencyCode, PrimaryId
+
+
+class Tenant(Timestamped, Base):
+    """A merchant. `settings` holds checkout, payments and branding choices (services read them typed)."""
+
+    __tablename__ = "tenants"
+
+    id: Mapped[PrimaryId]
+    public_id: Mapped[str] = mapped_column(String(36), unique=True)
+    slug: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str]
+    default_currency: Mapped[CurrencyCode]
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    inbound_secrets: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    def profile(self) -> TenantProfile:
+        """What an actor carries of its merchant."""
+        return TenantProfile(
+            id=self.id,
+            slug=self.slug,
+            name=self.name,
+            default_currency=self.default_currency,
+            settings=self.settings,
+            public_id=self.public_id,
+        )

@@ -1,0 +1,63 @@
+"""Deliveries of events to endpoints, and what each attempt brought."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.domain.lifecycles import deliveries
+from app.models.base import Base, Owned, Timestamped
+from app.models.types import PrimaryId, Ref
+
+
+class Delivery(Owned, Timestamped, Base):
+    """One event for one endpoint; leased by a worker while it is being sent.
+
+    Not `Stateful`: a delivery reports the journal and must not write to it. Its status still changes
+    through the lifecycle table alone, in `move()` and in the claim's compare-and-set.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_due", "status", "due_at"),
+        Index("ix_deliveries_endpoint", "endpoint_id", "id"),
+        Index("ix_deliveries_event", "event_id"),
+    )
+    lifecycle = deliveries.LIFECYCLE
+
+    id: Mapped[PrimaryId]
+    endpoint_id: Mapped[Ref] = mapped_column(ForeignKey("webhook_endpoints.id"))
+    event_id: Mapped[Ref]
+    event_type: Mapped[str] = mapped_column(String(64))
+    body: Mapped[str]
+    status: Mapped[str] = mapped_column(String(16))
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    due_at: Mapped[datetime]
+    lease_token: Mapped[str | None] = mapped_column(String(40))
+    lease_until: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    replay_of: Mapped[str | None] = mapped_column(String(40))
+
+    def move(self, trigger: deliveries.Trigger, **changes: Any) -> None:
+        """Follow one edge of the delivery lifecycle, setting `changes` with it."""
+        self.status = str(self.lifecycle.edge(self.status, trigger).target)
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+
+class DeliveryAttempt(Base):
+    """What one try brought: status, time taken, and the first 64 KiB of the answer."""
+
+    __tablename__ = "delivery_attempts"
+
+    id: Mapped[PrimaryId]
+    delivery_id: Mapped[Ref] = mapped_column(ForeignKey("deliveries.id"), index=True)
+    number: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime]
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    http_status: Mapped[int | None] = mapped_column(Integer)
+    error: Mapped[str | None]
+    answer: Mapped[str | None]

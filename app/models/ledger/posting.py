@@ -1,0 +1,44 @@
+"""The double-entry ledger: transactions of postings that sum to zero per currency."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, Owned
+from app.models.types import CurrencyCode, PrimaryId, Ref
+
+
+class LedgerTransaction(Owned, Base):
+    """One event in money. `source` (`capture:ch_…`, `refund:rf_…`) is unique, so posting twice fails."""
+
+    __tablename__ = "ledger_transactions"
+    __table_args__ = (
+        UniqueConstraint("source"),
+        Index("ix_ledger_transactions_tenant", "tenant_id", "mode", "id"),
+    )
+
+    id: Mapped[PrimaryId]
+    source: Mapped[str] = mapped_column(String(80))
+    kind: Mapped[str] = mapped_column(String(24))
+    payment_intent_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    posted_at: Mapped[datetime]
+
+
+class Posting(Base):
+    """One side of a transaction: positive debits the account, negative credits it; minor units."""
+
+    __tablename__ = "ledger_postings"
+    __table_args__ = (Index("ix_ledger_postings_account", "tenant_id", "mode", "account", "currency"),)
+
+    transaction_id: Mapped[Ref] = mapped_column(
+        ForeignKey("ledger_transactions.id"), primary_key=True
+    )
+    line: Mapped[int] = mapped_column(Integer, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(40))
+    mode: Mapped[str] = mapped_column(String(4))
+    account: Mapped[str] = mapped_column(String(40))
+    currency: Mapped[CurrencyCode]
+    amount: Mapped[int]

@@ -1,0 +1,95 @@
+"""Attempts: each try at a gateway. The field calls a captured one a charge; both words name this row."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.domain.lifecycles import attempts
+from app.models.base import Base, Owned, Timestamped
+from app.models.stateful import Stateful
+from app.models.types import CurrencyCode, PrimaryId, Ref
+
+#: An attempt in one of these has ended without holding money; any other is live, and an intent has one.
+_DEAD = "('declined', 'not_found', 'voided', 'auth_expired')"
+
+
+class Attempt(Owned, Timestamped, Stateful, Base):
+    """One try: written and committed before the gateway hears of it (reliability.md 1).
+
+    `nonce` is the idempotency key of the form or call that caused it; `return_nonce` guards the way back
+    from 3DS or a bank. `next_query_at` is when the sweep asks the gateway about it.
+    """
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        Index(
+            "uq_attempts_live",
+            "intent_id",
+            unique=True,
+            sqlite_where=text(f"status NOT IN {_DEAD}"),
+            postgresql_where=text(f"status NOT IN {_DEAD}"),
+        ),
+        Index(
+            "ix_attempts_sweep",
+            "next_query_at",
+            sqlite_where=text("next_query_at IS NOT NULL"),
+            postgresql_where=text("next_query_at IS NOT NULL"),
+        ),
+        UniqueConstraint("intent_id", "nonce"),
+    )
+    lifecycle = attempts.LIFECYCLE
+
+    id: Mapped[PrimaryId]
+    intent_id: Mapped[Ref] = mapped_column(ForeignKey("payment_intents.id"), index=True)
+    checkout_id: Mapped[str | None] = mapped_column(String(40))
+    number: Mapped[int] = mapped_column(Integer)
+    nonce: Mapped[str] = mapped_column(String(80))
+    return_nonce: Mapped[str] = mapped_column(String(64), unique=True)
+    returned_at: Mapped[datetime | None]
+    connector: Mapped[str] = mapped_column(String(40))
+    payment_method_id: Mapped[Ref] = mapped_column(ForeignKey("payment_methods.id"))
+    amount: Mapped[int]
+    currency: Mapped[CurrencyCode]
+    gateway_reference: Mapped[str | None] = mapped_column(String(128), index=True)
+    action: Mapped[dict[str, Any] | None]
+    action_expires_at: Mapped[datetime | None]
+    decline_code: Mapped[str | None] = mapped_column(String(48))
+    response_code: Mapped[str | None] = mapped_column(String(24))
+    avs_result: Mapped[str | None] = mapped_column(String(16))
+    cvv_result: Mapped[str | None] = mapped_column(String(16))
+    three_ds_result: Mapped[str | None] = mapped_column(String(24))
+    risk_score: Mapped[int | None] = mapped_column(Integer)
+    amount_to_capture: Mapped[int | None]
+    amount_captured: Mapped[int] = mapped_column(default=0)
+    authorized_at: Mapped[datetime | None]
+    captured_at: Mapped[datetime | None]
+    auth_expires_at: Mapped[datetime | None]
+    next_query_at: Mapped[datetime | None]
+    queries: Mapped[int] = mapped_column(Integer, default=0)
+    needs_review: Mapped[bool] = mapped_column(default=False)
+
+    def gateway_key(self, operation: str) -> str:
+        """The gateway's idempotency key: ours, never the client's (reliability.md 4)."""
+        return f"{operation}_{self.id}"
+
+    def facts(self) -> dict[str, Any]:
+        """See `Stateful.facts`."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "amount": self.amount,
+            "currency": self.currency,
+            "connector": self.connector,
+            "gateway_reference": self.gateway_reference,
+            "decline_code": self.decline_code,
+            "amount_captured": self.amount_captured,
+            "version": self.version,
+        }
+
+    def journal_links(self) -> dict[str, str | None]:
+        """See `Stateful.journal_links`."""
+        return {"checkout_id": self.checkout_id, "payment_intent_id": self.intent_id}

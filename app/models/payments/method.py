@@ -1,0 +1,36 @@
+"""Payment methods: tokens and what may be shown of them; never a number, never a security code."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, Owned, Timestamped, Versioned
+from app.models.types import PrimaryId, Ref
+
+
+class PaymentMethod(Owned, Timestamped, Versioned, Base):
+    """A method at one connector. `token` is that connector's own random reference."""
+
+    __tablename__ = "payment_methods"
+    __table_args__ = (Index("ix_payment_methods_customer", "tenant_id", "mode", "customer_id", "id"),)
+
+    id: Mapped[PrimaryId]
+    tenant_id: Mapped[Ref] = mapped_column(ForeignKey("tenants.id"))
+    type: Mapped[str] = mapped_column(String(24))
+    connector: Mapped[str] = mapped_column(String(40))
+    token: Mapped[str] = mapped_column(String(128))
+    brand: Mapped[str | None] = mapped_column(String(24))
+    last4: Mapped[str | None] = mapped_column(String(4))
+    exp_month: Mapped[int | None] = mapped_column(Integer)
+    exp_year: Mapped[int | None] = mapped_column(Integer)
+    customer_id: Mapped[str | None] = mapped_column(String(64))
+    consent: Mapped[bool] = mapped_column(default=False)
+    consented_at: Mapped[datetime | None]
+    reusable: Mapped[bool] = mapped_column(default=False)
+    is_default: Mapped[bool] = mapped_column(default=False)
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    revoked_at: Mapped[datetime | None]

@@ -1,0 +1,96 @@
+"""The one way to change a status: `Stateful.advance()`.
+
+It is the rule of reliability.md: a compare-and-set on status and version, and one journal row (history,
+audit and outbox at once) in the same transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
+
+from app.domain.lifecycles.base import Lifecycle
+from app.models.base import Versioned
+from app.models.events.journal import record
+
+
+class Stateful(Versioned):
+    """An entity with a lifecycle: its status changes through `advance()` and nowhere else."""
+
+    lifecycle: ClassVar[Lifecycle[Any, Any]]
+
+    if TYPE_CHECKING:  # declared by each table, in its own way
+        id: Mapped[str]
+        tenant_id: Mapped[str]
+        mode: Mapped[str]
+
+    status: Mapped[str] = mapped_column(String(32))
+
+    def facts(self) -> dict[str, Any]:
+        """What events show as `object`, `before` and `after`: small, public, free of secrets."""
+        return {"id": self.id, "status": self.status, "version": self.version}
+
+    def journal_links(self) -> dict[str, str | None]:
+        """The `checkout_id` and `payment_intent_id` that an event about this row carries."""
+        return {}
+
+    def begin(self, *, cause: str) -> None:
+        """Add the row in its lifecycle's initial status and journal its birth; needs `session.add` first."""
+        session = self._session()
+        if self.status is None:
+            self.status = str(self.lifecycle.initial)
+        session.flush()
+        edge = self.lifecycle.birth(self.status)
+        self._journal(session, edge.event, cause, trigger=str(edge.trigger), source=None, before=None)
+
+    def advance(self, trigger: Any, *, cause: str, **changes: Any) -> None:
+        """Follow the edge that `trigger` names, setting `changes` with it.
+
+        `cause` says why in a word or two (`api`, `gateway`, `sweep`, `expiry` …) and is kept.
+
+        Raises:
+            IllegalTransition: the lifecycle has no such edge from the present status.
+            VersionConflict: another transaction changed the row first (raised by `transaction()`).
+        """
+        session = self._session()
+        source = self.status
+        edge = self.lifecycle.edge(source, trigger)
+        before = self.facts()
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.status = str(edge.target)
+        session.flush()
+        self._journal(session, edge.event, cause, trigger=str(trigger), source=source, before=before)
+
+    def _session(self) -> Session:
+        session = object_session(self)
+        assert session is not None, "a status changes inside transaction()"
+        return session
+
+    def _journal(
+        self,
+        session: Session,
+        event: str | None,
+        cause: str,
+        *,
+        trigger: str,
+        source: str | None,
+        before: dict[str, Any] | None,
+    ) -> None:
+        record(
+            session,
+            event or f"{self.lifecycle.name}.{self.status}",
+            tenant_id=self.tenant_id,
+            mode=self.mode,
+            entity=self.lifecycle.name,
+            entity_id=self.id,
+            trigger=trigger,
+            from_status=source,
+            to_status=self.status,
+            cause=cause,
+            before=before,
+            after=self.facts(),
+            **self.journal_links(),
+        )

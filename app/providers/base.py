@@ -1,0 +1,173 @@
+"""The systems that a checkout asks, one small protocol each, and the facts that travel.
+
+Built-in providers live over `models/catalogue` and work inside the caller's transaction; remote ones call
+out and so are called with nothing open (`remote` says which). Amounts are minor units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol
+
+from app.domain.actor import TenantProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose data is asked for: merchant and mode."""
+
+    tenant: TenantProfile
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class CartLine:
+    """A line of a cart (OP-27)."""
+
+    line_id: str
+    sku: str
+    name: str
+    quantity: int
+    unit_price: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form that snapshots keep."""
+        return {
+            "line_id": self.line_id,
+            "sku": self.sku,
+            "name": self.name,
+            "quantity": self.quantity,
+            "unit_price": self.unit_price,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CartSnapshot:
+    """A frozen cart."""
+
+    currency: str
+    lines: tuple[CartLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A discount in force: a percentage off the goods."""
+
+    code: str
+    percent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionAnswer:
+    """Which of the asked codes hold, and why the others do not (code → reason)."""
+
+    applied: tuple[Promotion, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaxRateQuote:
+    """A rate that applies to discounted goods."""
+
+    name: str
+    percent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ShippingOption:
+    """A way of delivery; days are counted from the order."""
+
+    shipping_option_id: str
+    label: str
+    carrier: str
+    service_code: str
+    cost: int
+    days_min: int
+    days_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLine:
+    """What the inventory could hold of a line; `reserved_qty` may be less than asked for, also 0."""
+
+    line_id: str
+    sku: str
+    location: str
+    requested_qty: int
+    reserved_qty: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form that reservations keep."""
+        return {
+            "line_id": self.line_id,
+            "sku": self.sku,
+            "location": self.location,
+            "requested_qty": self.requested_qty,
+            "reserved_qty": self.reserved_qty,
+        }
+
+
+class Provider(Protocol):
+    """Every provider says whether a call leaves this process."""
+
+    remote: bool
+
+
+class Carts(Provider, Protocol):
+    """Finds carts."""
+
+    def get(self, scope: Scope, cart_id: str) -> CartSnapshot | None:
+        """The cart, or None when there is no such cart."""
+        ...
+
+
+class Promotions(Provider, Protocol):
+    """Knows discount codes."""
+
+    def resolve(self, scope: Scope, codes: Sequence[str]) -> PromotionAnswer:
+        """Which codes are in force now; matching ignores case and spaces around (OP-77)."""
+        ...
+
+
+class Taxes(Provider, Protocol):
+    """Knows tax rates."""
+
+    def rate(self, scope: Scope, address: Mapping[str, Any] | None) -> TaxRateQuote:
+        """The rate for goods sent to `address` (None: the merchant's default)."""
+        ...
+
+
+class Shipping(Provider, Protocol):
+    """Knows ways of delivery."""
+
+    def options(
+        self, scope: Scope, currency: str, address: Mapping[str, Any] | None
+    ) -> list[ShippingOption]:
+        """Ways to deliver to `address`, cheapest first."""
+        ...
+
+
+class Inventory(Provider, Protocol):
+    """Holds, sells and takes back stock. SKUs that it does not track are always available."""
+
+    def hold(self, scope: Scope, lines: Sequence[CartLine]) -> list[HeldLine]:
+        """Hold what can be held of each line, in SKU order, never beyond what is on hand."""
+        ...
+
+    def release(self, scope: Scope, held: Sequence[HeldLine]) -> None:
+        """Give a hold back."""
+        ...
+
+    def commit(self, scope: Scope, held: Sequence[HeldLine]) -> None:
+        """Turn a hold into a sale."""
+        ...
+
+    def restock(self, scope: Scope, held: Sequence[HeldLine]) -> None:
+        """Take sold goods back into stock."""
+        ...
+
+    def available(self, scope: Scope, skus: Sequence[str]) -> dict[str, int]:
+        """Units that could be held now, for the SKUs that are tracked."""
+        ...
