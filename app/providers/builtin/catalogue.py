@@ -1,0 +1,136 @@
+"""Built-in carts, promotions, taxes and delivery options, over the catalogue tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select
+
+from app.db import reading
+from app.kit import clock
+from app.models.catalogue.cart import Cart
+from app.models.catalogue.promotion import Coupon
+from app.models.catalogue.shipping import ShippingRate
+from app.models.catalogue.tax import TaxRate
+from app.providers.base import (
+    CartLine,
+    CartSnapshot,
+    Promotion,
+    PromotionAnswer,
+    Scope,
+    ShippingOption,
+    TaxRateQuote,
+)
+
+#: Where a merchant has set no rate of its own (OP-70).
+DEFAULT_TAX = TaxRateQuote("Tax", Decimal(8))
+
+
+class BuiltinCarts:
+    """Carts that the merchant stored with us."""
+
+    remote = False
+
+    def get(self, scope: Scope, cart_id: str) -> CartSnapshot | None:
+        """See `Carts.get`."""
+        statement = select(Cart.currency, Cart.lines).where(
+            Cart.tenant_id == scope.tenant.id, Cart.mode == scope.mode, Cart.cart_id == cart_id
+        )
+        with reading() as db:
+            row = db.execute(statement).one_or_none()
+        if row is None:
+            return None
+        return CartSnapshot(row.currency, tuple(CartLine(**line) for line in row.lines))
+
+
+class BuiltinPromotions:
+    """Coupons of the catalogue."""
+
+    remote = False
+
+    def resolve(self, scope: Scope, codes: Sequence[str]) -> PromotionAnswer:
+        """See `Promotions.resolve`."""
+        wanted = list(dict.fromkeys(code.strip().upper() for code in codes if code.strip()))
+        if not wanted:
+            return PromotionAnswer()
+        statement = select(Coupon).where(
+            Coupon.tenant_id == scope.tenant.id, Coupon.mode == scope.mode, Coupon.code.in_(wanted)
+        )
+        with reading() as db:
+            found = {coupon.code: coupon for coupon in db.scalars(statement)}
+        applied, refused = [], {}
+        for code in wanted:
+            problem = _coupon_problem(found.get(code))
+            if problem:
+                refused[code] = problem
+            else:
+                applied.append(Promotion(code, found[code].percent))
+        return PromotionAnswer(tuple(applied), refused)
+
+
+def _coupon_problem(coupon: Coupon | None) -> str | None:
+    now = clock.now()
+    if coupon is None or not coupon.active:
+        return "unknown_code"
+    if coupon.starts_at and now < coupon.starts_at:
+        return "not_started"
+    if coupon.ends_at and now >= coupon.ends_at:
+        return "expired_code"
+    if coupon.usage_limit is not None and coupon.used + coupon.held >= coupon.usage_limit:
+        return "used_up"
+    return None
+
+
+class BuiltinTaxes:
+    """Rates by region, then country, then the merchant's default."""
+
+    remote = False
+
+    def rate(self, scope: Scope, address: Mapping[str, Any] | None) -> TaxRateQuote:
+        """See `Taxes.rate`."""
+        country = (address or {}).get("country") or ""
+        region = (address or {}).get("state") or ""
+        statement = select(TaxRate).where(
+            TaxRate.tenant_id == scope.tenant.id,
+            TaxRate.mode == scope.mode,
+            TaxRate.country.in_({"", country}),
+            TaxRate.region.in_({"", region}),
+        )
+        with reading() as db:
+            rows = list(db.scalars(statement))
+        best = max(rows, key=lambda row: (bool(row.country), bool(row.region)), default=None)
+        return TaxRateQuote(best.name, best.percent) if best is not None else DEFAULT_TAX
+
+
+class BuiltinShipping:
+    """The merchant's delivery options."""
+
+    remote = False
+
+    def options(
+        self, scope: Scope, currency: str, address: Mapping[str, Any] | None
+    ) -> list[ShippingOption]:
+        """See `Shipping.options`."""
+        country = (address or {}).get("country")
+        statement = (
+            select(ShippingRate)
+            .where(
+                ShippingRate.tenant_id == scope.tenant.id,
+                ShippingRate.mode == scope.mode,
+                ShippingRate.currency == currency,
+                ShippingRate.active,
+            )
+            .order_by(ShippingRate.cost, ShippingRate.code)
+        )
+        with reading() as db:
+            rows = list(db.scalars(statement))
+        return [
+            ShippingOption(
+                row.code, row.label, row.carrier, row.service_code, row.cost, row.days_min,
+                row.days_max,
+            )
+            for row in rows
+            if not row.countries or country is None or country in row.countries
+        ]

@@ -1,0 +1,41 @@
+"""Which provider serves a merchant; adding one is a folder and a line here."""
+
+from __future__ import annotations
+
+from app.domain.actor import TenantProfile
+from app.providers.base import Carts, Inventory, Promotions, Shipping, Taxes
+from app.providers.builtin.catalogue import (
+    BuiltinCarts,
+    BuiltinPromotions,
+    BuiltinShipping,
+    BuiltinTaxes,
+)
+from app.providers.builtin.inventory import BuiltinInventory
+
+_CARTS, _PROMOTIONS, _TAXES = BuiltinCarts(), BuiltinPromotions(), BuiltinTaxes()
+_SHIPPING, _INVENTORY = BuiltinShipping(), BuiltinInventory()
+
+
+def carts(tenant: TenantProfile) -> Carts:
+    """Where this merchant's carts are."""
+    return _CARTS
+
+
+def promotions(tenant: TenantProfile) -> Promotions:
+    """Who knows this merchant's discount codes."""
+    return _PROMOTIONS
+
+
+def taxes(tenant: TenantProfile) -> Taxes:
+    """Who knows this merchant's tax rates."""
+    return _TAXES
+
+
+def shipping(tenant: TenantProfile) -> Shipping:
+    """Who knows this merchant's ways of delivery."""
+    return _SHIPPING
+
+
+def inventory(tenant: TenantProfile) -> Inventory:
+    """Who keeps this merchant's stock."""
+    return _INVENTORY

@@ -1,0 +1,85 @@
+"""Hosted pages: opening one for a session, and what may be changed on it (CK-054, CK-056, OP-46)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from app import settings
+from app.db import transaction
+from app.domain.actor import Actor
+from app.domain.errors import InvalidRequest, InvalidState, Unprocessable
+from app.domain.lifecycles import checkout_sessions as lifecycle
+from app.kit import clock
+from app.models.checkout.session import CheckoutSession
+from app.services.checkout import reservations, sessions, totals
+from app.services.checkout.drafts import MAX_QUANTITY
+
+
+def url_of(session: CheckoutSession) -> str:
+    """Where the session's page is."""
+    return f"{settings.current().base_url}/pay/{session.hosted_id}"
+
+
+def open_page(actor: Actor, checkout_id: str) -> CheckoutSession:
+    """Give a session its hosted page; asking again gives the same one.
+
+    Raises:
+        InvalidState: the session is over.
+    """
+    with transaction(actor) as db:
+        session = sessions.find(db, actor, checkout_id, lock=True)
+        if session.status not in (*lifecycle.OPEN, lifecycle.Status.PAYMENT_PROCESSING):
+            raise InvalidState(f"A checkout that is {session.status} has no page to pay on")
+        if session.hosted_id is None:
+            session.hosted_id = sessions.new_hosted_id()
+        return session
+
+
+def has_lapsed(session: CheckoutSession, now: datetime | None = None) -> bool:
+    """Whether its time is up, also where the sweep has not come by yet."""
+    over = session.expires_at <= (now or clock.now())
+    return over and session.status in lifecycle.OPEN
+
+
+def apply_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
+    """Add a coupon on the page; an invalid one changes nothing (OP-65).
+
+    Raises:
+        Unprocessable: the code is not good now.
+        InvalidState: coupons are not allowed here, or the session is over.
+    """
+    with transaction(actor) as db:
+        session = sessions.find(db, actor, checkout_id, lock=True)
+        if not session.options.get("allow_coupon_code"):
+            raise InvalidState("This checkout takes no promotion codes")
+        sessions.touch(session, cause="shopper")
+        wanted = code.strip().upper()
+        session.promotion_codes = list(dict.fromkeys([*session.promotion_codes, wanted]))
+        outputs = totals.calculate(db, session, actor.tenant)
+        if any(issue["explain"]["promotion_code"] == wanted for issue in outputs["issues"]):
+            raise Unprocessable(
+                "This code isn't valid", code="promotion_invalid", field="coupon"
+            )
+        return session
+
+
+def change_quantity(actor: Actor, checkout_id: str, quantity: int) -> CheckoutSession:
+    """Let the shopper buy more or fewer of the one thing on the page.
+
+    Raises:
+        InvalidRequest: not a quantity.
+        InvalidState: the quantity is fixed, or the session is over.
+    """
+    if not 0 < quantity <= MAX_QUANTITY:
+        raise InvalidRequest("Enter a quantity of 1 or more", field="quantity")
+    with transaction(actor) as db:
+        session = sessions.find(db, actor, checkout_id, lock=True)
+        lines: list[dict[str, Any]] = session.cart_snapshot["lines"]
+        if not session.options.get("allow_quantity") or len(lines) != 1:
+            raise InvalidState("The quantity is fixed")
+        sessions.touch(session, cause="shopper")
+        reservations.release(db, session, actor.tenant, cause="quantity changed")
+        session.cart_snapshot = {**session.cart_snapshot, "lines": [{**lines[0], "quantity": quantity}]}
+        totals.calculate(db, session, actor.tenant)
+        return session

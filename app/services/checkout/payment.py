@@ -1,0 +1,264 @@
+"""Paying a checkout: from the shopper's click, through 3DS or a bank, to a finished sale.
+
+Two transactions frame every call to a gateway. The first holds the goods and writes the attempt; what
+came back is recorded with the session in one. The form's nonce is the idempotency key: a double click, a
+reload and the back button find the attempt that is there (reliability.md 21).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.connectors.base import CardDetails
+from app.db import reading, transaction
+from app.domain.actor import Actor, TenantProfile
+from app.domain.errors import Conflict, Gone, InvalidState
+from app.domain.lifecycles import checkout_sessions as lifecycle
+from app.domain.lifecycles import intents as intent_lifecycle
+from app.kit.failpoints import failpoint
+from app.models.access.tenant import Tenant
+from app.models.checkout.session import CheckoutSession
+from app.models.payments.attempt import Attempt
+from app.models.payments.intent import PaymentIntent
+from app.models.payments.method import PaymentMethod
+from app.services.checkout import finalization, link_uses, orders, reservations, sessions, totals
+from app.services.checkout.hosted import has_lapsed
+from app.services.operations.settings import checkout_settings
+from app.services.payments import attempts, driver, intents, methods
+from app.services.payments.attempts import Flow
+
+_S, _T = lifecycle.Status, lifecycle.Trigger
+_Intent = intent_lifecycle.Status
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the shopper sent with the pay button, beside the method."""
+
+    nonce: str
+    quote: str | None = None
+    email: str | None = None
+    billing_address: dict[str, Any] | None = None
+
+
+def pay_by_card(actor: Actor, checkout_id: str, card: CardDetails, order: Order) -> CheckoutSession:
+    """Pay with a card typed into our page (sandbox only: live cards go to the gateway's frames).
+
+    Raises:
+        Unprocessable: a field of the card form is wrong.
+        Conflict: `quote_changed` (the totals moved; look again), `payment_in_progress`,
+            `inventory_shortfall`.
+        Gone: the session has expired.
+        InvalidState: it is over.
+    """
+    return _pay(actor, checkout_id, lambda: methods.tokenize_card(actor, card), order)
+
+
+def pay_by_redirect(
+    actor: Actor, checkout_id: str, method_type: str, order: Order
+) -> CheckoutSession:
+    """Pay by a method that leads to a bank's page or shows a QR code; see `pay_by_card`."""
+    return _pay(actor, checkout_id, lambda: methods.redirect(actor, method_type), order)
+
+
+def pay_by_method(actor: Actor, checkout_id: str, method_id: str, order: Order) -> CheckoutSession:
+    """Pay with a method that is in the vault (CK-024); see `pay_by_card`."""
+    return _pay(actor, checkout_id, lambda: methods.get(actor, method_id), order)
+
+
+def resume(return_nonce: str) -> CheckoutSession | None:
+    """The way back from 3DS or a bank. It says only "look again"; the gateway has the truth.
+
+    Returns the session, or None where the nonce is nobody's.
+    """
+    attempt = attempts.by_return_nonce(return_nonce)
+    if attempt is None or attempt.checkout_id is None:
+        return None
+    look_again(attempt.id, "return")
+    with reading() as db:
+        return db.get_one(CheckoutSession, attempt.checkout_id)
+
+
+def look_again(attempt_id: str, cause: str) -> None:
+    """Ask the gateway about an attempt and go on from there (webhooks, returns, sweeps)."""
+    attempt, intent, _ = attempts.load(attempt_id)
+    driver.drive(attempt.id, flow_of(intent), cause)
+
+
+def sweep(limit: int = 50) -> int:
+    """Look at every payment whose time has come: crashed, unknown, abandoned. Returns how many."""
+    due = driver.claim_due(limit)
+    for attempt_id, _ in due:
+        look_again(attempt_id, "sweep")
+    return len(due)
+
+
+def flow_of(intent: PaymentIntent) -> Flow:
+    """What hangs on a payment: its checkout, or nothing."""
+    if intent.checkout_id is None:
+        return intents.STANDING_ALONE
+    return FINALISING if intent.settles_with_checkout else FOLLOWED
+
+
+def _pay(
+    actor: Actor, checkout_id: str, make_method: Callable[[], PaymentMethod], order: Order
+) -> CheckoutSession:
+    session = sessions.get(actor, checkout_id)
+    if _has_nonce(session, order.nonce):
+        return session
+    _refuse_unpayable(session)
+    method = make_method()
+    failpoint("started")
+    attempt_id = _start(actor, checkout_id, method, order)
+    if attempt_id is not None:
+        intent = intents.get(actor, _intent_id(actor, checkout_id))
+        driver.drive(attempt_id, flow_of(intent), str(actor.kind), fresh=True)
+    return sessions.get(actor, checkout_id)
+
+
+def _start(actor: Actor, checkout_id: str, method: PaymentMethod, order: Order) -> str | None:
+    """Hold the goods and write the attempt; None where the nonce has its attempt, or nothing is due."""
+    moved = False
+    try:
+        with transaction(actor) as db:
+            session = sessions.find(db, actor, checkout_id, lock=True)
+            if _has_nonce(session, order.nonce):
+                return None
+            _refuse_unpayable(session)
+            _note_shopper(session, order)
+            totals.calculate(db, session, actor.tenant)
+            moved = order.quote is not None and order.quote != totals.quote(session)
+            if not moved:
+                return _write_attempt(db, actor, session, method, order.nonce)
+    except IntegrityError as error:
+        raise Conflict("A payment is already under way", code="payment_in_progress") from error
+    raise Conflict(
+        "The total has changed. Look at the new total before you pay.", code="quote_changed"
+    )
+
+
+def _write_attempt(
+    db: Session, actor: Actor, session: CheckoutSession, method: PaymentMethod, nonce: str
+) -> str | None:
+    settings = checkout_settings(actor.tenant)
+    cause = str(actor.kind)
+    reservations.hold(db, session, actor.tenant, ttl_seconds=settings.hold_ttl_seconds, cause=cause)
+    failpoint("reserved")
+    if session.grand_total == 0:
+        _complete_free(db, session, actor.tenant, cause)
+        return None
+    intent = _intent_for(db, actor, session)
+    attempt = attempts.open_attempt(db, intent, method, nonce=nonce, cause=cause)
+    session.advance(
+        _T.PAYMENT_STARTED, cause=cause, payment_intent_id=intent.id,
+        payment_attempts=session.payment_attempts + 1,
+    )
+    return attempt.id
+
+
+def _complete_free(
+    db: Session, session: CheckoutSession, profile: TenantProfile, cause: str
+) -> None:
+    """Nothing is left to pay: the sale is made without a gateway."""
+    reservations.commit(db, session, profile, cause=cause)
+    link_uses.commit(db, session)
+    order = orders.add_paid(db, session, cause=cause)
+    finalization.complete_session(
+        db, session, order_id=order.public_number, receipt_id=order.receipt_id, cause=cause
+    )
+
+
+def _intent_for(db: Session, actor: Actor, session: CheckoutSession) -> PaymentIntent:
+    """The session's intent for exactly the amount due: the one that it has, or a new one."""
+    if session.payment_intent_id:
+        intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
+        if intent.amount != session.grand_total:
+            intent.amount = session.grand_total
+        intent.settles_with_checkout = session.finalises_itself
+        return intent
+    draft = intents.IntentDraft(
+        amount=session.grand_total,
+        currency=session.currency,
+        capture_mode=session.options.get("capture_mode"),
+        customer_id=session.customer.get("customer_id"),
+        description=session.title,
+        metadata=session.metadata_,
+        checkout_id=session.id,
+        method_types=tuple(session.method_types),
+        settles_with_checkout=session.finalises_itself,
+    )
+    return intents.add(db, actor, draft)
+
+
+def _note_shopper(session: CheckoutSession, order: Order) -> None:
+    if order.email:
+        session.customer = {**session.customer, "email": order.email}
+    if order.billing_address:
+        session.billing_address = order.billing_address
+
+
+def _has_nonce(session: CheckoutSession, nonce: str) -> bool:
+    if session.payment_intent_id is None:
+        return False
+    statement = select(Attempt.id).where(
+        Attempt.intent_id == session.payment_intent_id, Attempt.nonce == nonce
+    )
+    with reading() as db:
+        return db.scalar(statement) is not None
+
+
+def _refuse_unpayable(session: CheckoutSession) -> None:
+    if session.status == _S.PAYMENT_PROCESSING:
+        raise Conflict("A payment is already under way", code="payment_in_progress")
+    if has_lapsed(session):
+        raise Gone("This checkout has expired", code="checkout_expired")
+    if session.status not in lifecycle.OPEN:
+        raise InvalidState(f"A checkout that is {session.status} cannot be paid")
+
+
+def _intent_id(actor: Actor, checkout_id: str) -> str:
+    found = sessions.get(actor, checkout_id).payment_intent_id
+    assert found is not None, "an attempt has an intent"
+    return found
+
+
+def _lock_session(db: Session, attempt: Attempt) -> None:
+    assert attempt.checkout_id is not None
+    db.execute(
+        select(CheckoutSession.id)
+        .where(CheckoutSession.id == attempt.checkout_id)
+        .with_for_update()
+    )
+
+
+def _follow(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:
+    """The session goes where its payment went, in the same transaction."""
+    session = db.get_one(CheckoutSession, intent.checkout_id)
+    if session.status != _S.PAYMENT_PROCESSING:
+        return
+    if intent.status == _Intent.REQUIRES_PAYMENT_METHOD:
+        session.advance(_T.DECLINED, cause=cause)
+    elif intent.status == _Intent.FAILED:
+        session.advance(_T.FAILED, cause=cause, failure_reason="payment_declined")
+        _let_go(db, session, cause)
+    elif intent.status == _Intent.CANCELED:
+        session.advance(_T.CANCELED, cause=cause, cancel_reason="requested")
+        _let_go(db, session, cause)
+
+
+def _let_go(db: Session, session: CheckoutSession, cause: str) -> None:
+    profile = db.get_one(Tenant, session.tenant_id).profile()
+    reservations.release(db, session, profile, cause=cause)
+    link_uses.release(db, session)
+
+
+#: A hosted checkout: the payment succeeds together with the order.
+FINALISING = Flow(_lock_session, _follow, finalization.finish)
+#: A checkout that its merchant finalises by API (OP-31): the payment succeeds by itself.
+FOLLOWED = Flow(_lock_session, _follow, intents.STANDING_ALONE.settle)

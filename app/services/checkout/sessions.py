@@ -1,0 +1,275 @@
+"""Checkout sessions: create, read, cancel, expire (CK-001 to CK-004, SE-001 to SE-003, MR-001, MR-002).
+
+Four surfaces make sessions; they differ in their drafts only.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from app.db import reading, transaction
+from app.domain.actor import Actor, TenantProfile
+from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
+from app.domain.event_types import EventType
+from app.domain.lifecycles import checkout_sessions as lifecycle
+from app.kit import clock
+from app.kit.ids import new_id, new_uuid, random_token
+from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.models.access.tenant import Tenant
+from app.models.checkout.session import CheckoutSession
+from app.models.events.journal import record
+from app.models.payments.intent import PaymentIntent
+from app.services.checkout import drafts, link_uses, reservations, totals
+from app.services.checkout.drafts import SessionDraft
+from app.services.operations.settings import checkout_settings
+
+_S, _T = lifecycle.Status, lifecycle.Trigger
+
+#: A session may be lengthened up to this age (OP-26).
+MAX_LIFETIME_SECONDS = 24 * 3600
+
+
+def create(actor: Actor, draft: SessionDraft) -> CheckoutSession:
+    """Make a session with its totals; see `drafts.resolve_cart` for what is refused."""
+    with transaction(actor) as db:
+        return add(db, actor, draft)
+
+
+def add(db: Session, actor: Actor, draft: SessionDraft) -> CheckoutSession:
+    """Make a session in the caller's transaction: the hot path, so it writes each row once."""
+    cart = drafts.resolve_cart(actor, draft)
+    drafts.check_return_url(actor, draft.success_url, "success_url")
+    drafts.check_return_url(actor, draft.cancel_url, "cancel_url")
+    settings = checkout_settings(actor.tenant)
+    lines = list(cart.lines)
+    codes = list(draft.promotion_codes)
+    inputs, outputs = totals.compute(
+        actor.tenant, str(actor.mode), cart.currency, lines, codes=codes, address=None,
+        shipping=None, taxed=totals.is_taxed(draft.options),
+    )
+    if settings.max_amount is not None and outputs["totals"]["grand_total"] > settings.max_amount:
+        raise Unprocessable("The amount is over the limit", code="tx_limit_exceeded")
+    owner_type, owner_id = draft.owner or ("guest", new_id("guest"))
+    lifetime = draft.lifetime_seconds or settings.session_ttl_seconds
+    session = CheckoutSession(
+        id=new_id("chk"),
+        public_id=new_uuid(),
+        hosted_id=new_hosted_id() if draft.hosted else None,
+        tenant_id=actor.tenant_id,
+        mode=str(actor.mode),
+        surface=draft.surface,
+        currency=cart.currency,
+        channel=draft.channel,
+        owner_type=owner_type,
+        owner_id=owner_id,
+        title=draft.title,
+        description=draft.description,
+        reference=draft.reference,
+        cart_id=draft.cart_id,
+        cart_snapshot={"currency": cart.currency, "lines": [line.as_dict() for line in lines]},
+        customer=draft.customer,
+        promotion_codes=codes,
+        options={"capture_mode": settings.default_capture_mode, **draft.options},
+        method_types=list(draft.method_types),
+        success_url=draft.success_url,
+        cancel_url=draft.cancel_url,
+        payment_link_id=draft.payment_link_id,
+        product_id=draft.product_id,
+        price_id=draft.price_id,
+        subscription_id=draft.subscription_id,
+        metadata_=draft.metadata,
+        created_by=actor.created_by or actor.id,
+        expires_at=clock.now() + timedelta(seconds=lifetime),
+    )
+    _store_first_totals(db, session, inputs, outputs)
+    return session
+
+
+def _store_first_totals(
+    db: Session, session: CheckoutSession, inputs: dict[str, Any], outputs: dict[str, Any]
+) -> None:
+    """The session row is written once, with its totals on it; the calculation refers to it."""
+    calculation = totals.prepare(session, inputs, outputs)
+    db.add(session)
+    session.begin(cause="api")
+    db.execute(*calculation)
+
+
+def new_hosted_id() -> str:
+    """An unguessable id for the public page."""
+    return f"hst_{random_token(18)}"
+
+
+def get(actor: Actor, checkout_id: str) -> CheckoutSession:
+    """One session by its `chk_` id.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+    """
+    with reading() as db:
+        return find(db, actor, checkout_id)
+
+
+def get_public(actor: Actor, public_id: str) -> CheckoutSession:
+    """One session by the UUID of the merchant and sessions surfaces.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+    """
+    statement = _mine(actor).where(CheckoutSession.public_id == public_id)
+    with reading() as db:
+        found = db.scalars(statement).one_or_none()
+    if found is None:
+        raise NotFound("Checkout session not found", code="checkout_not_found")
+    return found
+
+
+def find(db: Session, actor: Actor, checkout_id: str, *, lock: bool = False) -> CheckoutSession:
+    """See `get`; in the caller's transaction, locked when asked."""
+    statement = _mine(actor).where(CheckoutSession.id == checkout_id)
+    found = db.scalars(statement.with_for_update() if lock else statement).one_or_none()
+    if found is None:
+        raise NotFound("Checkout session not found", code="checkout_not_found")
+    return found
+
+
+def find_hosted(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, PaymentIntent | None]:
+    """The session behind a hosted page, with its merchant and payment, in one statement.
+
+    Raises:
+        NotFound: no such page.
+    """
+    statement = (
+        select(CheckoutSession, Tenant, PaymentIntent)
+        .join(Tenant, Tenant.id == CheckoutSession.tenant_id)
+        .outerjoin(PaymentIntent, PaymentIntent.id == CheckoutSession.payment_intent_id)
+        .where(CheckoutSession.hosted_id == hosted_id)
+    )
+    with reading() as db:
+        row = db.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound("There is no such checkout page", code="checkout_not_found")
+    return row[0], row[1].profile(), row[2]
+
+
+def list_page(
+    actor: Actor, *, surface: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[CheckoutSession]:
+    """Sessions of this merchant, newest first."""
+    statement = _mine(actor)
+    if surface:
+        statement = statement.where(CheckoutSession.surface == surface)
+    if cursor:
+        last = decode_cursor(cursor)
+        if last is None:
+            raise InvalidRequest("Not a cursor of this list", field="cursor")
+        statement = statement.where(CheckoutSession.id < last)
+    with reading() as db:
+        rows = list(db.scalars(statement.order_by(CheckoutSession.id.desc()).limit(limit + 1)))
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def list_by_offset(
+    actor: Actor, *, surface: str, words: str | None, limit: int, offset: int
+) -> list[CheckoutSession]:
+    """Sessions as the sessions surface pages them; `words` is open, complete or expired."""
+    now = clock.now()
+    paid = CheckoutSession.status == _S.COMPLETED
+    paying = CheckoutSession.status == _S.PAYMENT_PROCESSING
+    over = (CheckoutSession.status == _S.CANCELED) | (
+        (CheckoutSession.expires_at <= now) & ~paid & ~paying
+    )
+    statement = _mine(actor).where(CheckoutSession.surface == surface)
+    match words:
+        case "complete":
+            statement = statement.where(paid)
+        case "expired":
+            statement = statement.where(over)
+        case "open":
+            statement = statement.where(~paid & ~over)
+    statement = statement.order_by(CheckoutSession.id.desc()).limit(limit).offset(offset)
+    with reading() as db:
+        return list(db.scalars(statement))
+
+
+def touch(session: CheckoutSession, *, cause: str) -> None:
+    """Note an edit: a fresh session is collecting from now on; others refuse when they are over.
+
+    Raises:
+        InvalidState: it is paid, being paid, or over.
+    """
+    if session.status not in lifecycle.OPEN:
+        raise InvalidState(f"A checkout that is {session.status} cannot be changed")
+    if session.status == _S.CREATED:
+        session.advance(_T.EDITED, cause=cause)
+
+
+def cancel(actor: Actor, checkout_id: str, *, cause: str = "api") -> CheckoutSession:
+    """Abort a session that is not being paid and release what it holds.
+
+    Raises:
+        InvalidState: it is completed, or a payment is under way.
+    """
+    with transaction(actor) as db:
+        session = find(db, actor, checkout_id, lock=True)
+        if session.status == _S.CANCELED:
+            return session
+        if session.status == _S.PAYMENT_PROCESSING:
+            raise InvalidState("A payment is under way; cancel it first", code="payment_in_progress")
+        _end(db, session, actor.tenant, reason="requested", cause=cause)
+        return session
+
+
+def expire_due(limit: int = 100) -> int:
+    """End sessions whose time is up; one that is being paid gets its outcome first (OP-26)."""
+    statement = (
+        select(CheckoutSession.id)
+        .where(
+            CheckoutSession.status.in_(lifecycle.OPEN), CheckoutSession.expires_at <= clock.now()
+        )
+        .order_by(CheckoutSession.expires_at)
+        .limit(limit)
+    )
+    with reading() as db:
+        due = list(db.scalars(statement))
+    return sum(_expire(checkout_id) for checkout_id in due)
+
+
+def _expire(checkout_id: str) -> bool:
+    with transaction() as db:
+        session = db.get_one(CheckoutSession, checkout_id, with_for_update=True)
+        if session.status not in lifecycle.OPEN or session.expires_at > clock.now():
+            return False
+        profile = db.get_one(Tenant, session.tenant_id).profile()
+        _end(db, session, profile, reason="expired", cause="expiry")
+        return True
+
+
+def _end(
+    db: Session, session: CheckoutSession, profile: TenantProfile, *, reason: str, cause: str
+) -> None:
+    session.advance(_T.CANCELED, cause=cause, cancel_reason=reason)
+    reservations.release(db, session, profile, cause=cause)
+    link_uses.release(db, session)
+    intent = db.get(PaymentIntent, session.payment_intent_id) if session.payment_intent_id else None
+    if intent is not None and intent.lifecycle.allows(intent.status, "canceled"):
+        intent.advance("canceled", cause=cause, cancel_reason="timeout")
+    if reason == "expired":
+        record(
+            db, EventType.CHECKOUT_SESSION_EXPIRED, tenant_id=session.tenant_id, mode=session.mode,
+            entity="checkout", entity_id=session.id, cause=cause, after=session.facts(),
+            **session.journal_links(),
+        )
+
+
+def _mine(actor: Actor) -> Select[tuple[CheckoutSession]]:
+    statement = select(CheckoutSession).where(
+        CheckoutSession.tenant_id == actor.tenant_id, CheckoutSession.mode == actor.mode
+    )
+    if actor.session_id is not None:
+        statement = statement.where(CheckoutSession.id == actor.session_id)
+    return statement

@@ -1,0 +1,140 @@
+"""Totals: one authoritative computation at a time, stored with its inputs (CK-014, CK-015).
+
+The session keeps the last one for display; `quote()` is what the shopper confirms by paying.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from app.db import reading
+from app.domain.actor import Actor, TenantProfile
+from app.domain.errors import NotFound
+from app.domain.rules import pricing
+from app.kit import clock
+from app.kit.canonical import fingerprint
+from app.kit.ids import new_id
+from app.models.checkout.calculation import Calculation
+from app.models.checkout.session import CheckoutSession
+from app.providers import registry
+from app.providers.base import CartLine, Scope, TaxRateQuote
+
+
+#: Links and plain amounts charge what they say; their price includes whatever tax there is (OP-60).
+INCLUSIVE = TaxRateQuote("Included", Decimal(0))
+
+
+def is_taxed(options: dict[str, Any]) -> bool:
+    """Whether tax comes on top of a session's prices."""
+    return options.get("tax") != "included"
+
+
+def lines_of(session: CheckoutSession) -> list[CartLine]:
+    """The frozen lines of a session."""
+    return [CartLine(**line) for line in session.cart_snapshot["lines"]]
+
+
+def compute(
+    profile: TenantProfile,
+    mode: str,
+    currency: str,
+    lines: list[CartLine],
+    *,
+    codes: list[str],
+    address: dict[str, Any] | None,
+    shipping: dict[str, Any] | None,
+    taxed: bool = True,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Ask the providers and do the arithmetic: (inputs, outputs), both as they are stored."""
+    scope = Scope(profile, mode)
+    promotions = registry.promotions(profile).resolve(scope, codes)
+    rate = registry.taxes(profile).rate(scope, address) if taxed else INCLUSIVE
+    cost = int((shipping or {}).get("cost", 0))
+    outputs = pricing.compute(
+        currency,
+        [pricing.PricedLine(line.line_id, line.quantity, line.unit_price) for line in lines],
+        [pricing.Discount(p.code, p.percent) for p in promotions.applied],
+        rate.name,
+        rate.percent.normalize() if rate.percent else Decimal(0),
+        cost,
+    )
+    outputs["promotions"] = [
+        {"code": p.code, "percent": str(p.percent.normalize())} for p in promotions.applied
+    ]
+    outputs["issues"] = [
+        {"code": "promotion_invalid", "explain": {"reason": reason, "promotion_code": code}}
+        for code, reason in promotions.refused.items()
+    ]
+    inputs = {
+        "currency": currency,
+        "lines": [line.as_dict() for line in lines],
+        "promotion_codes": codes,
+        "address": address,
+        "shipping": shipping,
+        "tax": {"name": rate.name, "percent": str(rate.percent)},
+        "promotions": outputs["promotions"],
+    }
+    return inputs, outputs
+
+
+def prepare(
+    session: CheckoutSession, inputs: dict[str, Any], outputs: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Put a computation's totals on the session; the statement and row that keep it, for the caller."""
+    session.calculation_id = new_id("calc")
+    session.calculated_at = clock.now()
+    session.totals = outputs["totals"]
+    session.totals_stale = False
+    session.applied_promotions = outputs["promotions"]
+    session.validation_issues = outputs["issues"]
+    return insert(Calculation), {
+        "id": session.calculation_id,
+        "tenant_id": session.tenant_id,
+        "mode": session.mode,
+        "checkout_id": session.id,
+        "inputs": inputs,
+        "outputs": outputs,
+        "calculated_at": session.calculated_at,
+    }
+
+
+def calculate(db: Session, session: CheckoutSession, profile: TenantProfile) -> dict[str, Any]:
+    """Compute a session's totals afresh, in the caller's transaction; the stored outputs."""
+    inputs, outputs = compute(
+        profile,
+        session.mode,
+        session.currency,
+        lines_of(session),
+        codes=list(session.promotion_codes),
+        address=session.shipping_address or session.billing_address,
+        shipping=session.selected_shipping,
+        taxed=is_taxed(session.options),
+    )
+    db.execute(*prepare(session, inputs, outputs))
+    return outputs
+
+
+def quote(session: CheckoutSession) -> str:
+    """A hash of what the shopper sees: lines and totals. Another hash at paying means other totals."""
+    return fingerprint([session.cart_snapshot, session.totals])[:32]
+
+
+def get(actor: Actor, calculation_id: str) -> Calculation:
+    """A stored calculation of this merchant.
+
+    Raises:
+        NotFound: `not_calculated`.
+    """
+    statement = select(Calculation).where(
+        Calculation.id == calculation_id, Calculation.tenant_id == actor.tenant_id,
+        Calculation.mode == actor.mode,
+    )
+    with reading() as db:
+        found = db.scalars(statement).one_or_none()
+    if found is None:
+        raise NotFound("Nothing has been calculated yet", code="not_calculated")
+    return found

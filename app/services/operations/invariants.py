@@ -1,0 +1,166 @@
+"""What must hold after every run (reliability.md): one function for tests, fault tests and `flask doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.db import reading
+from app.domain.lifecycles import attempts as attempt_lifecycle
+from app.domain.lifecycles.registry import ALL
+from app.models.catalogue.stock import StockItem
+from app.models.checkout.order import Order
+from app.models.checkout.reservation import Reservation
+from app.models.checkout.session import CheckoutSession
+from app.models.events.journal import JournalEntry
+from app.models.ledger.posting import LedgerTransaction, Posting
+from app.models.payments.attempt import Attempt
+from app.models.payments.intent import PaymentIntent
+from app.models.payments.refund import Refund
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that must never be."""
+
+    rule: str
+    entity_id: str
+    detail: str
+
+
+def check() -> list[Violation]:
+    """Every violation in the database."""
+    with reading() as db:
+        return [found for rule in _RULES for found in rule(db)]
+
+
+def _ledger_balances(db: Session) -> Iterator[Violation]:
+    total = func.sum(Posting.amount)
+    statement = select(Posting.transaction_id, Posting.currency, total).group_by(
+        Posting.transaction_id, Posting.currency
+    )
+    for transaction_id, currency, amount in db.execute(statement.having(total != 0)):
+        yield Violation("ledger_balances", transaction_id, f"{amount} {currency}")
+
+
+def _captures_are_posted(db: Session) -> Iterator[Violation]:
+    statement = (
+        select(PaymentIntent.id)
+        .outerjoin(
+            LedgerTransaction,
+            (LedgerTransaction.payment_intent_id == PaymentIntent.id)
+            & (LedgerTransaction.kind == "capture"),
+        )
+        .where(PaymentIntent.status == "succeeded", LedgerTransaction.id.is_(None))
+    )
+    for intent_id in db.scalars(statement):
+        yield Violation("captures_are_posted", intent_id, "succeeded without a posting")
+
+
+def _sums_hold(db: Session) -> Iterator[Violation]:
+    over = (PaymentIntent.amount_captured > PaymentIntent.amount_authorized) | (
+        PaymentIntent.amount_refunding + PaymentIntent.amount_disputed
+        > PaymentIntent.amount_captured
+    )
+    for intent_id in db.scalars(select(PaymentIntent.id).where(over)):
+        yield Violation("sums_hold", intent_id, "captured or refunded too much")
+    reserved = func.sum(Refund.amount)
+    statement = (
+        select(PaymentIntent.id, PaymentIntent.amount_refunding, func.coalesce(reserved, 0))
+        .outerjoin(Refund, (Refund.intent_id == PaymentIntent.id) & (Refund.status != "failed"))
+        .group_by(PaymentIntent.id, PaymentIntent.amount_refunding)
+        .having(PaymentIntent.amount_refunding != func.coalesce(reserved, 0))
+    )
+    for intent_id, kept, summed in db.execute(statement):
+        yield Violation("sums_hold", intent_id, f"refunds reserve {kept}, their sum is {summed}")
+
+
+def _one_charge_per_intent(db: Session) -> Iterator[Violation]:
+    statement = (
+        select(Attempt.intent_id, func.count())
+        .where(Attempt.status.not_in(attempt_lifecycle.DEAD))
+        .group_by(Attempt.intent_id)
+        .having(func.count() > 1)
+    )
+    for intent_id, count in db.execute(statement):
+        yield Violation("one_charge_per_intent", intent_id, f"{count} live attempts")
+
+
+def _sessions_have_their_order(db: Session) -> Iterator[Violation]:
+    statement = (
+        select(CheckoutSession.id)
+        .outerjoin(Order, Order.checkout_id == CheckoutSession.id)
+        .where(
+            CheckoutSession.status == "completed", CheckoutSession.hosted_id.is_not(None),
+            Order.id.is_(None),
+        )
+    )
+    for checkout_id in db.scalars(statement):
+        yield Violation("sessions_have_their_order", checkout_id, "completed without an order")
+    unpaid = (
+        select(CheckoutSession.id)
+        .join(PaymentIntent, PaymentIntent.id == CheckoutSession.payment_intent_id)
+        .where(CheckoutSession.status == "completed", PaymentIntent.status != "succeeded")
+    )
+    for checkout_id in db.scalars(unpaid):
+        yield Violation("sessions_have_their_order", checkout_id, "completed without its payment")
+
+
+def _stock_holds(db: Session) -> Iterator[Violation]:
+    held: dict[tuple[str, str, str, str], int] = {}
+    statement = select(Reservation).where(Reservation.status == "active")
+    for reservation in db.scalars(statement):
+        for line in reservation.lines:
+            key = (reservation.tenant_id, reservation.mode, line["sku"], line["location"])
+            held[key] = held.get(key, 0) + line["reserved_qty"]
+    for item in db.scalars(select(StockItem)):
+        key = (item.tenant_id, item.mode, item.sku, item.location)
+        if item.held != held.get(key, 0) or item.held > item.on_hand:
+            yield Violation("stock_holds", item.sku, f"{item.held} held, {held.get(key, 0)} reserved")
+
+
+def _transitions_were_legal(db: Session) -> Iterator[Violation]:
+    statement = select(
+        JournalEntry.id, JournalEntry.entity, JournalEntry.from_status, JournalEntry.trigger,
+        JournalEntry.to_status,
+    ).where(JournalEntry.trigger.is_not(None), JournalEntry.from_status.is_not(None))
+    for entry_id, entity, source, trigger, target in db.execute(statement):
+        lifecycle = ALL.get(entity)
+        if lifecycle is None or not lifecycle.allows(source, trigger):
+            yield Violation("transitions_were_legal", entry_id, f"{entity}: {source} {trigger}")
+        elif str(lifecycle.edge(source, trigger).target) != target:
+            yield Violation("transitions_were_legal", entry_id, f"{entity}: {source} → {target}")
+
+
+def _statuses_are_told(db: Session) -> Iterator[Violation]:
+    """The last journalled status of an entity is the one that it has."""
+    for model in (PaymentIntent, Attempt, Refund, CheckoutSession, Reservation, Order):
+        last = (
+            select(JournalEntry.entity_id, func.max(JournalEntry.id).label("last"))
+            .where(JournalEntry.entity == model.lifecycle.name, JournalEntry.to_status.is_not(None))
+            .group_by(JournalEntry.entity_id)
+            .subquery()
+        )
+        statement = (
+            select(model.id, model.status, JournalEntry.to_status)
+            .join(last, last.c.entity_id == model.id)
+            .join(JournalEntry, JournalEntry.id == last.c.last)
+            .where(JournalEntry.to_status != model.status)
+        )
+        for entity_id, status, told in db.execute(statement):
+            yield Violation("statuses_are_told", entity_id, f"is {status}, the journal says {told}")
+
+
+_RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
+    _ledger_balances,
+    _captures_are_posted,
+    _sums_hold,
+    _one_charge_per_intent,
+    _sessions_have_their_order,
+    _stock_holds,
+    _transitions_were_legal,
+    _statuses_are_told,
+)

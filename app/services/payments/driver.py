@@ -1,0 +1,175 @@
+"""The driver: takes an attempt from wherever it stands to where it can rest.
+
+The same loop serves the first call, the return from 3DS, a gateway's webhook and the recovery sweep. It
+holds no transaction while a gateway is called: what is about to be done is committed first, what came back
+is recorded after (reliability.md, finalisation).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from app.db import reading, transaction
+from app.domain.errors import VersionConflict
+from app.domain.lifecycles import attempts as lifecycle
+from app.domain.lifecycles import intents
+from app.kit import clock
+from app.kit.failpoints import failpoint
+from app.models.payments.attempt import Attempt
+from app.models.payments.intent import PaymentIntent
+from app.models.payments.method import PaymentMethod
+from app.services.payments import attempts, gateway, outcomes
+from app.services.payments.attempts import Flow
+from app.services.payments.outcomes import Kind
+
+_S, _T = lifecycle.Status, lifecycle.Trigger
+
+#: More steps than any payment takes; a bound, so that a mistake cannot loop.
+MAX_STEPS = 10
+
+#: How long one sweeper has for an attempt before another may look at it.
+CLAIM_SECONDS = 60
+
+
+def drive(attempt_id: str, flow: Flow, cause: str, *, fresh: bool = False) -> None:
+    """Move an attempt on as far as it goes now.
+
+    `fresh` says that this process has just submitted it, so that the gateway is asked for the money; any
+    other caller asks the gateway what became of it first.
+    """
+    just_submitted = fresh
+    for turn in range(MAX_STEPS):
+        attempt, intent, method = attempts.load(attempt_id)
+        if turn and attempt.status in (_S.ACTION_REQUIRED, _S.UNKNOWN, _S.CAPTURE_UNKNOWN, _S.VOID_UNKNOWN):
+            return
+        try:
+            progressed = _step(attempt, intent, method, flow, cause, just_submitted)
+        except VersionConflict:
+            return  # another process is driving it
+        if not progressed:
+            return
+        just_submitted = progressed is _SUBMITTED
+
+
+class _Submitted:
+    """Marks that the next step may call the gateway for what this process has just written."""
+
+
+_SUBMITTED = _Submitted()
+
+
+def _step(
+    attempt: Attempt,
+    intent: PaymentIntent,
+    method: PaymentMethod,
+    flow: Flow,
+    cause: str,
+    just_submitted: bool,
+) -> bool | _Submitted:
+    match attempt.status:
+        case _S.SUBMITTED | _S.UNKNOWN | _S.ACTION_REQUIRED:
+            if attempt.status == _S.ACTION_REQUIRED and intent.cancel_requested:
+                return _withdraw(attempt, flow, cause)
+            return _ask_for_authorization(attempt, method, flow, cause, just_submitted)
+        case _S.AUTHORIZED:
+            return _go_on_from_authorized(attempt, intent, cause)
+        case _S.CAPTURE_SUBMITTED | _S.CAPTURE_UNKNOWN:
+            return _ask_for_capture(attempt, flow, cause, just_submitted)
+        case _S.VOID_SUBMITTED | _S.VOID_UNKNOWN:
+            return _ask_for_void(attempt, flow, cause, just_submitted)
+        case _S.CAPTURED if intent.status not in (intents.Status.SUCCEEDED, intents.Status.CANCELED):
+            failpoint("captured")
+            flow.settle(attempt, cause)
+            return False
+        case _:
+            return False
+
+
+def _ask_for_authorization(
+    attempt: Attempt, method: PaymentMethod, flow: Flow, cause: str, just_submitted: bool
+) -> bool:
+    if just_submitted:
+        failpoint("auth_submitted")
+        outcome = outcomes.of_authorize(gateway.authorize(attempt, method))
+        failpoint("auth_answered")
+    else:
+        outcome = outcomes.of_lookup(gateway.find(attempt))
+    attempts.apply(attempt, outcome, flow, cause)
+    if outcome.kind == Kind.ACTION_REQUIRED:
+        failpoint("action_required")
+        return False
+    return outcome.kind not in (Kind.UNKNOWN, Kind.NOT_FOUND, Kind.PENDING)
+
+
+def _withdraw(attempt: Attempt, flow: Flow, cause: str) -> bool:
+    """A cancel while the shopper is at the bank: what the gateway then has is the truth."""
+    released = outcomes.of_void(gateway.void(attempt)).kind == Kind.VOIDED
+    outcome = outcomes.of_lookup(gateway.find(attempt))
+    if released and outcome.kind == Kind.ACTION_REQUIRED:
+        outcome = outcomes.Outcome(Kind.VOIDED, attempt.gateway_reference)
+    attempts.apply(attempt, outcome, flow, cause)
+    return outcome.kind in (Kind.AUTHORIZED, Kind.CAPTURED)
+
+
+def _go_on_from_authorized(
+    attempt: Attempt, intent: PaymentIntent, cause: str
+) -> bool | _Submitted:
+    failpoint("authorized")
+    refused = attempt.decline_code is not None and intent.capture_mode == "auto"
+    if intent.cancel_requested or refused:
+        return _SUBMITTED if attempts.submit_operation(attempt, _T.VOID_SUBMITTED, cause) else False
+    if intent.capture_mode == "auto":
+        return _SUBMITTED if attempts.submit_operation(attempt, _T.CAPTURE_SUBMITTED, cause) else False
+    if attempt.auth_expires_at and attempt.auth_expires_at <= clock.now():
+        return _SUBMITTED if attempts.submit_operation(attempt, _T.VOID_SUBMITTED, "expiry") else False
+    return False
+
+
+def _ask_for_capture(attempt: Attempt, flow: Flow, cause: str, just_submitted: bool) -> bool:
+    if not just_submitted:
+        state = outcomes.of_lookup(gateway.find(attempt))
+        if state.kind != Kind.AUTHORIZED:
+            attempts.apply(attempt, state, flow, cause)
+            return state.kind != Kind.UNKNOWN
+    failpoint("capture_submitted")
+    outcome = outcomes.of_capture(gateway.capture(attempt))
+    failpoint("capture_answered")
+    attempts.apply(attempt, outcome, flow, cause)
+    return outcome.kind != Kind.UNKNOWN
+
+
+def _ask_for_void(attempt: Attempt, flow: Flow, cause: str, just_submitted: bool) -> bool:
+    if not just_submitted:
+        state = outcomes.of_lookup(gateway.find(attempt))
+        if state.kind not in (Kind.AUTHORIZED, Kind.ACTION_REQUIRED):
+            attempts.apply(attempt, state, flow, cause)
+            return state.kind != Kind.UNKNOWN
+    outcome = outcomes.of_void(gateway.void(attempt))
+    attempts.apply(attempt, outcome, flow, cause)
+    return outcome.kind != Kind.UNKNOWN
+
+
+def claim_due(limit: int = 50) -> list[tuple[str, str | None]]:
+    """Attempts whose time has come to be looked at, claimed for this sweep: (id, checkout id)."""
+    now = clock.now()
+    statement = (
+        select(Attempt.id, Attempt.checkout_id, Attempt.next_query_at)
+        .where(Attempt.next_query_at <= now)
+        .order_by(Attempt.next_query_at)
+        .limit(limit)
+    )
+    with reading() as db:
+        due = db.execute(statement).all()
+    claimed = []
+    for attempt_id, checkout_id, seen in due:
+        claim = (
+            update(Attempt)
+            .where(Attempt.id == attempt_id, Attempt.next_query_at == seen)
+            .values(next_query_at=now + timedelta(seconds=CLAIM_SECONDS))
+        )
+        with transaction() as db:
+            if db.execute(claim).rowcount:  # type: ignore[attr-defined]
+                claimed.append((attempt_id, checkout_id))
+    return claimed

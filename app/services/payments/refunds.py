@@ -1,0 +1,271 @@
+"""Refunds: the amount is reserved on the intent at once, the money goes back by a job.
+
+Contract: PY-023 to PY-026, CK-028, MR-003, OP-33. One conditional UPDATE keeps Σrefunds + disputes within
+what was captured, whoever asks at the same moment (reliability.md 12).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.connectors import base
+from app.db import reading, transaction
+from app.domain.actor import Actor
+from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
+from app.domain.lifecycles import attempts as attempt_lifecycle
+from app.domain.lifecycles import refunds as lifecycle
+from app.domain.rules.refundable import refundable
+from app.domain.rules.retry import query_delay
+from app.kit import clock
+from app.kit.ids import new_id
+from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.models.payments.attempt import Attempt
+from app.models.payments.intent import PaymentIntent
+from app.models.payments.refund import Refund
+from app.services.ledger import postings
+from app.services.operations import jobs
+from app.services.payments import gateway, intents
+
+_S, _T = lifecycle.Status, lifecycle.Trigger
+
+REASONS = frozenset({"customer_request", "product_return", "fraud", "other"})
+
+#: What a person may do about a failed refund.
+NEXT_STEPS = ["retry", "refund_by_other_means", "contact_support"]
+
+
+def create(
+    actor: Actor,
+    intent_id: str,
+    amount: int | None = None,
+    reason: str | None = None,
+    *,
+    metadata: dict[str, Any] | None = None,
+) -> Refund:
+    """Refund a payment; without `amount` all that is left. A reason in free text is kept as such.
+
+    Raises:
+        NotFound: no such payment.
+        InvalidState: nothing was captured.
+        Unprocessable: more than is left.
+    """
+    with transaction(actor) as db:
+        intent = intents.find(db, actor, intent_id)
+        if intent.amount_captured == 0:
+            raise InvalidState("Nothing was captured, so there is nothing to refund")
+        wanted = amount if amount is not None else left_to_refund(intent)
+        _reserve(db, intent, wanted)
+        refund = Refund(
+            id=new_id("rf"),
+            tenant_id=intent.tenant_id,
+            mode=intent.mode,
+            intent_id=intent.id,
+            attempt_id=_captured_attempt(db, intent.id).id,
+            checkout_id=intent.checkout_id,
+            amount=wanted,
+            currency=intent.currency,
+            reason=reason if reason in REASONS else "other",
+            reason_text=reason if reason and reason not in REASONS else None,
+            metadata_=metadata or {},
+            created_by=actor.id,
+        )
+        db.add(refund)
+        refund.begin(cause=str(actor.kind))
+        jobs.enqueue(
+            db, "refunds.send", {"refund_id": refund.id}, tenant_id=refund.tenant_id,
+            mode=refund.mode, unique_key=f"refunds.send:{refund.id}",
+        )
+        return refund
+
+
+def left_to_refund(intent: PaymentIntent) -> int:
+    """Minor units that may still go back."""
+    return refundable(intent.amount_captured, intent.amount_refunding, intent.amount_disputed)
+
+
+def get(actor: Actor, refund_id: str) -> Refund:
+    """One refund of this merchant and mode.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+    """
+    with reading() as db:
+        return _find(db, actor, refund_id)
+
+
+def of_intent(actor: Actor, intent_id: str) -> list[Refund]:
+    """The refunds of a payment, oldest first."""
+    statement = _mine(actor).where(Refund.intent_id == intent_id).order_by(Refund.id)
+    with reading() as db:
+        return list(db.scalars(statement))
+
+
+def list_page(
+    actor: Actor,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    status: str | None = None,
+) -> Page[Refund]:
+    """Refunds of this merchant, newest first."""
+    statement = _mine(actor)
+    if status:
+        statement = statement.where(Refund.status == status)
+    if cursor:
+        last = decode_cursor(cursor)
+        if last is None:
+            raise InvalidRequest("Not a cursor of this list", field="cursor")
+        statement = statement.where(Refund.id < last)
+    with reading() as db:
+        rows = list(db.scalars(statement.order_by(Refund.id.desc()).limit(limit + 1)))
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def cancel(actor: Actor, refund_id: str) -> Refund:
+    """Stop a refund that has not been sent (PY-025; OP-33).
+
+    Raises:
+        InvalidState: it is on its way or over.
+    """
+    with transaction(actor) as db:
+        refund = _find(db, actor, refund_id, lock=True)
+        refund.advance(_T.CANCELED, cause="api", failure_reason="canceled")
+        _give_back(db, refund)
+        return refund
+
+
+def send(refund_id: str) -> None:
+    """Send a refund to its gateway, or ask what became of it; the job `refunds.send`."""
+    with transaction() as db:
+        refund = db.get_one(Refund, refund_id, with_for_update=True)
+        attempt = db.get_one(Attempt, refund.attempt_id)
+        first = refund.status == _S.PENDING
+        if first:
+            refund.advance(
+                _T.SUBMITTED, cause="worker",
+                next_query_at=clock.now() + timedelta(seconds=query_delay(0) or 0),
+            )
+        elif refund.status not in (_S.PROCESSING, _S.SUCCEEDED):
+            return
+    result = gateway.refund(refund, attempt) if first else gateway.find_refund(refund, attempt)
+    if isinstance(result, base.NotFound):  # we died between writing and calling: the key makes it safe
+        result = gateway.refund(refund, attempt)
+    _record(refund, attempt, result)
+
+
+def sweep(limit: int = 50) -> int:
+    """Ask about refunds whose outcome is still open, or may yet come back. Returns how many."""
+    statement = select(Refund.id).where(Refund.next_query_at <= clock.now()).limit(limit)
+    with reading() as db:
+        due = list(db.scalars(statement))
+    for refund_id in due:
+        send(refund_id)
+    return len(due)
+
+
+def _record(
+    seen: Refund, attempt: Attempt, result: base.OperationResult | base.RefundLookupResult
+) -> None:
+    with transaction() as db:
+        refund = db.get_one(Refund, seen.id, with_for_update=True)
+        if refund.version != seen.version:
+            return
+        match result:
+            case base.Approved() if refund.status == _S.PROCESSING:
+                _succeed(db, refund, attempt, result.reference)
+            case base.Approved():
+                _ask_again(refund)
+            case base.Declined() if refund.status == _S.SUCCEEDED:
+                refund.advance(_T.RETURNED, cause="gateway", **_failure(result.code))
+                postings.post_refund_return(db, refund, attempt.connector)
+                _give_back(db, refund, refunded=refund.amount)
+            case base.Declined():
+                refund.advance(_T.FAILED, cause="gateway", **_failure(result.code))
+                _give_back(db, refund)
+            case base.NotExecuted() | base.Pending() | base.Unknown() | base.NotFound():
+                _ask_again(refund)
+
+
+def _succeed(db: Session, refund: Refund, attempt: Attempt, reference: str) -> None:
+    refund.advance(
+        _T.SUCCEEDED, cause="gateway", gateway_reference=reference, succeeded_at=clock.now(),
+        queries=0, next_query_at=clock.now() + timedelta(seconds=60),
+    )
+    postings.post_refund(db, refund, attempt.connector)
+    _adjust(db, refund, refunded=refund.amount)
+
+
+def _failure(code: str) -> dict[str, Any]:
+    return {"failure_reason": code, "actions": NEXT_STEPS, "next_query_at": None}
+
+
+def _ask_again(refund: Refund) -> None:
+    """An open refund is asked for until it is known; a succeeded one for a while: banks send some back."""
+    delay = query_delay(refund.queries)
+    refund.queries += 1
+    last = timedelta(days=1) if refund.status == _S.PROCESSING else None
+    wait = timedelta(seconds=delay) if delay is not None else last
+    refund.next_query_at = clock.now() + wait if wait is not None else None
+
+
+def _reserve(db: Session, intent: PaymentIntent, amount: int) -> None:
+    table = PaymentIntent
+    left = table.amount_captured - table.amount_refunding - table.amount_disputed
+    taken = db.execute(
+        update(table)
+        .where(table.id == intent.id, left >= amount, amount > 0)
+        .values(
+            amount_refunding=table.amount_refunding + amount, version=table.version + 1,
+            updated_at=clock.now(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if not taken.rowcount:  # type: ignore[attr-defined]
+        raise Unprocessable(
+            "More than is left to refund", code="refund_exceeds_captured", field="amount",
+            explain={"reason": "refund_exceeds_captured", "left": left_to_refund(intent)},
+        )
+
+
+def _give_back(db: Session, refund: Refund, *, refunded: int = 0) -> None:
+    _adjust(db, refund, refunding=-refund.amount, refunded=-refunded)
+
+
+def _adjust(db: Session, refund: Refund, *, refunding: int = 0, refunded: int = 0) -> None:
+    table = PaymentIntent
+    db.execute(
+        update(table)
+        .where(table.id == refund.intent_id)
+        .values(
+            amount_refunding=table.amount_refunding + refunding,
+            amount_refunded=table.amount_refunded + refunded,
+            version=table.version + 1,
+            updated_at=clock.now(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _captured_attempt(db: Session, intent_id: str) -> Attempt:
+    statement = select(Attempt).where(
+        Attempt.intent_id == intent_id, Attempt.status == attempt_lifecycle.Status.CAPTURED
+    )
+    return db.scalars(statement).one()
+
+
+def _mine(actor: Actor) -> Any:
+    return select(Refund).where(Refund.tenant_id == actor.tenant_id, Refund.mode == actor.mode)
+
+
+def _find(db: Session, actor: Actor, refund_id: str, *, lock: bool = False) -> Refund:
+    statement = _mine(actor).where(Refund.id == refund_id)
+    found: Refund | None = db.scalars(
+        statement.with_for_update() if lock else statement
+    ).one_or_none()
+    if found is None:
+        raise NotFound("Refund not found", code="refund_not_found")
+    return found

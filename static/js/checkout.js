@@ -1,0 +1,229 @@
+/* Shopper pages. Everything here is comfort: each page works without it. No dependency. */
+(() => {
+  "use strict";
+
+  const each = (selector, act) => document.querySelectorAll(selector).forEach(act);
+  const one = (selector) => document.querySelector(selector);
+
+  // --- the merchant's accent, where CSS attr() can't read a colour yet (see tokens.css)
+  each("[data-accent]", (element) => {
+    const accent = element.dataset.accent;
+    if (!CSS.supports("x: attr(x type(*))") && CSS.supports("color", accent)) {
+      element.style.setProperty("--brand", accent);
+    }
+  });
+
+  // --- errors: the summary takes focus, its links put the cursor into the field
+  const summary = one("[data-error-summary]");
+  if (summary) summary.focus();
+  each("[data-error-summary] a[href^='#']", (link) => {
+    link.addEventListener("click", (event) => {
+      const field = document.getElementById(link.hash.slice(1));
+      if (!field) return;
+      event.preventDefault();
+      field.focus();
+      field.scrollIntoView({ block: "center" });
+    });
+  });
+
+  // --- card number: groups, brand, and the caret where the shopper left it
+  const BRANDS = [
+    ["visa", /^4/, [4, 8, 12]],
+    ["mastercard", /^(5[1-5]|2(22[1-9]|2[3-9]|[3-6]|7[01]|720))/, [4, 8, 12]],
+    ["amex", /^3[47]/, [4, 10]],
+    ["diners", /^3(0[0-5]|095|[689])/, [4, 10]],
+    ["jcb", /^35(2[89]|[3-8])/, [4, 8, 12]],
+    ["discover", /^6(011|4[4-9]|5)/, [4, 8, 12]],
+    ["unionpay", /^(62|81)/, [4, 8, 12]],
+  ];
+  const brandOf = (digits) => BRANDS.find(([, start]) => start.test(digits));
+  const digitsOf = (text) => text.replace(/\D/g, "").slice(0, 19);
+
+  const grouped = (digits, gaps) =>
+    [...digits].map((digit, at) => (gaps.includes(at) ? ` ${digit}` : digit)).join("");
+
+  function formatCard(input) {
+    const before = digitsOf(input.value.slice(0, input.selectionStart ?? input.value.length)).length;
+    const digits = digitsOf(input.value);
+    const brand = brandOf(digits);
+    const text = grouped(digits, brand ? brand[2] : [4, 8, 12]);
+    const holder = input.closest(".card-number");
+    if (holder && brand) holder.dataset.brand = brand[0];
+    else if (holder) delete holder.dataset.brand;
+    if (text === input.value) return;
+    input.value = text;
+    if (document.activeElement !== input) return;
+    let caret = 0;
+    for (let seen = 0; caret < text.length && seen < before; caret += 1) if (text[caret] !== " ") seen += 1;
+    input.setSelectionRange(caret, caret);
+  }
+  each("[data-card-number]", (input) => {
+    input.addEventListener("input", () => formatCard(input));
+    formatCard(input);
+  });
+
+  // --- one submit: the amount stays on the button, a second click does nothing
+  const release = (form) => {
+    delete form.dataset.sent;
+    form.querySelectorAll("[aria-busy]").forEach((button) => {
+      button.removeAttribute("aria-busy");
+      button.removeAttribute("aria-disabled");
+    });
+  };
+  each("form[data-submit-once]", (form) => {
+    form.addEventListener("submit", (event) => {
+      if (form.dataset.sent) {
+        event.preventDefault();
+        return;
+      }
+      form.dataset.sent = "1";
+      const button = event.submitter || form.querySelector("button");
+      button.setAttribute("aria-busy", "true");
+      button.setAttribute("aria-disabled", "true");
+      const status = one("[data-busy-status]");
+      if (status) status.textContent = form.dataset.busyText || "";
+    });
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) each("form[data-submit-once]", release);
+  });
+
+  // --- e-mail: a slip in a well-known domain is pointed out, never corrected by itself
+  const DOMAINS = ["gmail.com", "googlemail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "live.com", "aol.com", "proton.me", "gmx.de", "web.de", "orange.fr", "free.fr"];
+  function distance(a, b) {
+    let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+    for (let i = 1; i <= a.length; i += 1) {
+      const next = [i];
+      for (let j = 1; j <= b.length; j += 1) {
+        next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+      }
+      row = next;
+    }
+    return row[b.length];
+  }
+  function betterEmail(value) {
+    const [name, domain] = value.trim().toLowerCase().split("@");
+    if (!name || !domain || DOMAINS.includes(domain)) return null;
+    const close = DOMAINS.find((known) => known.length > 6 && distance(domain, known) <= 2);
+    return close ? `${value.trim().split("@")[0]}@${close}` : null;
+  }
+  each("[data-email-hint]", (box) => {
+    const input = document.getElementById(box.dataset.emailHint);
+    const button = box.querySelector("button");
+    if (!input || !button) return;
+    input.addEventListener("change", () => {
+      const better = betterEmail(input.value);
+      box.hidden = !better;
+      button.textContent = better || "";
+    });
+    button.addEventListener("click", () => {
+      input.value = button.textContent;
+      box.hidden = true;
+      input.focus();
+    });
+  });
+
+  // --- a reference is no place for a card number
+  const luhn = (digits) =>
+    [...digits].reverse().reduce((sum, digit, at) => sum + (at % 2 ? [0, 2, 4, 6, 8, 1, 3, 5, 7, 9][digit] : +digit), 0) % 10 === 0;
+  each("[data-no-card]", (input) => {
+    const warning = document.getElementById(input.dataset.noCard);
+    input.addEventListener("input", () => {
+      const digits = input.value.replace(/[\s-]/g, "");
+      if (warning) warning.hidden = !(/^\d{13,19}$/.test(digits) && luhn(digits));
+    });
+  });
+
+  // --- sandbox panel: a click fills the test card in
+  const fill = (selector, value) => {
+    const input = one(selector);
+    if (input && (!input.value || selector.includes("number"))) {
+      input.value = value;
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  };
+  each("[data-fill-card]", (button) => {
+    button.addEventListener("click", () => {
+      fill("[data-card-number]", button.dataset.fillCard);
+      fill("[name=exp_month]", "12");
+      fill("[name=exp_year]", String((new Date().getFullYear() + 3) % 100).padStart(2, "0"));
+      fill("[name=cvc]", button.dataset.fillCard.startsWith("3") ? "1234" : "123");
+      fill("[name=card_name]", "Test Shopper");
+      fill("[name=email]", "shopper@example.com");
+      each("[data-fill-card]", (other) => other.setAttribute("aria-pressed", String(other === button)));
+      const pay = one("[data-pay-button]");
+      if (pay) {
+        pay.focus({ preventScroll: true });
+        pay.scrollIntoView({ block: "nearest" });
+      }
+    });
+  });
+
+  // --- waiting: look again until the step has changed
+  const step = document.body.dataset.step;
+  const pollSeconds = Number(document.body.dataset.pollSeconds);
+  if (pollSeconds) {
+    let wait = pollSeconds;
+    const look = async () => {
+      try {
+        const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (page.body.dataset.step !== step) {
+          location.replace(answer.url || location.href);
+          return;
+        }
+      } catch {
+        // Offline for a moment: ask again later.
+      }
+      wait = Math.min(wait * 1.3, 20);
+      setTimeout(look, wait * 1000);
+    };
+    setTimeout(look, wait * 1000);
+  }
+
+  // --- go on to the bank by itself (the button stays for those without script)
+  const onward = one("[data-auto-continue]");
+  if (onward) setTimeout(() => (onward.tagName === "FORM" ? onward.requestSubmit() : onward.click()), 400);
+
+  // --- receipt: back to the shop after some seconds, unless the shopper stays
+  const leave = one("[data-leave-after]");
+  if (leave) {
+    let left = Number(leave.dataset.leaveAfter);
+    const count = leave.querySelector("[data-leave-count]");
+    const stay = leave.querySelector("[data-leave-stay]");
+    leave.hidden = false;
+    const timer = setInterval(() => {
+      left -= 1;
+      if (count) count.textContent = String(Math.max(left, 0));
+      if (left <= 0) {
+        clearInterval(timer);
+        location.assign(leave.dataset.leaveTo);
+      }
+    }, 1000);
+    const halt = () => {
+      clearInterval(timer);
+      leave.hidden = true;
+    };
+    if (stay) stay.addEventListener("click", halt);
+    window.addEventListener("beforeprint", halt);
+  }
+
+  // --- countdown: silent until the last five minutes
+  const countdown = one("[data-expires-at]");
+  if (countdown) {
+    const end = Date.parse(countdown.dataset.expiresAt);
+    const text = countdown.querySelector("[data-countdown]");
+    const tick = () => {
+      const seconds = Math.max(0, Math.round((end - Date.now()) / 1000));
+      if (seconds <= 300) {
+        countdown.hidden = false;
+        if (text) text.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      }
+      if (seconds > 0) setTimeout(tick, 1000);
+      else location.reload();
+    };
+    if (end > Date.now()) tick();
+  }
+
+  each("[data-print]", (button) => button.addEventListener("click", () => window.print()));
+})();
