@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(0, description="How many proxies in front set X-Forwarded-*")
     web_processes: int = Field(1, ge=1, description="Processes of the web server")
     worker_threads: int = Field(8, ge=1, description="Tasks that one worker runs at once")
+    worker_lease_seconds: int = Field(
+        60, ge=1, description="A job or delivery whose worker was silent for so long is taken over"
+    )
     queue_url: str | None = Field(None, description="Huey's queue; default beside the database")
     allow_loopback_webhooks: bool | None = Field(
         None, description="Deliver to 127.0.0.1; default only outside production"

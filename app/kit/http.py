@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
+import httpcore2 as httpcore
 import httpx2 as httpx
 
 #: What `is_global` lets through although nothing public lives there, or it leads somewhere else.
@@ -86,29 +90,88 @@ def check_url(url: str) -> None:
         raise AddressRefused("a URL with user info is refused")
 
 
-class _PinnedTransport(httpx.HTTPTransport):
-    """Sends each request to the address that was checked, keeping name and certificate check."""
+class _TimedStream(httpcore.NetworkStream):
+    """A connection whose every read and write ends when the request's time is over.
+
+    A time-out for each read alone would let a receiver hold a thread for ever, a byte at a time.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream, left: Callable[[float | None], float]) -> None:
+        self._stream, self._left = stream, left
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._left(timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        secured = self._stream.start_tls(ssl_context, server_hostname, self._left(timeout))
+        return _TimedStream(secured, self._left)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _PinnedBackend(httpcore.NetworkBackend):
+    """Resolves a name once, refuses what is not public, connects to exactly what it checked.
+
+    Below the connection pool, which so keeps connections by name: two names on one address never share
+    a connection, and the certificate is checked for the name.
+    """
 
     def __init__(self, allow_loopback: bool) -> None:
-        super().__init__(retries=0)
         self._allow_loopback = allow_loopback
+        self._sockets = httpcore.SyncBackend()
+        self._until = threading.local()
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
-        address = self._resolve(host, request.url.port or (443 if request.url.scheme == "https" else 80))
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=address)
-        return super().handle_request(request)
+    def start(self, seconds: float) -> None:
+        """The request that this thread makes now has so long, in all."""
+        self._until.at = time.monotonic() + seconds
 
-    def _resolve(self, host: str, port: int) -> str:
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in self._resolve(host, port):
+            try:
+                made = self._sockets.connect_tcp(
+                    address, port, self._left(timeout), local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _TimedStream(made, self._left)
+        raise failure
+
+    def _resolve(self, host: str, port: int) -> list[str]:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise ConnectionFailed(f"{host} has no address", not_executed=True) from error
         addresses = [str(entry[4][0]) for entry in found]
         if not all(address_allowed(a, allow_loopback=self._allow_loopback) for a in addresses):
             raise AddressRefused(f"{host} leads to an address that is not public")
-        return addresses[0]
+        return addresses
+
+    def _left(self, timeout: float | None) -> float:
+        left: float = self._until.at - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the time is over")
+        return left if timeout is None else min(left, timeout)
 
 
 class SafeClient:
@@ -124,48 +187,76 @@ class SafeClient:
     ) -> None:
         self._total = total_timeout
         self._limit = max_response_bytes
-        self._client = httpx.Client(
-            transport=_PinnedTransport(allow_loopback),
-            timeout=httpx.Timeout(total_timeout, connect=connect_timeout),
-            follow_redirects=False,
-            trust_env=False,
+        self._timeouts = {
+            "connect": connect_timeout, "read": total_timeout, "write": total_timeout, "pool": total_timeout,
+        }
+        self._network = _PinnedBackend(allow_loopback)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=100,
+            keepalive_expiry=5,
+            network_backend=self._network,
         )
 
     def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
-        """Post a body.
+        """Post a body; the answer's body is kept as it came, never decompressed.
 
         Raises:
             AddressRefused: the URL or the address behind it may not be called.
             ConnectionFailed: no answer came (TimedOut among them).
         """
-        check_url(url)
+        target = _target(url)
         started = time.monotonic()
+        self._network.start(self._total)
         try:
-            with self._client.stream("POST", url, content=content, headers=dict(headers)) as response:
-                body = self._read(response, started)
+            with self._pool.stream(
+                "POST",
+                httpcore.URL(
+                    scheme=target.raw_scheme, host=target.raw_host, port=target.port,
+                    target=target.raw_path,
+                ),
+                headers=_fields(headers, target, content),
+                content=content,
+                extensions={"timeout": self._timeouts},
+            ) as response:
                 return Answer(
-                    response.status_code, dict(response.headers), body,
+                    response.status, _headers_of(response), self._read(response),
                     round((time.monotonic() - started) * 1000),
                 )
-        except httpx.ConnectTimeout as error:
+        except httpcore.ConnectTimeout as error:
             raise ConnectionFailed("no connection in time", not_executed=True) from error
-        except httpx.ConnectError as error:
+        except httpcore.ConnectError as error:
             raise ConnectionFailed("the connection was refused", not_executed=True) from error
-        except httpx.TimeoutException as error:
+        except httpcore.TimeoutException as error:
             raise TimedOut("no answer in time") from error
-        except httpx.HTTPError as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise ConnectionFailed("the connection broke", not_executed=False) from error
 
-    def _read(self, response: httpx.Response, started: float) -> bytes:
+    def _read(self, response: httpcore.Response) -> bytes:
         kept = b""
-        for chunk in response.iter_bytes():
+        for chunk in response.iter_stream():
             kept += chunk[: self._limit - len(kept)]
-            if time.monotonic() - started > self._total:
-                raise TimedOut("the answer took too long")
             if len(kept) >= self._limit:
                 break
         return kept
 
     def close(self) -> None:
         """Close every connection."""
-        self._client.close()
+        self._pool.close()
+
+
+def _target(url: str) -> httpx.URL:
+    check_url(url)
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise AddressRefused("not a URL") from error
+
+
+def _fields(headers: Mapping[str, str], target: httpx.URL, content: bytes) -> list[tuple[bytes, bytes]]:
+    given = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    return [(b"Host", target.netloc), (b"Content-Length", b"%d" % len(content)), *given]
+
+
+def _headers_of(response: httpcore.Response) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}

@@ -6,11 +6,11 @@ from app.models.catalogue import cart, product, promotion, shipping, stock, stor
 from app.models.checkout import calculation, order, payment_link, reservation, session
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import posting
-from app.models.operations import idempotency, job, rate_window
+from app.models.operations import heartbeat, idempotency, job, rate_window
 from app.models.payments import attempt, intent, method, refund
 
 __all__ = [
-    "Base", "api_key", "attempt", "calculation", "cart", "delivery", "idempotency", "intent", "job",
+    "Base", "api_key", "attempt", "calculation", "cart", "delivery", "heartbeat", "idempotency", "intent", "job",
     "journal", "method", "order", "payment_link", "posting", "product", "promotion", "provider_event",
     "rate_window", "refund", "reservation", "session", "shipping", "stock", "stored_value", "tax", "tenant",
     "user", "webhook_endpoint",

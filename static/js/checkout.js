@@ -225,5 +225,14 @@
     if (end > Date.now()) tick();
   }
 
+  // --- copy (a reference): the button's name says that it worked
+  each("[data-copy]", (button) => {
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.dataset.done = "1";
+      button.setAttribute("aria-label", button.dataset.copied);
+    });
+  });
+
   each("[data-print]", (button) => button.addEventListener("click", () => window.print()));
 })();

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.connectors.base import CardDetails
 from app.db import reading, transaction
 from app.domain.actor import Actor, TenantProfile
-from app.domain.errors import Conflict, Gone, InvalidState
+from app.domain.errors import Conflict, Gone, InvalidState, NotFound
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.kit.failpoints import failpoint
@@ -262,3 +262,41 @@ def _let_go(db: Session, session: CheckoutSession, cause: str) -> None:
 FINALISING = Flow(_lock_session, _follow, finalization.finish)
 #: A checkout that its merchant finalises by API (OP-31): the payment succeeds by itself.
 FOLLOWED = Flow(_lock_session, _follow, intents.STANDING_ALONE.settle)
+
+
+def intent_of(actor: Actor, intent_id: str) -> PaymentIntent:
+    """An intent that this caller may see: a browser's credential sees its own session's only.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
+    intent = intents.get(actor, intent_id)
+    if actor.session_id is not None and intent.checkout_id != actor.session_id:
+        raise NotFound("Payment not found", code="payment_intent_not_found")
+    return intent
+
+
+def confirm_intent(
+    actor: Actor, intent_id: str, *, nonce: str, method_id: str | None = None
+) -> PaymentIntent:
+    """Confirm an intent, with its checkout where it has one; see `intents.confirm`."""
+    intent = intents.get(actor, intent_id)
+    if intent.checkout_id is None:
+        return intents.confirm(actor, intent_id, nonce=nonce, method_id=method_id)
+    chosen = method_id or intent.payment_method_id
+    if chosen is None:
+        raise InvalidState("Attach a payment method first", code="payment_method_required")
+    pay_by_method(actor, intent.checkout_id, chosen, Order(nonce=nonce))
+    return intents.get(actor, intent_id)
+
+
+def capture_intent(actor: Actor, intent_id: str, amount: int | None = None) -> PaymentIntent:
+    """Capture an intent; its checkout goes on with it (CK-026)."""
+    flow = flow_of(intents.get(actor, intent_id))
+    return intents.capture(actor, intent_id, amount, flow=flow)
+
+
+def cancel_intent(actor: Actor, intent_id: str, reason: str) -> PaymentIntent:
+    """Cancel an intent; its checkout lets go of what it holds (CK-027)."""
+    flow = flow_of(intents.get(actor, intent_id))
+    return intents.cancel(actor, intent_id, reason, flow=flow)

@@ -202,10 +202,15 @@ def touch(session: CheckoutSession, *, cause: str) -> None:
     Raises:
         InvalidState: it is paid, being paid, or over.
     """
-    if session.status not in lifecycle.OPEN:
-        raise InvalidState(f"A checkout that is {session.status} cannot be changed")
+    refuse_closed(session)
     if session.status == _S.CREATED:
         session.advance(_T.EDITED, cause=cause)
+
+
+def refuse_closed(session: CheckoutSession) -> None:
+    """Raises InvalidState where a session may no longer be changed."""
+    if session.status not in lifecycle.OPEN:
+        raise InvalidState(f"A checkout that is {session.status} cannot be changed")
 
 
 def cancel(actor: Actor, checkout_id: str, *, cause: str = "api") -> CheckoutSession:

@@ -8,15 +8,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, Update, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
+from app.domain.actor import Actor
+from app.domain.errors import InvalidRequest, NotFound
 from app.domain.lifecycles import jobs as lifecycle
 from app.domain.rules.retry import job_delay
 from app.kit import clock
 from app.kit.ids import new_id, random_token
+from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.models.events.journal import record
 from app.models.operations.job import Job
 
 #: A job that is not done within this time is taken from its worker.
@@ -38,7 +42,7 @@ def enqueue(
 ) -> None:
     """Add a job in this transaction; with a `unique_key` that exists already nothing is added."""
     now = clock.now()
-    values = {
+    values: dict[str, Any] = {
         "id": new_id("job"),
         "tenant_id": tenant_id,
         "mode": mode,
@@ -66,7 +70,7 @@ def due(limit: int = 50) -> list[str]:
         .where(
             or_(
                 Job.status.in_((_S.QUEUED, _S.RETRY_WAIT)) & (Job.due_at <= now),
-                (Job.status == _S.LEASED) & (Job.lease_until < now),
+                (Job.status == _S.LEASED) & (Job.lease_until < now) & (Job.tries < Job.max_tries),
             )
         )
         .order_by(Job.due_at)
@@ -79,28 +83,100 @@ def due(limit: int = 50) -> list[str]:
 def claim(job_id: str, *, lease_seconds: int = LEASE_SECONDS) -> Job | None:
     """Lease a due job with a fresh fencing token; None when another worker has it."""
     now = clock.now()
-    with transaction() as db:
-        job = db.get(Job, job_id)
-        if job is None:
-            return None
-        lapsed = job.status == _S.LEASED and job.lease_until is not None and job.lease_until < now
-        if not lapsed and not (job.status in (_S.QUEUED, _S.RETRY_WAIT) and job.due_at <= now):
-            return None
-        taken = db.execute(
-            update(Job)
-            .where(Job.id == job_id, Job.status == job.status, Job.lease_token.is_(job.lease_token)
-                   if job.lease_token is None else Job.lease_token == job.lease_token)
-            .values(
-                status=str(_S.LEASED),
-                tries=Job.tries + 1,
-                lease_token=random_token(),
-                lease_until=now + timedelta(seconds=lease_seconds),
-            )
-            .execution_options(synchronize_session=False)
+    fresh = Job.status.in_((_S.QUEUED, _S.RETRY_WAIT)) & (Job.due_at <= now)
+    lapsed = (Job.status == _S.LEASED) & (Job.lease_until < now) & (Job.tries < Job.max_tries)
+    claimed = (
+        update(Job)
+        .where(Job.id == job_id, or_(fresh, lapsed))
+        .values(
+            status=str(_S.LEASED),
+            tries=Job.tries + 1,
+            lease_token=random_token(),
+            lease_until=now + timedelta(seconds=lease_seconds),
+            updated_at=now,
         )
-        if taken.rowcount != 1:  # type: ignore[attr-defined]
+        .execution_options(synchronize_session=False)
+    )
+    with transaction() as db:
+        if not db.execute(claimed).rowcount:  # type: ignore[attr-defined]
             return None
-        db.refresh(job)
+        return db.get_one(Job, job_id, populate_existing=True)
+
+
+def extend(job: Job, *, lease_seconds: int = LEASE_SECONDS) -> bool:
+    """Keep the lease of a job that takes long; False when it was lost."""
+    statement = _held(job).values(lease_until=clock.now() + timedelta(seconds=lease_seconds))
+    with transaction() as db:
+        return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def bury_lapsed() -> int:
+    """Declare dead what lost its worker on its last try: such a job kills who runs it. Returns how many."""
+    now = clock.now()
+    statement = (
+        update(Job)
+        .where(Job.status == _S.LEASED, Job.lease_until < now, Job.tries >= Job.max_tries)
+        .values(
+            status=str(lifecycle.LIFECYCLE.edge(_S.LEASED, _T.BURIED).target), lease_token=None,
+            lease_until=None, finished_at=now, updated_at=now,
+            errors=[{"at": clock.to_rfc3339(now), "error": "its worker was lost at the last try"}],
+        )
+        .execution_options(synchronize_session=False)
+    )
+    with transaction() as db:
+        return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def get(actor: Actor, job_id: str) -> Job:
+    """One job of this merchant and mode.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+    """
+    with reading() as db:
+        found = db.scalars(_mine(actor).where(Job.id == job_id)).one_or_none()
+    if found is None:
+        raise NotFound("Job not found", code="job_not_found")
+    return found
+
+
+def list_page(
+    actor: Actor,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    status: str | None = None,
+) -> Page[Job]:
+    """Jobs of this merchant, newest first."""
+    statement = _mine(actor)
+    if status:
+        statement = statement.where(Job.status == status)
+    if cursor:
+        last = decode_cursor(cursor)
+        if last is None:
+            raise InvalidRequest("Not a cursor of this list", field="cursor")
+        statement = statement.where(Job.id < last)
+    with reading() as db:
+        rows = list(db.scalars(statement.order_by(Job.id.desc()).limit(limit + 1)))
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def revive(actor: Actor, job_id: str) -> Job:
+    """Put a dead job back in the queue, with all its tries (reliability.md 32).
+
+    Raises:
+        IllegalTransition: it is not dead.
+        NotFound: there is no such job.
+    """
+    with transaction(actor) as db:
+        job = db.scalars(_mine(actor).where(Job.id == job_id).with_for_update()).one_or_none()
+        if job is None:
+            raise NotFound("Job not found", code="job_not_found")
+        job.move(_T.REVIVED, tries=0, due_at=clock.now(), finished_at=None)
+        record(
+            db, "job.revived", tenant_id=job.tenant_id, mode=job.mode, entity="job",
+            entity_id=job.id, cause="operator", after={"id": job.id, "name": job.name},
+        )
         return job
 
 
@@ -120,10 +196,21 @@ def fail(job: Job, error: str) -> bool:
 
 def _end(job: Job, trigger: lifecycle.Trigger, **changes: Any) -> bool:
     target = job.lifecycle.edge(job.status, trigger).target
-    statement = (
-        update(Job)
-        .where(Job.id == job.id, Job.lease_token == job.lease_token, Job.status == _S.LEASED)
-        .values(status=str(target), lease_token=None, updated_at=clock.now(), **changes)
+    statement = _held(job).values(
+        status=str(target), lease_token=None, updated_at=clock.now(), **changes
     )
     with transaction() as db:
         return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def _held(job: Job) -> Update:
+    """An update that counts only while this worker has the lease."""
+    return (
+        update(Job)
+        .where(Job.id == job.id, Job.lease_token == job.lease_token, Job.status == _S.LEASED)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _mine(actor: Actor) -> Select[Job]:
+    return select(Job).where(Job.tenant_id == actor.tenant_id, Job.mode == actor.mode)

@@ -113,6 +113,20 @@ def void(attempt: Attempt) -> base.OperationResult:
     )
 
 
+def undo(attempt: Attempt, state: base.GatewayPayment) -> base.OperationResult:
+    """Release or send back a payment that nobody waits for any more."""
+    caller = context(attempt.tenant_id, attempt.mode)
+    if state.status == base.GatewayStatus.AUTHORIZED:
+        voids = _capable(attempt.connector, base.Voids)  # type: ignore[type-abstract]
+        release = base.VoidRequest(attempt.gateway_key("undo"), state.reference)
+        return _call(lambda: voids.void(caller, release), "undo", attempt.id)
+    refunds = _capable(attempt.connector, base.Refunds)  # type: ignore[type-abstract]
+    back = base.RefundRequest(
+        attempt.gateway_key("undo"), state.reference, state.captured, state.currency
+    )
+    return _call(lambda: refunds.refund(caller, back), "undo", attempt.id)
+
+
 def refund(item: Refund, attempt: Attempt) -> base.OperationResult:
     """Give money back."""
     connector = _capable(attempt.connector, base.Refunds)  # type: ignore[type-abstract]

@@ -1,0 +1,32 @@
+"""CK-039 to CK-041: webhook endpoints of the merchant."""
+
+from __future__ import annotations
+
+from app.api.checkout.surface import surface
+from app.domain.actor import Actor
+from app.services.events import webhooks
+from app.web.webhook_views import WebhookCreate, WebhookList, WebhookView
+
+
+@surface.get("/webhooks", "CK-039", returns=WebhookList, permission="webhooks:read")
+def list_all(actor: Actor) -> WebhookList:
+    """List webhook endpoints; secrets are not shown again."""
+    return WebhookList(data=[WebhookView.of(row) for row in webhooks.list_all(actor)])
+
+
+@surface.post(
+    "/webhooks", "CK-040", body=WebhookCreate, returns=WebhookView, status=201,
+    permission="webhooks:write",
+)
+def create(actor: Actor, body: WebhookCreate) -> WebhookView:
+    """Register a webhook endpoint."""
+    row, secret = webhooks.create(
+        actor, body.url, body.events, secret=body.secret, description=body.description
+    )
+    return WebhookView.of(row, None if body.secret else secret)
+
+
+@surface.delete("/webhooks/{webhook_id}", "CK-041", status=204, permission="webhooks:write")
+def delete(actor: Actor, webhook_id: str) -> None:
+    """Remove a webhook endpoint."""
+    webhooks.delete(actor, webhook_id)

@@ -1,0 +1,63 @@
+"""PY-023 to PY-026: refunds."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.api.payments.surface import surface
+from app.domain.actor import Actor
+from app.services.payments import intents, refunds
+from app.web.refund_views import RefundView
+from app.web.schemas import Body, Integer, Listing
+
+
+class RefundCreate(Body):
+    """What goes back; without an amount all that is left."""
+
+    payment_intent_id: str = Field(min_length=1, max_length=64)
+    charge_id: str | None = Field(None, max_length=64)
+    amount: Integer | None = None
+    reason: Literal["customer_request", "product_return", "fraud", "other"] = "other"
+    refund_method: Literal["original_payment_method"] = "original_payment_method"
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+@surface.post(
+    "/refunds", "PY-023", body=RefundCreate, returns=RefundView, status=201,
+    permission="refunds:create", key_required=True,
+)
+def create(actor: Actor, body: RefundCreate) -> RefundView:
+    """Refund a captured payment, in full or in part."""
+    return RefundView.of(
+        refunds.create(
+            actor, body.payment_intent_id, body.amount, body.reason, metadata=body.metadata
+        )
+    )
+
+
+@surface.get("/refunds/{refund_id}", "PY-024", returns=RefundView, permission="refunds:read")
+def get(actor: Actor, refund_id: str) -> RefundView:
+    """Read a refund."""
+    return RefundView.of(refunds.get(actor, refund_id))
+
+
+@surface.post(
+    "/refunds/{refund_id}/cancel", "PY-025", returns=RefundView, permission="refunds:create"
+)
+def cancel(actor: Actor, refund_id: str) -> RefundView:
+    """Cancel a refund that has not been sent."""
+    return RefundView.of(refunds.cancel(actor, refund_id))
+
+
+@surface.get(
+    "/intents/{intent_id}/refunds", "PY-026", returns=Listing[RefundView], permission="refunds:read"
+)
+def of_intent(actor: Actor, intent_id: str) -> Listing[RefundView]:
+    """List the refunds of an intent."""
+    intents.get(actor, intent_id)
+    rows = refunds.of_intent(actor, intent_id)
+    return Listing[RefundView](
+        data=[RefundView.of(row) for row in rows], has_more=False, next_cursor=None
+    )

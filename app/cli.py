@@ -1,0 +1,165 @@
+"""The command line: `flask …` (running.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from app import migrations
+from app.api import SURFACES
+from app.domain.actor import Actor, system_actor
+from app.domain.lifecycles.mermaid import render
+from app.domain.lifecycles.registry import ALL
+from app.kit import clock
+from app.services.access import keys as key_service
+from app.services.access import tenants, totp
+from app.services.access import users as user_service
+from app.services.checkout import demo as demo_service
+from app.services.events import audit
+from app.services.operations import invariants
+from app.web.openapi import document
+from app.worker import run, supervisor
+
+database = AppGroup("db", help="The database's schema.")
+keys = AppGroup("keys", help="API keys.")
+users = AppGroup("users", help="People of the dashboard.")
+
+
+def register(app: Flask) -> None:
+    """Add the commands."""
+    for command in (database, keys, users, demo, worker, worker_child, serve, doctor, diagrams, openapi):
+        app.cli.add_command(command)
+
+
+@database.command("upgrade")
+def upgrade() -> None:
+    """Bring the schema up to date."""
+    migrations.upgrade()
+
+
+@click.command()
+@click.option("--tenant", "name", default=demo_service.DEFAULT_NAME, help="Another merchant's name.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output alone.")
+def demo(name: str, as_json: bool) -> None:
+    """Make the demo merchant, or roll its keys and passwords."""
+    made = demo_service.make(name)
+    if as_json:
+        click.echo(json.dumps(made, indent=2))
+    else:
+        click.echo(supervisor.welcome(made))
+
+
+@click.command()
+def worker() -> None:
+    """Deliver webhooks, run jobs and sweeps until stopped."""
+    run.main()
+
+
+@click.command("worker-child", hidden=True)
+@click.argument("parent", type=int)
+def worker_child(parent: int) -> None:
+    """The worker beside a web server: it stops when its parent is gone."""
+    run.main(parent=parent)
+
+
+@click.command()
+@click.option("--demo/--no-demo", "with_demo", default=True, help="Make the demo merchant first.")
+def serve(with_demo: bool) -> None:
+    """Run the web server and the worker together, in one process group."""
+    sys.exit(supervisor.serve(with_demo=with_demo))
+
+
+@click.command()
+def doctor() -> None:
+    """Check what must always hold: invariants and audit chains."""
+    problems = [f"{v.rule}: {v.entity_id}: {v.detail}" for v in invariants.check()]
+    for tenant_id in tenants.all_ids():
+        problems += [f"audit chain of {tenant_id}: {text}" for text in audit.verify(tenant_id)]
+    for problem in problems:
+        click.echo(problem, err=True)
+    click.echo(f"{len(problems)} problems" if problems else "Everything holds.")
+    sys.exit(1 if problems else 0)
+
+
+@click.command()
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("docs/diagrams"))
+def diagrams(folder: Path) -> None:
+    """Draw every lifecycle table as a Mermaid diagram."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, lifecycle in ALL.items():
+        title = name.replace("_", " ").capitalize()
+        (folder / f"{name}.md").write_text(f"# {title}\n\n```mermaid\n{render(lifecycle)}```\n")
+    click.echo(f"{len(ALL)} diagrams in {folder}")
+
+
+@click.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    click.echo(json.dumps(document(SURFACES), indent=2, sort_keys=True))
+
+
+@keys.command("create")
+@click.argument("tenant_slug")
+@click.argument("name")
+@click.option("--mode", type=click.Choice(["test", "live"]), default="test")
+@click.option("--kind", type=click.Choice(["sk", "pk"]), default="sk")
+def create_key(tenant_slug: str, name: str, mode: str, kind: str) -> None:
+    """Make a key and print it: the only time that it is shown."""
+    _, plaintext = key_service.create(_operator(tenant_slug, mode), name, kind=kind)
+    click.echo(plaintext)
+
+
+@keys.command("list")
+@click.argument("tenant_slug")
+@click.option("--mode", type=click.Choice(["test", "live"]), default="test")
+def list_keys(tenant_slug: str, mode: str) -> None:
+    """List a merchant's keys."""
+    for key in key_service.list_all(_operator(tenant_slug, mode)):
+        state = "revoked" if key.revoked_at else "active"
+        click.echo(f"{key.id}  {key.prefix}_…{key.last4}  {state:8}  {key.name}")
+
+
+@keys.command("revoke")
+@click.argument("tenant_slug")
+@click.argument("key_id")
+def revoke_key(tenant_slug: str, key_id: str) -> None:
+    """Revoke a key: it is refused from the next request on."""
+    key = key_service.revoke(_operator(tenant_slug, "test"), key_id)
+    click.echo(f"revoked at {clock.to_rfc3339(key.revoked_at)}" if key.revoked_at else "")
+
+
+@users.command("create")
+@click.argument("tenant_slug")
+@click.argument("email")
+@click.option("--name", default="")
+@click.option("--role", type=click.Choice(["payments_admin", "admin", "reconciler", "read_only"]),
+              default="payments_admin")
+@click.password_option()
+def create_user(tenant_slug: str, email: str, name: str, role: str, password: str) -> None:
+    """Add a person to a merchant."""
+    user = user_service.create(_operator(tenant_slug, "test").tenant_id, email, name or email, role, password)
+    click.echo(user.id)
+
+
+@users.command("reset-mfa")
+@click.argument("email")
+def reset_mfa(email: str) -> None:
+    """Take a person's second factor away."""
+    user = user_service.by_email(email)
+    if user is None:
+        raise click.ClickException("no such user")
+    totp.disable(user.id)
+    click.echo("done")
+
+
+def _operator(tenant_slug: str, mode: str) -> Actor:
+    tenant = tenants.by_slug(tenant_slug)
+    if tenant is None:
+        raise click.ClickException(f"no merchant {tenant_slug}")
+    return system_actor(tenant.profile(), mode, f"cli:{os.environ.get('USER', 'operator')}")

@@ -1,0 +1,65 @@
+"""create_app: the whole wiring on one screen."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask
+from flask_babel import Babel
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import cli, dashboard, db, pages
+from app import settings as environment
+from app.api import SURFACES
+from app.settings import Settings
+from app.web import errors, filters, headers, health, logs, openapi, static_files
+from app.web.languages import choose_language
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The web application over the given settings, or the environment's."""
+    settings = settings or environment.load()
+    environment.use(settings)
+    logs.configure(settings.log_level)
+    db.configure(settings.database, ephemeral=settings.ephemeral)
+
+    app = Flask(
+        "till",
+        root_path=ROOT,
+        template_folder="templates",
+        static_folder="static",
+        instance_path=str(settings.data_dir),
+    )
+    app.config.update(
+        SECRET_KEY=settings.signing_key,
+        MAX_CONTENT_LENGTH=10 * 1024 * 1024,
+        SESSION_COOKIE_NAME="__Host-till" if settings.production else "till",
+        SESSION_COOKIE_SECURE=settings.production,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=settings.production,
+        TRUSTED_HOSTS=settings.trusted_hosts or None,
+    )
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    if settings.trusted_proxies:
+        count = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+
+    csrf = CSRFProtect(app)
+    Babel(app, locale_selector=choose_language)
+    filters.install(app)
+    headers.install(app)
+    errors.install(app, SURFACES)
+    health.install(app)
+    static_files.install(app)
+    for surface in SURFACES:
+        surface.mount(app, csrf.exempt)
+    openapi.install(app, SURFACES)
+    pages.register(app, csrf)
+    dashboard.register(app)
+    cli.register(app)
+    return app

@@ -1,0 +1,18 @@
+"""Pages that shoppers see; they call the same services as the API and hold no business rule."""
+
+from flask import Flask
+from flask_wtf import CSRFProtect
+
+from app import settings
+from app.pages import checkout, docs, links, returns, sandbox
+
+
+def register(app: Flask, csrf: CSRFProtect) -> None:
+    """Mount the pages; the simulated bank exists outside production only."""
+    for module in (checkout, links, returns, docs):
+        app.register_blueprint(module.blueprint)
+    if not settings.current().production:
+        app.register_blueprint(sandbox.blueprint)
+
+
+__all__ = ["checkout", "docs", "links", "register", "returns", "sandbox"]

@@ -1,0 +1,64 @@
+"""Forms of the shopper pages: what may be typed, and the words when it is wrong."""
+
+from __future__ import annotations
+
+from flask_wtf import FlaskForm
+from wtforms import StringField
+from wtforms.validators import InputRequired, Length, Optional, Regexp
+
+_MONTH = r"^\s*(0?[1-9]|1[0-2])\s*$"
+_YEAR = r"^\s*(\d{2}|20\d{2})\s*$"
+_EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s.]+$"
+
+
+class CardForm(FlaskForm):  # type: ignore[misc]
+    """The card form; nothing that is typed into its card fields is kept or shown again."""
+
+    card_number = StringField(
+        validators=[InputRequired("Enter the card number"), Length(max=40)]
+    )
+    exp_month = StringField(
+        validators=[InputRequired("Enter the expiry month"), Regexp(_MONTH, message="Enter a month from 1 to 12")]
+    )
+    exp_year = StringField(
+        validators=[InputRequired("Enter the expiry year"),
+                    Regexp(_YEAR, message="Enter the year as two or four digits")]
+    )
+    card_name = StringField(validators=[Length(max=120)])
+    cvc = StringField(
+        validators=[InputRequired("Enter the security code"),
+                    Regexp(r"^\s*\d{3,4}\s*$", message="Enter the 3 or 4 digits on your card")]
+    )
+    email = StringField(
+        validators=[Optional(), Length(max=254),
+                    Regexp(_EMAIL, message="Enter an e-mail address like name@example.com")]
+    )
+    line1 = StringField(validators=[Length(max=200)])
+    city = StringField(validators=[Length(max=120)])
+    postal_code = StringField(validators=[Length(max=20)])
+    country = StringField(validators=[Length(max=2)])
+    quote = StringField(validators=[Length(max=64)])
+    nonce = StringField(validators=[Length(max=64)])
+
+    def require_billing(self) -> bool:
+        """Check the billing address where the merchant wants one."""
+        missing = [
+            (self.line1, "Enter the street and number"), (self.city, "Enter the town"),
+            (self.postal_code, "Enter the postcode"), (self.country, "Choose the country"),
+        ]
+        for field, words in missing:
+            if not (field.data or "").strip():
+                field.errors = [*field.errors, words]
+        return not any(field.errors for field, _ in missing)
+
+    def billing_address(self) -> dict[str, str]:
+        """The billing address as it is stored."""
+        return {
+            "line1": self.line1.data.strip(), "city": self.city.data.strip(),
+            "postal_code": self.postal_code.data.strip(), "country": self.country.data.strip().upper(),
+        }
+
+    def forget_card(self) -> None:
+        """Nothing of the card goes back into the page."""
+        for field in (self.card_number, self.cvc):
+            field.data = ""

@@ -1,0 +1,123 @@
+"""What the shopper templates are given: plain objects made of a session and its merchant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.connectors import registry
+from app.connectors.sandbox.cards import CARDS
+from app.domain.actor import TenantProfile
+from app.domain.decline_codes import describe
+from app.domain.rules.cards import brand_of
+from app.models.checkout.session import CheckoutSession
+from app.models.payments.intent import PaymentIntent
+from app.models.payments.method import PaymentMethod
+from app.services.checkout import totals
+from app.services.operations.settings import CheckoutSettings, checkout_settings
+
+#: Cards that the panel shows first; the rest are under "more".
+_USUAL = ("4242424242424242", "5555555555554444", "4000000000009995", "4000000000003220",
+          "4000000000000002", "4000000000000127")
+
+_METHOD_NAMES = {
+    "paypal": "PayPal", "ideal": "iDEAL", "bancontact": "Bancontact", "klarna": "Klarna",
+    "promptpay": "PromptPay",
+}
+
+
+def merchant(profile: TenantProfile) -> dict[str, Any]:
+    """Name and branding."""
+    settings = checkout_settings(profile)
+    return {
+        "name": profile.name, "logo_url": None, "accent": settings.brand_accent or None,
+        "support_email": settings.support_email or None, "terms_url": settings.terms_url or None,
+    }
+
+
+def checkout(
+    session: CheckoutSession, profile: TenantProfile, intent: PaymentIntent | None
+) -> dict[str, Any]:
+    """A session as its page shows it."""
+    options, lines = session.options, session.cart_snapshot["lines"]
+    return {
+        "hosted_id": session.hosted_id,
+        "mode": session.mode,
+        "merchant": merchant(profile),
+        "title": session.title,
+        "description": session.description,
+        "lines": [
+            {"name": line["name"], "quantity": line["quantity"], "unit_price": line["unit_price"],
+             "line_total": line["quantity"] * line["unit_price"]}
+            for line in lines
+        ],
+        "totals": session.totals,
+        "amount_due": session.grand_total,
+        "email": session.customer.get("email"),
+        "require_billing_address": bool(options.get("require_billing_address")),
+        "allow_coupon": bool(options.get("allow_coupon_code")),
+        "coupon_codes": [promotion["code"] for promotion in session.applied_promotions],
+        "allow_quantity": bool(options.get("allow_quantity")) and len(lines) == 1,
+        "quantity": lines[0]["quantity"],
+        "methods": methods(session, checkout_settings(profile)),
+        "shipping_required": False,
+        "shipping_options": [],
+        "selected_shipping": session.selected_shipping,
+        "shipping_address": session.shipping_address,
+        "quote_hash": totals.quote(session),
+        "cancel_url": session.cancel_url,
+        "expires_at": session.expires_at,
+        "can_extend": False,
+        "continue_qr": None,
+    }
+
+
+def methods(session: CheckoutSession, settings: CheckoutSettings) -> list[str]:
+    """What this session can be paid with: asked for, allowed, and taken by a connector."""
+    wanted = session.method_types or list(settings.allowed_methods)
+    return [method for method in wanted if registry.for_method(method)]
+
+
+def decline(intent: PaymentIntent | None) -> list[dict[str, str | None]]:
+    """The last decline, in the shopper's words."""
+    if intent is None or not intent.last_error:
+        return []
+    code = describe(intent.last_error.get("decline_code"))
+    return [{"field": code.field, "text": code.shopper_text}]
+
+
+def sandbox(session: CheckoutSession) -> dict[str, Any] | None:
+    """The panel of test cards, in test mode."""
+    if session.mode != "test":
+        return None
+    rows = [
+        {"number": card.spaced, "brand": brand_of(card.number), "outcome": card.description}
+        for card in CARDS
+    ]
+    usual = [row for row in rows if row["number"].replace(" ", "") in _USUAL]
+    rest = [row for row in rows if row not in usual]
+    return {
+        "cards": [{"title": "Usual", "cards": usual}, {"title": "More outcomes", "cards": rest}],
+        "actions": None,
+    }
+
+
+def receipt(session: CheckoutSession, intent: PaymentIntent | None, method: PaymentMethod | None) -> dict[str, Any]:
+    """What a paid session shows."""
+    return {
+        "number": session.receipt_id,
+        "order_number": session.order_id,
+        "amount": intent.amount_captured if intent else session.grand_total,
+        "paid_at": session.completed_at,
+        "email": session.customer.get("email"),
+        "method": {"type": method.type, "brand": method.brand, "last4": method.last4} if method else None,
+        "refunded": intent.amount_refunded if intent else 0,
+        "pdf_url": None,
+    }
+
+
+def action(intent: PaymentIntent) -> dict[str, Any]:
+    """Where the shopper has to go next."""
+    given = intent.next_action or {}
+    kind = given.get("type")
+    name = "your bank" if kind == "3ds_challenge" else _METHOD_NAMES.get("", "your bank")
+    return {"kind": "link", "url": given.get("url"), "fields": {}, "method_name": name}

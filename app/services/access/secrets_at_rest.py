@@ -1,0 +1,32 @@
+"""Encryption of what is kept: one key ring for the process, a context for each place (security.md)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from app import settings
+from app.kit.crypto import KeyRing, keyed_hash
+
+
+@lru_cache(maxsize=4)
+def _ring(keys: tuple[tuple[str, bytes], ...]) -> KeyRing:
+    return KeyRing(dict(keys))
+
+
+def encrypt(plaintext: str, *place: str) -> str:
+    """Encrypt for a place: merchant, row, column."""
+    return _current().encrypt(plaintext, "/".join(place))
+
+
+def decrypt(text: str, *place: str) -> str:
+    """Decrypt what was encrypted for the same place."""
+    return _current().decrypt(text, "/".join(place))
+
+
+def hash_token(token: str) -> str:
+    """The keyed hash under which a random token or key is found again."""
+    return keyed_hash(token, settings.current().signing_key)
+
+
+def _current() -> KeyRing:
+    return _ring(tuple(settings.current().encryption_key_ring.items()))

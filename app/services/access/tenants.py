@@ -1,0 +1,90 @@
+"""Merchants (tenants): create, find, their settings and inbound secrets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import select
+
+from app.db import reading, transaction
+from app.domain.actor import TenantProfile
+from app.domain.errors import InvalidRequest, NotFound
+from app.kit import signing
+from app.kit.ids import new_id, new_uuid, random_token
+from app.models.access.tenant import Tenant
+from app.services.access import secrets_at_rest
+
+#: Would clash with fixed first segments of paths (OP-44).
+RESERVED_SLUGS = frozenset({"checkout", "payments", "auth", "uploads"})
+#: Who signs what they send us.
+INBOUND = ("payment", "threeds", "fraud", "stripe")
+
+
+def create(name: str, slug: str, currency: str, *, settings: dict[str, Any] | None = None) -> Tenant:
+    """Make a merchant with fresh inbound secrets.
+
+    Raises:
+        InvalidRequest: the slug is reserved or empty.
+    """
+    if slug in RESERVED_SLUGS or not slug:
+        raise InvalidRequest("This name is reserved", field="slug")
+    tenant_id = new_id("ten")
+    tenant = Tenant(
+        id=tenant_id,
+        public_id=new_uuid(),
+        slug=slug,
+        name=name,
+        default_currency=currency,
+        settings=settings or {},
+        inbound_secrets={
+            kind: secrets_at_rest.encrypt(_inbound_secret(kind), tenant_id, "inbound", kind)
+            for kind in INBOUND
+        },
+    )
+    with transaction() as db:
+        db.add(tenant)
+    return tenant
+
+
+def slug_of(name: str) -> str:
+    """A name as a slug."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def by_slug(slug: str) -> Tenant | None:
+    """The merchant of that slug."""
+    with reading() as db:
+        return db.scalars(select(Tenant).where(Tenant.slug == slug)).one_or_none()
+
+
+def all_ids() -> list[str]:
+    """Every merchant's id."""
+    with reading() as db:
+        return list(db.scalars(select(Tenant.id).order_by(Tenant.id)))
+
+
+def profile(tenant_id: str) -> TenantProfile:
+    """What actors carry of a merchant.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with reading() as db:
+        tenant = db.get(Tenant, tenant_id)
+    if tenant is None:
+        raise NotFound("No such merchant")
+    return tenant.profile()
+
+
+def inbound_secret(tenant_id: str, kind: str) -> str | None:
+    """The secret with which `kind` (payment, threeds …) signs what it sends this merchant."""
+    with reading() as db:
+        stored = db.scalar(select(Tenant.inbound_secrets).where(Tenant.id == tenant_id))
+    if not stored or kind not in stored:
+        return None
+    return secrets_at_rest.decrypt(stored[kind], tenant_id, "inbound", kind)
+
+
+def _inbound_secret(kind: str) -> str:
+    return signing.generate_webhook_secret() if kind == "stripe" else random_token(32)

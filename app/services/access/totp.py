@@ -1,0 +1,123 @@
+"""The second factor: TOTP (RFC 6238) and recovery codes, each usable once (security.md)."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+import pyotp
+from sqlalchemy import delete, insert, select, update
+
+from app.db import reading, transaction
+from app.kit import clock
+from app.models.access.user import RecoveryCode, User
+from app.models.events.journal import record
+from app.services.access import secrets_at_rest
+
+STEP_SECONDS = 30
+RECOVERY_CODES = 8
+
+
+def begin(user_id: str) -> tuple[str, str]:
+    """Make a fresh seed for a person, not yet in force: (base-32 secret, otpauth URI)."""
+    secret = pyotp.random_base32(32)
+    with transaction() as db:
+        user = db.scalars(select(User).where(User.id == user_id)).one()
+        user.totp_secret = secrets_at_rest.encrypt(secret, user.tenant_id, user.id, "totp")
+        user.totp_enabled = False
+        email = user.email
+    return secret, pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name="Till")
+
+
+def enable(user_id: str, code: str) -> list[str] | None:
+    """Put the seed in force with a first code; the recovery codes, shown this once, or None if wrong."""
+    if not _use_step(user_id, code):
+        return None
+    codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
+    with transaction() as db:
+        user = db.scalars(select(User).where(User.id == user_id)).one()
+        user.totp_enabled = True
+        db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+        db.execute(
+            insert(RecoveryCode),
+            [{"code_hash": _hash(code), "user_id": user_id, "used_at": None} for code in codes],
+        )
+        record(
+            db, "user.mfa_enabled", tenant_id=user.tenant_id, mode="live", entity="user",
+            entity_id=user.id, cause="enrolment", after={"id": user.id},
+        )
+    return codes
+
+
+def enable_without_code(user_id: str) -> None:
+    """Put the seed in force for somebody who cannot type a code (the demonstration user)."""
+    with transaction() as db:
+        user = db.scalars(select(User).where(User.id == user_id)).one()
+        user.totp_enabled, user.totp_last_step = True, 0
+
+
+def disable(user_id: str) -> None:
+    """Take the second factor away (after step-up, or by an operator)."""
+    with transaction() as db:
+        user = db.scalars(select(User).where(User.id == user_id)).one()
+        user.totp_enabled, user.totp_secret = False, None
+        db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+        record(
+            db, "user.mfa_disabled", tenant_id=user.tenant_id, mode="live", entity="user",
+            entity_id=user.id, cause="settings", after={"id": user.id},
+        )
+
+
+def secret_of(user_id: str) -> str | None:
+    """The seed in plaintext (enrolment page and demo only)."""
+    with reading() as db:
+        user = db.scalars(select(User).where(User.id == user_id)).one()
+    if user.totp_secret is None:
+        return None
+    return secrets_at_rest.decrypt(user.totp_secret, user.tenant_id, user.id, "totp")
+
+
+def verify(user_id: str, code: str) -> bool:
+    """Whether the code is of this or the last half minute, and was not used before."""
+    with reading() as db:
+        enabled = db.scalar(select(User.totp_enabled).where(User.id == user_id))
+    return bool(enabled) and _use_step(user_id, code)
+
+
+def use_recovery_code(user_id: str, code: str) -> bool:
+    """Use up a recovery code."""
+    statement = (
+        update(RecoveryCode)
+        .where(
+            RecoveryCode.user_id == user_id, RecoveryCode.code_hash == _hash(code),
+            RecoveryCode.used_at.is_(None),
+        )
+        .values(used_at=clock.now())
+    )
+    with transaction() as db:
+        return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def _use_step(user_id: str, code: str) -> bool:
+    """A time step can be used once: a conditional UPDATE takes it (reliability.md 36)."""
+    secret = secret_of(user_id)
+    digits = code.strip().replace(" ", "")
+    if secret is None or len(digits) != 6 or not digits.isdigit():
+        return False
+    now_step = int(clock.now().timestamp()) // STEP_SECONDS
+    generator = pyotp.HOTP(secret)
+    for step in (now_step, now_step - 1):
+        if secrets.compare_digest(generator.at(step), digits):
+            taken = update(User).where(User.id == user_id, User.totp_last_step < step)
+            with transaction() as db:
+                return bool(db.execute(taken.values(totp_last_step=step)).rowcount)  # type: ignore[attr-defined]
+    return False
+
+
+def _recovery_code() -> str:
+    text = base64.b32encode(secrets.token_bytes(15)).decode().lower()
+    return "-".join(text[i : i + 6] for i in range(0, 24, 6))
+
+
+def _hash(code: str) -> str:
+    return secrets_at_rest.hash_token(code.strip().lower().replace(" ", ""))

@@ -1,0 +1,122 @@
+"""Sessions of a title and an amount, a product or a price: what the sessions surface makes (SE-001)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import select
+
+from app.db import reading
+from app.domain import money
+from app.domain.actor import Actor
+from app.domain.errors import InvalidRequest
+from app.models.catalogue.product import Price, Product
+from app.models.checkout.session import CheckoutSession
+from app.providers import registry
+from app.providers.base import CartLine, CartSnapshot, Scope
+from app.services.checkout import sessions
+from app.services.checkout.drafts import SessionDraft
+
+#: Not extendable (OP-26).
+LIFETIME_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleDraft:
+    """What a server sends; `amount` per unit in minor units."""
+
+    amount: int | None
+    currency: str | None
+    title: str | None
+    quantity: int = 1
+    description: str | None = None
+    customer: dict[str, Any] = field(default_factory=dict)
+    product_id: str | None = None
+    price_id: str | None = None
+    subscription_id: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    success_url: str | None = None
+    cancel_url: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def create(actor: Actor, draft: SimpleDraft) -> CheckoutSession:
+    """Make a hosted session that finalises by itself.
+
+    Raises:
+        InvalidRequest: with the texts of OP-62 and OP-66.
+    """
+    if not draft.customer.get("customer_id") and not draft.customer.get("email"):
+        raise InvalidRequest("Either customer_id or customer_email is required")
+    if draft.quantity <= 0:
+        raise InvalidRequest("quantity must be greater than 0", field="quantity")
+    draft, sku = _from_catalogue(actor, draft)
+    if draft.amount is None or draft.currency is None:
+        missing = "amount" if draft.amount is None else "currency_code"
+        raise InvalidRequest(f"{missing} is required", field=missing)
+    if draft.amount <= 0:
+        raise InvalidRequest("amount must be positive", field="amount")
+    if not money.is_currency(draft.currency):
+        raise InvalidRequest("currency_code is not supported", field="currency_code")
+    _check_stock(actor, sku, draft.quantity)
+    line = CartLine("line_1", sku, draft.title or "Payment", draft.quantity, draft.amount)
+    return sessions.create(
+        actor,
+        SessionDraft(
+            surface="sessions",
+            cart=CartSnapshot(draft.currency, (line,)),
+            lifetime_seconds=LIFETIME_SECONDS,
+            title=draft.title,
+            description=draft.description,
+            customer=draft.customer,
+            options={**draft.options, "tax": "included"},
+            success_url=draft.success_url,
+            cancel_url=draft.cancel_url,
+            metadata=draft.metadata,
+            hosted=True,
+            product_id=draft.product_id,
+            price_id=draft.price_id,
+            subscription_id=draft.subscription_id,
+        ),
+    )
+
+
+def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str]:
+    """Fill in amount, currency and title from product and price; the SKU that stock is kept under."""
+    if not draft.product_id and not draft.price_id:
+        if draft.subscription_id and draft.amount is None:
+            raise InvalidRequest("Product, price or subscription not found")
+        return draft, "custom"
+    statement = (
+        select(Product, Price)
+        .join(Price, Price.product_id == Product.id)
+        .where(Product.tenant_id == actor.tenant_id, Product.mode == actor.mode, Price.active)
+        .order_by(Price.interval.is_not(None), Price.id)
+    )
+    if draft.product_id:
+        statement = statement.where(Product.public_id == draft.product_id)
+    if draft.price_id:
+        statement = statement.where(Price.public_id == draft.price_id)
+    with reading() as db:
+        row = db.execute(statement.limit(1)).one_or_none()
+    if row is None:
+        if draft.amount is None:
+            raise InvalidRequest("Product, price or subscription not found")
+        return draft, "custom"
+    product, price = row
+    filled = replace(
+        draft,
+        amount=draft.amount if draft.amount is not None else price.unit_amount,
+        currency=draft.currency or price.currency,
+        title=draft.title or product.name,
+        description=draft.description or product.description or None,
+    )
+    return filled, product.sku
+
+
+def _check_stock(actor: Actor, sku: str, quantity: int) -> None:
+    scope = Scope(actor.tenant, str(actor.mode))
+    left = registry.inventory(actor.tenant).available(scope, [sku]).get(sku)
+    if left is not None and quantity > left:
+        raise InvalidRequest("quantity exceeds the available stock", field="quantity")

@@ -1,0 +1,294 @@
+"""Deliveries: leased, posted, signed in both styles, tried again, exhausted (sandbox.md, reliability.md 25-28)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from sqlalchemy import Select, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from app import settings
+from app.db import reading, transaction
+from app.domain.actor import Actor
+from app.domain.errors import InvalidRequest, InvalidState, NotFound
+from app.domain.lifecycles import deliveries as lifecycle
+from app.domain.rules.retry import delivery_delay
+from app.kit import clock, signing
+from app.kit.http import AddressRefused, Answer, ConnectionFailed, SafeClient
+from app.kit.ids import new_id, random_token
+from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.models.events.delivery import Delivery, DeliveryAttempt
+from app.models.events.journal import record
+from app.models.events.webhook_endpoint import WebhookEndpoint
+from app.services.events import webhooks
+
+#: Longer than the 15 seconds that a receiver may take.
+LEASE_SECONDS = 40
+MAX_IN_FLIGHT_PER_ENDPOINT = 2
+#: An endpoint that has failed for this long is switched off.
+FAILING_FOR = timedelta(days=5)
+
+_S, _T = lifecycle.Status, lifecycle.Trigger
+
+
+def due(limit: int = 50) -> list[str]:
+    """Deliveries that may be sent now, lapsed leases among them; at most two at once per endpoint.
+
+    An endpoint that has its two is left out and the search goes on, so that a slow one with a long
+    queue never hides what is due for the others.
+    """
+    now = clock.now()
+    chosen: list[str] = []
+    with reading() as db:
+        flying: dict[str, int] = {row[0]: row[1] for row in db.execute(_in_flight(now))}
+        while len(chosen) < limit:
+            full = [e for e, count in flying.items() if count >= MAX_IN_FLIGHT_PER_ENDPOINT]
+            rows = db.execute(_due(now, full, limit).where(Delivery.id.not_in(chosen))).all()
+            for delivery_id, endpoint_id in rows:
+                if flying.get(endpoint_id, 0) < MAX_IN_FLIGHT_PER_ENDPOINT:
+                    flying[endpoint_id] = flying.get(endpoint_id, 0) + 1
+                    chosen.append(delivery_id)
+            if len(rows) < limit:
+                break
+    return chosen[:limit]
+
+
+def _due(now: datetime, full: list[str], limit: int) -> Select[str, str]:
+    waiting = Delivery.status.in_((_S.PENDING, _S.RETRY_WAIT)) & (Delivery.due_at <= now)
+    lapsed = (Delivery.status == _S.LEASED) & (Delivery.lease_until < now)
+    return (
+        select(Delivery.id, Delivery.endpoint_id)
+        .where(or_(waiting, lapsed), Delivery.endpoint_id.not_in(full))
+        .order_by(Delivery.due_at, Delivery.id)
+        .limit(limit)
+    )
+
+
+def _in_flight(now: datetime) -> Select[str, int]:
+    return (
+        select(Delivery.endpoint_id, func.count())
+        .where(Delivery.status == _S.LEASED, Delivery.lease_until >= now)
+        .group_by(Delivery.endpoint_id)
+    )
+
+
+def claim(delivery_id: str, *, lease_seconds: int = LEASE_SECONDS) -> Delivery | None:
+    """Lease a due delivery with a fresh fencing token; None when another worker has it."""
+    now = clock.now()
+    fresh = Delivery.status.in_((_S.PENDING, _S.RETRY_WAIT)) & (Delivery.due_at <= now)
+    lapsed = (Delivery.status == _S.LEASED) & (Delivery.lease_until < now)
+    claimed = (
+        update(Delivery)
+        .where(Delivery.id == delivery_id, or_(fresh, lapsed))
+        .values(
+            status=str(_S.LEASED),
+            tries=Delivery.tries + 1,
+            lease_token=random_token(),
+            lease_until=now + timedelta(seconds=lease_seconds),
+            updated_at=now,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    with transaction() as db:
+        if not db.execute(claimed).rowcount:  # type: ignore[attr-defined]
+            return None
+        return db.get_one(Delivery, delivery_id, populate_existing=True)
+
+
+def deliver(delivery: Delivery, client: SafeClient, *, last: bool = False) -> bool:
+    """Post a leased delivery and record what came back; whether the receiver took it.
+
+    `last` says that no other try follows (test events). What waits for an endpoint that was deleted or
+    switched off is given up without a call.
+    """
+    with reading() as db:
+        endpoint = db.get_one(WebhookEndpoint, delivery.endpoint_id)
+    if endpoint.deleted_at is not None or endpoint.disabled_at is not None:
+        return _record(delivery, clock.now(), None, "the endpoint is switched off", last=True)
+    started, body = clock.now(), delivery.body.encode()
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Till-Webhooks/1",
+        **signing.webhook_headers(delivery.event_id, body, webhooks.secrets_of(endpoint), started),
+    }
+    answer: Answer | None = None
+    error: str | None = None
+    try:
+        answer = client.post(endpoint.url, body, headers)
+    except (AddressRefused, ConnectionFailed) as failed:
+        error = str(failed)
+    return _record(delivery, started, answer, error, last=last)
+
+
+def _record(
+    seen: Delivery, started: datetime, answer: Answer | None, error: str | None, *, last: bool
+) -> bool:
+    taken = answer is not None and 200 <= answer.status < 300
+    with transaction() as db:
+        row = db.get_one(Delivery, seen.id, with_for_update=True)
+        endpoint = db.get_one(
+            WebhookEndpoint, row.endpoint_id, with_for_update={"key_share": True}
+        )
+        db.execute(insert(DeliveryAttempt), _attempt_row(seen, started, answer, error))
+        if row.lease_token != seen.lease_token:
+            return taken
+        if taken:
+            row.move(_T.DELIVERED, delivered_at=clock.now(), lease_token=None, lease_until=None)
+            endpoint.failing_since = None
+        else:
+            _defer(db, row, endpoint, answer, last=last)
+    return taken
+
+
+def _defer(
+    db: Session, row: Delivery, endpoint: WebhookEndpoint, answer: Answer | None, *, last: bool
+) -> None:
+    now = clock.now()
+    delay = None if last else delivery_delay(row.tries)
+    gone = answer is not None and answer.status == 410
+    if endpoint.disabled_at is None and endpoint.deleted_at is None:
+        endpoint.failing_since = endpoint.failing_since or now
+        if gone or now - endpoint.failing_since > FAILING_FOR:
+            _switch_off(db, endpoint, "answered 410 Gone" if gone else "failed for five days")
+    if endpoint.disabled_at is not None or delay is None:
+        row.move(_T.EXHAUSTED, lease_token=None, lease_until=None)
+        return
+    wait = max(delay, _retry_after(answer))
+    row.move(_T.DEFERRED, due_at=now + timedelta(seconds=wait), lease_token=None, lease_until=None)
+
+
+def _switch_off(db: Session, endpoint: WebhookEndpoint, reason: str) -> None:
+    endpoint.disabled_at, endpoint.disabled_reason = clock.now(), reason
+    record(
+        db, "webhook_endpoint.disabled", tenant_id=endpoint.tenant_id, mode=endpoint.mode,
+        entity="webhook_endpoint", entity_id=endpoint.id, cause="delivery",
+        after={"id": endpoint.id, "url": endpoint.url, "reason": reason},
+    )
+
+
+def _retry_after(answer: Answer | None) -> int:
+    """What the receiver asks for: seconds or an HTTP date (RFC 9110, 10.2.3), at most a day."""
+    value = (answer.headers.get("retry-after") or "").strip() if answer is not None else ""
+    if value.isascii() and value.isdigit() and len(value) < 9:
+        return min(int(value), 86_400)
+    try:
+        wait = (parsedate_to_datetime(value) - clock.now()).total_seconds()
+    except (ValueError, TypeError):  # no date, or one without its zone
+        return 0
+    return min(max(round(wait), 0), 86_400)
+
+
+def _attempt_row(
+    delivery: Delivery, started: datetime, answer: Answer | None, error: str | None
+) -> dict[str, object]:
+    text = answer.body.decode("utf-8", "replace").replace("\x00", "") if answer else None
+    return {
+        "id": new_id("dla"),
+        "delivery_id": delivery.id,
+        "number": delivery.tries,
+        "started_at": started,
+        "duration_ms": answer.duration_ms if answer else
+        int((clock.now() - started).total_seconds() * 1000),
+        "http_status": answer.status if answer else None,
+        "error": error,
+        "answer": text,
+    }
+
+
+def resend(actor: Actor, delivery_id: str) -> Delivery:
+    """Send an event again: a new delivery of the same body under the same event id.
+
+    Raises:
+        NotFound: there is no such delivery of this merchant, or its endpoint was deleted.
+        InvalidState: its endpoint is switched off.
+    """
+    old, _ = get(actor, delivery_id)
+    if webhooks.get(actor, old.endpoint_id).disabled_at is not None:
+        raise InvalidState("The endpoint is switched off; switch it on before sending again")
+    fresh = replay(old)
+    with transaction(actor) as db:
+        db.add(fresh)
+        record(
+            db, "webhook_delivery.resent", tenant_id=old.tenant_id, mode=old.mode, entity="delivery",
+            entity_id=fresh.id, cause="api", after={"id": fresh.id, "replay_of": old.id},
+        )
+    return fresh
+
+
+def replay(old: Delivery) -> Delivery:
+    """A fresh delivery of what an old one carried."""
+    return Delivery(
+        id=new_id("dlv"), tenant_id=old.tenant_id, mode=old.mode, endpoint_id=old.endpoint_id,
+        event_id=old.event_id, event_type=old.event_type, body=old.body,
+        status=str(lifecycle.LIFECYCLE.initial), tries=0, due_at=clock.now(), replay_of=old.id,
+    )
+
+
+def retry_failed(actor: Actor, limit: int = 1000) -> int:
+    """Send again what was exhausted at endpoints that are on, each event once (PY-083). Returns how many."""
+    again = aliased(Delivery)
+    statement = (
+        _mine(actor)
+        .join(WebhookEndpoint, WebhookEndpoint.id == Delivery.endpoint_id)
+        .where(
+            Delivery.status == _S.EXHAUSTED,
+            WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.deleted_at.is_(None),
+            ~select(again.id).where(again.replay_of == Delivery.id).exists(),
+        )
+        .order_by(Delivery.id)
+        .limit(limit)
+    )
+    with transaction(actor) as db:
+        fresh = [replay(old) for old in db.scalars(statement)]
+        db.add_all(fresh)
+    return len(fresh)
+
+
+def get(actor: Actor, delivery_id: str) -> tuple[Delivery, list[DeliveryAttempt]]:
+    """A delivery with what each attempt brought.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+    """
+    tries = select(DeliveryAttempt).where(DeliveryAttempt.delivery_id == delivery_id)
+    with reading() as db:
+        found = db.scalars(_mine(actor).where(Delivery.id == delivery_id)).one_or_none()
+        if found is None:
+            raise NotFound("Delivery not found")
+        return found, list(db.scalars(tries.order_by(DeliveryAttempt.number)))
+
+
+def list_page(
+    actor: Actor,
+    *,
+    endpoint_id: str | None = None,
+    statuses: tuple[str, ...] = (),
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[Delivery]:
+    """Deliveries of this merchant, newest first."""
+    statement = _mine(actor)
+    if endpoint_id:
+        statement = statement.where(Delivery.endpoint_id == endpoint_id)
+    if statuses:
+        statement = statement.where(Delivery.status.in_(statuses))
+    if cursor:
+        last = decode_cursor(cursor)
+        if last is None:
+            raise InvalidRequest("Not a cursor of this list", field="cursor")
+        statement = statement.where(Delivery.id < last)
+    with reading() as db:
+        rows = list(db.scalars(statement.order_by(Delivery.id.desc()).limit(limit + 1)))
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def new_client() -> SafeClient:
+    """The client that deliveries go out by."""
+    return SafeClient(allow_loopback=settings.current().loopback_webhooks_allowed)
+
+
+def _mine(actor: Actor) -> Select[Delivery]:
+    return select(Delivery).where(
+        Delivery.tenant_id == actor.tenant_id, Delivery.mode == actor.mode
+    )

@@ -1,0 +1,155 @@
+"""Idempotency keys: the same key and body get the same answer, whatever happened in between (OP-13).
+
+`local` work touches our database alone: claim, work and stored answer are one transaction, so a crash
+leaves nothing. `leased` work calls gateways: the claim is committed first with a lease; if its holder
+dies, the lease lapses and the work resumes at its own recovery point.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.db import reading, transaction
+from app.domain.actor import Actor
+from app.domain.errors import IdempotencyInProgress, InvalidRequest, Unprocessable
+from app.kit import clock
+from app.kit.canonical import fingerprint
+from app.models.operations.idempotency import IdempotencyRecord
+
+LEASE_SECONDS = 90
+MAX_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A stored answer."""
+
+    status: int
+    body: str
+    headers: dict[str, str] | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyScope:
+    """A key in its scope (tenant, mode, caller, method, path), and what was asked under it."""
+
+    scope_hash: str
+    tenant_id: str
+    key: str
+    route: str
+    fingerprint: str
+    request_id: str
+
+
+def scope(actor: Actor, method: str, path: str, key: str, body: Any) -> KeyScope:
+    """The scope of a key.
+
+    Raises:
+        InvalidRequest: empty, too long, or not printable ASCII.
+    """
+    if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
+        raise InvalidRequest(
+            "An Idempotency-Key has 1 to 255 printable characters", code="invalid_idempotency_key",
+            field="Idempotency-Key",
+        )
+    parts = "\n".join((actor.tenant_id, str(actor.mode), actor.id, method, path, key))
+    digest = hashlib.sha256(parts.encode()).hexdigest()
+    route = f"{method} {path}"[:160]
+    asked = fingerprint([method, path, body])
+    return KeyScope(digest, actor.tenant_id, key, route, asked, actor.request_id)
+
+
+def local(actor: Actor, key: KeyScope, work: Callable[[], Reply]) -> Reply:
+    """Do database work once under a key; see the module."""
+    with transaction(actor) as db:
+        if _claim(db, key, leased=False):
+            reply = work()
+            _store(db, key, reply)
+            return reply
+    return _replay(key)
+
+
+def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
+    """Do work that calls gateways once under a key; see the module.
+
+    Raises:
+        IdempotencyInProgress: another request holds the key.
+    """
+    with transaction() as db:
+        mine = _claim(db, key, leased=True) or _take_over(db, key)
+    if not mine:
+        return _replay(key)
+    try:
+        reply = work()
+    except Exception:
+        with transaction() as db:
+            db.execute(_row(delete(IdempotencyRecord), key))
+        raise
+    with transaction() as db:
+        _store(db, key, reply)
+    return reply
+
+
+def _claim(db: Session, key: KeyScope, *, leased: bool) -> bool:
+    now = clock.now()
+    values = {
+        "scope_hash": key.scope_hash,
+        "tenant_id": key.tenant_id,
+        "key": key.key,
+        "route": key.route,
+        "fingerprint": key.fingerprint,
+        "request_id": key.request_id,
+        "lease_until": now + timedelta(seconds=LEASE_SECONDS) if leased else None,
+        "created_at": now,
+    }
+    dialect = postgresql if db.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(IdempotencyRecord).values(values).on_conflict_do_nothing()
+    return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def _take_over(db: Session, key: KeyScope) -> bool:
+    """The holder of the key is gone when its lease has lapsed without an answer."""
+    now = clock.now()
+    statement = _row(update(IdempotencyRecord), key).where(
+        IdempotencyRecord.status.is_(None), IdempotencyRecord.lease_until < now,
+        IdempotencyRecord.fingerprint == key.fingerprint,
+    )
+    taken = statement.values(lease_until=now + timedelta(seconds=LEASE_SECONDS))
+    return bool(db.execute(taken).rowcount)  # type: ignore[attr-defined]
+
+
+def _store(db: Session, key: KeyScope, reply: Reply) -> None:
+    db.execute(
+        _row(update(IdempotencyRecord), key).values(
+            status=reply.status, body=reply.body, headers=reply.headers, lease_until=None
+        )
+    )
+
+
+def _replay(key: KeyScope) -> Reply:
+    statement = select(IdempotencyRecord).where(IdempotencyRecord.scope_hash == key.scope_hash)
+    with reading() as db:
+        kept = db.scalars(statement).one_or_none()
+    if kept is None:  # its holder has just given up: the caller may try again
+        raise IdempotencyInProgress
+    if kept.fingerprint != key.fingerprint:
+        raise Unprocessable(
+            "This Idempotency-Key was used with another request", code="idempotency_key_reused"
+        )
+    if kept.status is None:
+        left = (kept.lease_until - clock.now()).total_seconds() if kept.lease_until else 1
+        raise IdempotencyInProgress(retry_after=max(1, min(round(left), 5)))
+    return Reply(kept.status, kept.body or "", kept.headers, replayed=True)
+
+
+def _row(statement: Any, key: KeyScope) -> Any:
+    return statement.where(IdempotencyRecord.scope_hash == key.scope_hash)

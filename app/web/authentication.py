@@ -1,0 +1,32 @@
+"""Which actor a request's credential stands for."""
+
+from __future__ import annotations
+
+from flask import request
+
+from app.domain.actor import Actor
+from app.domain.errors import Unauthenticated
+from app.services.access import keys, tokens
+
+
+def authenticate(header: str) -> Actor:
+    """The actor of this request, from the surface's own header.
+
+    Raises:
+        Unauthenticated: no credential, or not a good one.
+    """
+    presented = request.headers.get(header, "").strip()
+    if header == "Authorization":
+        scheme, _, rest = presented.partition(" ")
+        if scheme.lower() == "bearer":
+            presented = rest.strip()
+    if not presented:
+        raise Unauthenticated("Authentication required" if header == "Authorization" else "Invalid API key")
+    if presented.startswith("pub_"):
+        return tokens.authenticate(presented)
+    return keys.authenticate(presented)
+
+
+def client_address() -> str:
+    """The caller's address (behind trusted proxies, the one that they report)."""
+    return request.remote_addr or "unknown"

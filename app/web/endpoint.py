@@ -1,0 +1,186 @@
+"""What happens around every endpoint: the declared policy, applied in the order of OP-10.
+
+Everything that can be known at declaration is computed once; a request only runs through it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, g, request
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from app.domain.actor import Actor, ActorKind
+from app.domain.errors import (
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    PermissionDenied,
+    TenantMismatch,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from app.kit import strict_json
+from app.services.operations import idempotency
+from app.services.operations.idempotency import Reply
+from app.web import authentication, rate_limits
+
+if TYPE_CHECKING:
+    from app.web.surface import Policy
+
+#: Larger bodies are refused (reliability.md 40).
+MAX_BODY = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with headers, or with another status than the declared one."""
+
+    value: Any
+    headers: dict[str, str] | None = None
+    status: int | None = None
+
+
+def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response]:
+    """The Flask view of an endpoint."""
+    wanted = frozenset(inspect.signature(function).parameters)
+    serialize = _serializer(policy)
+    has_body = policy.method in ("POST", "PATCH", "PUT", "DELETE")
+
+    def serve(**path: str) -> Response:
+        actor = _admit(policy, path)
+        arguments: dict[str, Any] = dict(path)
+        raw: Any = None
+        if policy.body is not None:
+            raw = _json()
+            arguments["body"] = _validate(policy.body, raw)
+        if policy.query is not None:
+            arguments["query"] = _validate(policy.query, request.args.to_dict(), strict=False)
+        if "actor" in wanted:
+            arguments["actor"] = actor
+        if "idempotency_key" in wanted:
+            arguments["idempotency_key"] = request.headers.get("Idempotency-Key")
+
+        def work() -> Reply:
+            return _reply(policy, serialize, function(**arguments))
+
+        key = request.headers.get("Idempotency-Key") if has_body else None
+        if key is None and policy.key_required and not _body_is_key(arguments.get("body")):
+            raise InvalidRequest(
+                "Send an Idempotency-Key", code="idempotency_key_required", field="Idempotency-Key"
+            )
+        if key is None or str(policy.idempotency) == "none" or actor is None:
+            return _respond(work())
+        return _respond(_idempotent(policy, actor, key, raw, work))
+
+    return serve
+
+
+def _admit(policy: Policy, path: dict[str, str]) -> Actor | None:
+    """Authentication, tenant, rate limit and permission, in this order."""
+    path_tenant = path.pop("tenant_id", None)
+    if not policy.auth:
+        rate_limits.strict(policy, None)
+        return None
+    actor = authentication.authenticate(policy.surface.key_header).asking(g.request_id)
+    g.actor = actor
+    _check_tenant(actor, path_tenant)
+    rate_limits.general(actor, policy.method)
+    rate_limits.strict(policy, actor)
+    if actor.kind not in policy.auth:
+        if actor.kind in (ActorKind.PUBLISHABLE_KEY, ActorKind.CLIENT_TOKEN):
+            raise PermissionDenied("This credential may not do this")
+        raise Unauthenticated
+    if actor.session_id is not None and path.get("checkout_id", actor.session_id) != actor.session_id:
+        raise NotFound("Checkout session not found", code="checkout_not_found")
+    bound = actor.kind == ActorKind.PUBLISHABLE_KEY
+    if policy.permission is not None and not bound and not actor.can(policy.permission):
+        raise PermissionDenied(f"Missing {policy.permission} permission")
+    return actor
+
+
+def _check_tenant(actor: Actor, path_tenant: str | None) -> None:
+    named = [request.headers.get("X-Tenant-ID"), request.headers.get("X-Tenant"), path_tenant]
+    mine = (actor.tenant.id, actor.tenant.slug, actor.tenant.public_id)
+    if any(name is not None and name not in mine for name in named):
+        raise TenantMismatch
+
+
+def _json() -> Any:
+    if request.content_length is not None and request.content_length > MAX_BODY:
+        raise PayloadTooLarge
+    raw = request.get_data(cache=True)
+    if len(raw) > MAX_BODY:
+        raise PayloadTooLarge
+    if not raw.strip():
+        return {}
+    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
+        raise UnsupportedMediaType
+    try:
+        return strict_json.loads(raw)
+    except strict_json.StrictJsonError as error:
+        raise InvalidRequest(
+            error.reason, code="invalid_json", field=error.pointer or None,
+            explain={"reason": "invalid_json", "pointer": error.pointer},
+        ) from error
+
+
+def _validate(model: type[BaseModel], value: Any, *, strict: bool = True) -> BaseModel:
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object", code="invalid_json")
+    try:
+        return model.model_validate(value, strict=None if strict else False)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        missing = first["type"] == "missing"
+        text = f"{place} is required" if missing else f"{place}: {first['msg']}"
+        raise InvalidRequest(
+            text, code="missing_field" if missing else "invalid_field", field=place,
+            explain={"reason": "invalid_field", "field": place, "problem": first["msg"]},
+        ) from error
+
+
+def _serializer(policy: Policy) -> Callable[[Any], str]:
+    if policy.returns is None:
+        return lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    adapter: TypeAdapter[Any] = TypeAdapter(policy.returns)
+    return lambda value: adapter.dump_json(value).decode()
+
+
+def _reply(policy: Policy, serialize: Callable[[Any], str], result: Any) -> Reply:
+    headers, status = None, policy.status
+    if isinstance(result, Answer):
+        headers, status, result = result.headers, result.status or status, result.value
+    if result is None and status == 204:
+        return Reply(204, "", headers)
+    return Reply(status, serialize(result), headers)
+
+
+def _idempotent(
+    policy: Policy, actor: Actor, key: str, raw: Any, work: Callable[[], Reply]
+) -> Reply:
+    scope = idempotency.scope(actor, policy.method, request.path, key, raw)
+    if str(policy.idempotency) == "local":
+        return idempotency.local(actor, scope, work)
+    return idempotency.leased(scope, work)
+
+
+def _body_is_key(body: Any) -> bool:
+    """PY-008 takes `request_id` for the key (OP-13)."""
+    return getattr(body, "request_id", None) is not None
+
+
+def _respond(reply: Reply) -> Response:
+    response = Response(reply.body, status=reply.status, mimetype="application/json")
+    if reply.status == 204:
+        response.headers.pop("Content-Type", None)
+    for name, value in (reply.headers or {}).items():
+        response.headers[name] = value
+    if reply.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response

@@ -1,0 +1,115 @@
+"""OpenAPI 3.1 out of the declared policies, at /openapi.json."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask, Response
+from pydantic import TypeAdapter
+
+from app.web.surface import PUBLIC, Policy, Surface
+
+
+def install(app: Flask, surfaces: Sequence[Surface]) -> None:
+    """Serve the document; it is made once."""
+    made: list[str] = []
+    app.extensions["till_surfaces"] = surfaces
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        if not made:
+            made.append(json.dumps(document(surfaces), sort_keys=True))
+        return Response(made[0], mimetype="application/json")
+
+
+def document(surfaces: Sequence[Surface]) -> dict[str, Any]:
+    """The whole document."""
+    schemas: dict[str, Any] = {}
+    paths: dict[str, Any] = {}
+    for surface in surfaces:
+        schemas[f"{surface.name}_error"] = {"type": "object"}
+        for policy in surface.policies:
+            path = paths.setdefault(surface.prefix + policy.path, {})
+            path[policy.method.lower()] = _operation(surface, policy, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Till", "version": "1",
+            "description": "A checkout to host oneself: five surfaces over one model of payments.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "api_key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+        },
+    }
+
+
+def _operation(surface: Surface, policy: Policy, schemas: dict[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": policy.contract_id,
+        "summary": policy.summary,
+        "tags": [surface.name],
+        "parameters": _parameters(policy, schemas),
+        "responses": _responses(surface, policy, schemas),
+        "security": [] if policy.auth == PUBLIC else [
+            {"bearer" if surface.key_header == "Authorization" else "api_key": []}
+        ],
+    }
+    if policy.body is not None:
+        schema = _schema(f"{surface.name}_{policy.body.__name__}", policy.body, schemas, "validation")
+        operation["requestBody"] = {
+            "content": {"application/json": {"schema": schema}}, "required": True,
+        }
+    return operation
+
+
+def _parameters(policy: Policy, schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", policy.path)
+    ]
+    if policy.query is not None:
+        shape = policy.query.model_json_schema()
+        found += [
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in shape["properties"].items()
+        ]
+    if policy.method != "GET":
+        found.append(
+            {
+                "name": "Idempotency-Key", "in": "header", "required": policy.key_required,
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255,
+                           "pattern": "^[ -~]+$"},
+            }
+        )
+    return found
+
+
+def _responses(surface: Surface, policy: Policy, schemas: dict[str, Any]) -> dict[str, Any]:
+    error = {"application/json": {"schema": {"$ref": f"#/components/schemas/{surface.name}_error"}}}
+    success: dict[str, Any] = {"description": "Done"}
+    if policy.returns is not None:
+        name = f"{surface.name}_{policy.contract_id.replace('-', '_')}_answer"
+        schema = _schema(name, policy.returns, schemas, "serialization")
+        success["content"] = {"application/json": {"schema": schema}}
+    statuses = ("400", "401", "403", "404", "409", "413", "415", "422", "429", "503")
+    return {
+        str(policy.status): success,
+        **{status: {"description": "Refused", "content": error} for status in statuses},
+    }
+
+
+def _schema(name: str, kind: Any, schemas: dict[str, Any], mode: Any) -> dict[str, str]:
+    """Put a model's schema among the components under `name`, its parts beside it."""
+    schema = TypeAdapter(kind).json_schema(mode=mode, ref_template="#/components/schemas/{model}")
+    for part, value in schema.pop("$defs", {}).items():
+        schemas.setdefault(part, value)
+    schemas[name] = schema
+    return {"$ref": f"#/components/schemas/{name}"}

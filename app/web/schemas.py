@@ -1,0 +1,57 @@
+"""What every body and answer of the JSON surfaces shares: strictness, instants, pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+from app.kit.clock import to_rfc3339
+
+T = TypeVar("T")
+
+
+def _whole(value: Any) -> Any:
+    """JSON Schema calls 1020.0 an integer; `true` and `"7"` are none."""
+    if isinstance(value, bool) or isinstance(value, str):
+        raise ValueError("must be an integer")
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+#: An integer as JSON has it: no booleans, no texts.
+Integer = Annotated[int, BeforeValidator(_whole)]
+#: An instant as RFC 3339 in UTC with whole seconds.
+Instant = Annotated[
+    datetime,
+    PlainSerializer(to_rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused, types are not bent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Query(BaseModel):
+    """Query parameters: texts are read as what the field wants."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class View(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Listing(View, Generic[T]):
+    """A page of a list (OP-15)."""
+
+    data: list[T]
+    has_more: bool
+    next_cursor: str | None

@@ -1,0 +1,38 @@
+"""Static files: own ones with a version in the URL, and an allow-list out of node_modules."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from flask import Flask, Response, abort, send_from_directory, url_for
+
+#: Name in the URL → file of an installed package; nothing else of node_modules is served.
+THIRD_PARTY = {"htmx.js": "htmx.org/dist/htmx.min.js"}
+
+YEAR = 31_536_000
+
+
+def install(app: Flask) -> None:
+    """Register `/vendor/<name>` and the template function `asset(name)`."""
+    root = Path(app.root_path)
+
+    @lru_cache(maxsize=128)
+    def digest(filename: str) -> str:
+        path = root / "static" / filename
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.exists() else "0"
+
+    def asset(filename: str) -> str:
+        return url_for("static", filename=filename, v=digest(filename))
+
+    @app.get("/vendor/<name>")
+    def vendor(name: str) -> Response:
+        if name not in THIRD_PARTY:
+            abort(404)
+        folder, file = os.path.split(THIRD_PARTY[name])
+        return send_from_directory(root / "node_modules" / folder, file, max_age=YEAR)
+
+    app.jinja_env.globals["asset"] = asset
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR

@@ -1,0 +1,164 @@
+"""Surfaces: a prefix, an error body and a set of endpoints whose policy is data.
+
+An endpoint module writes
+
+    @surface.post("/sessions", "CK-001", body=SessionCreate, returns=SessionView, status=201,
+                  auth=BROWSER, permission="checkout:write", idempotency=Idempotency.LOCAL)
+    def create(actor: Actor, body: SessionCreate) -> SessionView: ...
+
+and gets `actor`, `body`, `query` and the path's parameters by name. Authentication, tenant, rate limit,
+permission, idempotency and validation are done before it is called, in this order (OP-10); the contract
+test and the OpenAPI document read the same policies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from flask import Blueprint, Flask
+from pydantic import BaseModel
+
+from app.domain.actor import ActorKind
+from app.domain.errors import DomainError
+from app.web import endpoint
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Who may call: a merchant's server alone, or also the browser of one session, or a store front.
+SERVER = frozenset({ActorKind.API_KEY, ActorKind.USER})
+BROWSER = SERVER | {ActorKind.CLIENT_TOKEN}
+STOREFRONT = BROWSER | {ActorKind.PUBLISHABLE_KEY}
+PUBLIC: frozenset[ActorKind] = frozenset()
+
+
+class Idempotency(StrEnum):
+    """What an Idempotency-Key does here."""
+
+    NONE = "none"
+    #: Work in our database alone: key, work and stored answer are one transaction.
+    LOCAL = "local"
+    #: Work that calls gateways: the key is leased first, the answer stored after.
+    LEASED = "leased"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A strict limit: so many in a sliding minute, per `tenant` or per `ip`."""
+
+    count: int
+    per: str
+    window_seconds: int = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """Everything that is declared of one endpoint."""
+
+    surface: Surface
+    contract_id: str
+    method: str
+    path: str
+    summary: str
+    auth: frozenset[ActorKind]
+    permission: str | None
+    limit: Limit | None
+    idempotency: Idempotency
+    key_required: bool
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    returns: Any
+    status: int
+    signed: bool
+
+    @property
+    def route(self) -> str:
+        """Method and full path, as the contract writes them."""
+        return f"{self.method} {self.surface.prefix}{self.path}"
+
+
+class Surface:
+    """One face of the API."""
+
+    def __init__(
+        self,
+        name: str,
+        prefix: str,
+        *,
+        render_error: Callable[[DomainError, str], dict[str, Any]],
+        key_header: str = "Authorization",
+        also_at: Iterable[str] = (),
+        handles: str | None = None,
+    ) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.render_error = render_error
+        self.key_header = key_header
+        self.error_prefix = handles or prefix
+        self._mounts = (prefix, *also_at)
+        self.policies: list[Policy] = []
+        self._views: list[tuple[Policy, Callable[..., Any]]] = []
+
+    def get(self, path: str, contract_id: str, **declared: Any) -> Callable[[F], F]:
+        """Declare a GET."""
+        return self._declare("GET", path, contract_id, declared)
+
+    def post(self, path: str, contract_id: str, **declared: Any) -> Callable[[F], F]:
+        """Declare a POST."""
+        return self._declare("POST", path, contract_id, declared)
+
+    def delete(self, path: str, contract_id: str, **declared: Any) -> Callable[[F], F]:
+        """Declare a DELETE."""
+        return self._declare("DELETE", path, contract_id, declared)
+
+    def patch(self, path: str, contract_id: str, **declared: Any) -> Callable[[F], F]:
+        """Declare a PATCH."""
+        return self._declare("PATCH", path, contract_id, declared)
+
+    def _declare(
+        self, method: str, path: str, contract_id: str, declared: dict[str, Any]
+    ) -> Callable[[F], F]:
+        def remember(function: F) -> F:
+            policy = Policy(
+                surface=self,
+                contract_id=contract_id,
+                method=method,
+                path=path,
+                summary=(function.__doc__ or "").strip().split("\n")[0],
+                auth=declared.pop("auth", SERVER),
+                permission=declared.pop("permission", None),
+                limit=declared.pop("limit", None),
+                idempotency=declared.pop(
+                    "idempotency", Idempotency.NONE if method == "GET" else Idempotency.LOCAL
+                ),
+                key_required=declared.pop("key_required", False),
+                body=declared.pop("body", None),
+                query=declared.pop("query", None),
+                returns=declared.pop("returns", None),
+                status=declared.pop("status", 200),
+                signed=declared.pop("signed", False),
+            )
+            if declared:
+                raise TypeError(f"{contract_id}: unknown declarations {sorted(declared)}")
+            self.policies.append(policy)
+            self._views.append((policy, function))
+            return function
+
+        return remember
+
+    def mount(self, app: Flask, exempt: Callable[[Blueprint], None]) -> None:
+        """Register the endpoints under every prefix; `exempt` takes them out of CSRF (they take no cookie)."""
+        for number, prefix in enumerate(self._mounts):
+            blueprint = Blueprint(f"api_{self.name}_{number}", __name__, url_prefix=prefix or None)
+            for policy, function in self._views:
+                blueprint.add_url_rule(
+                    re.sub(r"{(\w+)}", r"<\1>", policy.path),
+                    endpoint=f"{policy.contract_id}_{policy.method}",
+                    view_func=endpoint.view(policy, function),
+                    methods=[policy.method],
+                )
+            exempt(blueprint)
+            app.register_blueprint(blueprint)

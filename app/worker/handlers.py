@@ -1,0 +1,30 @@
+"""Job name → what does it. Effects that go up the service rooms travel as one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app.services.checkout import payment
+from app.services.events import inbound
+from app.services.payments import late_success, refunds
+
+Handler = Callable[[dict[str, Any]], None]
+
+
+def _noted(handler: Handler) -> Handler:
+    """The handler, noting afterwards the gateway's event that asked for it, where there was one."""
+
+    def run(job: dict[str, Any]) -> None:
+        handler(job)
+        if "provider_event_id" in job:
+            inbound.mark_processed(job["provider_event_id"])
+
+    return run
+
+
+HANDLERS: dict[str, Handler] = {
+    "payments.look_again": _noted(lambda job: payment.look_again(job["attempt_id"], "webhook")),
+    "payments.undo_late_success": lambda job: late_success.undo(job["attempt_id"]),
+    "refunds.send": _noted(lambda job: refunds.send(job["refund_id"])),
+}

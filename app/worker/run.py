@@ -1,0 +1,157 @@
+"""The worker process: a poller that finds what is due, a thread for each row of the periodic table, and
+Huey's threads that do the work.
+
+It stops on TERM or INT after what is running, and when its parent is gone (`flask serve`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from huey.consumer import Consumer
+
+from app import db, settings
+from app.services.events import deliveries
+from app.services.operations import health, jobs
+from app.worker import queue
+from app.worker.schedule import TABLE, Periodic
+
+log = structlog.get_logger("till.worker")
+
+POLL_SECONDS = 0.25
+#: Pause while there is a backlog.
+BUSY_SECONDS = 0.02
+#: A row that was handed to the queue is not handed over again for this long.
+AGAIN_SECONDS = 1.0
+#: Tasks that wait in the queue for each thread; more would only grow old there.
+QUEUED_PER_THREAD = 4
+BEAT_SECONDS = 5.0
+#: What is running has so long to end; leases bring back what does not.
+STOP_SECONDS = 20
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Poller:
+    """Finds due rows and hands their ids to the queue."""
+
+    def __init__(
+        self,
+        deliver: Callable[[str], object],
+        run_job: Callable[[str], object],
+        free: Callable[[], int],
+    ) -> None:
+        self._deliver, self._run_job, self._free = deliver, run_job, free
+        self._handed: OrderedDict[str, float] = OrderedDict()
+
+    def tick(self) -> int:
+        """One round. Returns how many rows were handed over."""
+        free = self._free()
+        if free <= 0:
+            return 0
+        waiting = [(row_id, self._run_job) for row_id in jobs.due(limit=free)]
+        waiting += [(row_id, self._deliver) for row_id in deliveries.due(limit=free)]
+        return sum(self._hand_over(row_id, task) for row_id, task in waiting)
+
+    def _hand_over(self, row_id: str, task: Callable[[str], object]) -> int:
+        now = time.monotonic()
+        while self._handed and next(iter(self._handed.values())) < now - AGAIN_SECONDS:
+            self._handed.popitem(last=False)
+        if row_id in self._handed:
+            return 0
+        self._handed[row_id] = now
+        task(row_id)
+        return 1
+
+
+class Ticker(threading.Thread):
+    """Runs one row of the periodic table until told to stop; a slow or broken row delays no other."""
+
+    def __init__(self, item: Periodic, stop: threading.Event) -> None:
+        super().__init__(name=item.name, daemon=True)
+        self._item, self._told = item, stop
+
+    def run(self) -> None:
+        """Run, wait, run again; wait longer after failures."""
+        failures = 0
+        while not self._told.is_set():
+            try:
+                self._item.run()
+                failures = 0
+            except Exception:  # the next round tries again
+                failures += 1
+                log.exception("periodic_failed", name=self._item.name)
+            pause = self._item.every_seconds * random.uniform(0.9, 1.1)
+            self._told.wait(min(pause * 2**failures, max(pause, LONGEST_PAUSE_SECONDS)))
+
+
+def main(*, parent: int | None = None) -> None:
+    """Work until told to stop. With `parent`, stop also when that process is gone."""
+    stop = threading.Event()
+    current = settings.current()
+    _stop_on_signals(stop)
+    db.configure(
+        current.database, ephemeral=current.ephemeral,
+        pool_size=current.worker_threads + len(TABLE) + 2,
+    )
+    huey = queue.build()
+    deliver, run_job = queue.register(huey)
+    consumer = huey.create_consumer(
+        workers=current.worker_threads, periodic=False, initial_delay=0.02, backoff=1.2,
+        max_delay=0.25, scheduler_interval=60, shutdown_timeout=STOP_SECONDS,
+    )
+    consumer.start()
+    _stop_on_signals(stop)  # Huey has set its own, for a loop that does not run here
+    tickers = [Ticker(item, stop) for item in TABLE]
+    for ticker in tickers:
+        ticker.start()
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    log.info("worker_started", worker=name, threads=current.worker_threads)
+    most = current.worker_threads * QUEUED_PER_THREAD
+    poller = Poller(deliver, run_job, lambda: most - huey.pending_count())
+    _poll(poller, consumer, stop, name, parent)
+    stop.set()
+    _wind_up(consumer, tickers, name)
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _poll(
+    poller: Poller, consumer: Consumer, stop: threading.Event, name: str, parent: int | None
+) -> None:
+    beat_at = 0.0
+    while not stop.is_set() and (parent is None or os.getppid() == parent):
+        handed = 0
+        try:
+            if time.monotonic() >= beat_at:
+                beat_at = time.monotonic() + BEAT_SECONDS
+                consumer.check_worker_health()
+                health.beat(name)
+            handed = poller.tick()
+        except Exception:  # the database may be away for a moment
+            log.exception("poll_failed")
+            stop.wait(1)
+        stop.wait(BUSY_SECONDS if handed else POLL_SECONDS * random.uniform(0.8, 1.2))
+
+
+def _wind_up(consumer: Any, tickers: list[Ticker], name: str) -> None:
+    consumer.stop(graceful=True)
+    for ticker in tickers:
+        ticker.join(timeout=1)
+    try:
+        health.gone(name)
+    except Exception:  # it is noticed by its silence instead
+        log.exception("heartbeat_not_withdrawn")
+    db.dispose()
+    log.info("worker_stopped", worker=name)
