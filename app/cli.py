@@ -138,8 +138,11 @@ def revoke_key(tenant_slug: str, key_id: str) -> None:
 @click.argument("tenant_slug")
 @click.argument("email")
 @click.option("--name", default="")
-@click.option("--role", type=click.Choice(["payments_admin", "admin", "reconciler", "read_only"]),
-              default="payments_admin")
+@click.option(
+    "--role",
+    type=click.Choice(["payments_admin", "admin", "reconciler", "read_only"]),
+    default="payments_admin",
+)
 @click.password_option()
 def create_user(tenant_slug: str, email: str, name: str, role: str, password: str) -> None:
     """Add a person to a merchant."""

@@ -42,9 +42,7 @@ class Settings(BaseSettings):
     encryption_keys: SecretStr | None = Field(
         None, description="`id:base64(32 bytes)`, comma-separated, the first encrypts; at-rest secrets"
     )
-    database_url: str | None = Field(
-        None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
-    )
+    database_url: str | None = Field(None, validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     data_dir: Path = Field(Path("var"), description="Database, queue, uploads, exports")
     host: str = Field("127.0.0.1", validation_alias=AliasChoices("HOST", "host"))
     port: int = Field(8000, validation_alias=AliasChoices("PORT", "port"))
@@ -122,7 +120,7 @@ def load(**overrides: object) -> Settings:
         SettingsError: production lacks something, naming each missing variable.
     """
     env_file = None if os.environ.get("TILL_ENV") == "production" else ".env"
-    settings = Settings(_env_file=env_file, **overrides)  # type: ignore[arg-type,call-arg]
+    settings = Settings(_env_file=env_file, **overrides)  # type: ignore[arg-type]
     missing = [name for name in REQUIRED_IN_PRODUCTION if not getattr(settings, name)]
     if settings.production:
         if missing:

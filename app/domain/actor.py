@@ -68,7 +68,7 @@ class Actor:
     def can(self, permission: str) -> bool:
         """Whether this actor holds the permission, directly or by a wildcard."""
         held = self.permissions
-        return permission in held or "*" in held or f"{permission.split(':')[0]}:*" in held
+        return permission in held or "*" in held or f"{permission.split(':', maxsplit=1)[0]}:*" in held
 
     def asking(self, request_id: str) -> Actor:
         """The same actor, with the id of the request that it makes."""
@@ -83,6 +83,11 @@ def system_actor(tenant: TenantProfile, mode: str, label: str = "system") -> Act
 def shopper_actor(tenant: TenantProfile, mode: str, session_id: str, request_id: str = "") -> Actor:
     """The person on the hosted page of one session."""
     return Actor(
-        ActorKind.SHOPPER, session_id, tenant, Mode(mode), label="shopper",
-        request_id=request_id, session_id=session_id,
+        ActorKind.SHOPPER,
+        session_id,
+        tenant,
+        Mode(mode),
+        label="shopper",
+        request_id=request_id,
+        session_id=session_id,
     )

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_GENERIC = (
-    "Your payment was declined. No money has left your account. Try another card or contact your bank."
-)
+_GENERIC = "Your payment was declined. No money has left your account. Try another card or contact your bank."
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 RESOURCES = (
-    "checkout", "intents", "methods", "refunds", "disputes", "connectors", "routing", "settlements",
-    "payouts", "reconciliations", "fraud", "webhooks", "exports", "reports", "settings", "sessions",
-    "orders", "links",
+    "checkout",
+    "intents",
+    "methods",
+    "refunds",
+    "disputes",
+    "connectors",
+    "routing",
+    "settlements",
+    "payouts",
+    "reconciliations",
+    "fraud",
+    "webhooks",
+    "exports",
+    "reports",
+    "settings",
+    "sessions",
+    "orders",
+    "links",
 )
 
 REFUNDS_CREATE = "refunds:create"
@@ -29,8 +44,14 @@ ROLES: dict[str, frozenset[str]] = {
     "admin": _EVERYTHING,
     "reconciler": frozenset(
         {
-            "settlements:read", "settlements:write", "payouts:read", "reconciliations:read",
-            "reconciliations:write", "exports:read", "exports:write", "reports:read",
+            "settlements:read",
+            "settlements:write",
+            "payouts:read",
+            "reconciliations:read",
+            "reconciliations:write",
+            "exports:read",
+            "exports:write",
+            "reports:read",
         }
     ),
     "read_only": _READ_ALL,

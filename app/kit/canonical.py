@@ -9,9 +9,9 @@ from typing import Any
 
 def canonical_bytes(value: Any) -> bytes:
     """JSON with sorted keys and no spaces, UTF-8; equal values give equal bytes."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
-    ).encode("utf-8", "surrogatepass")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def fingerprint(value: Any) -> str:

@@ -22,11 +22,37 @@ _HASHER = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)
 
 MIN_PASSWORD, MAX_PASSWORD = 12, 128
 _COMMON = frozenset(
-    """123456789012 1234567890123 password1234 passwordpassword qwertyuiop12 qwertyuiopas
-    iloveyou1234 administrator letmeinletmein welcome12345 password12345 changeme1234
-    qwerty123456 abc123456789 111111111111 000000000000 adminadminadmin trustno1trustno1
-    correcthorsebatterystaple monkey123456 dragon123456 football1234 baseball1234
-    sunshine1234 princess1234 superman1234 1q2w3e4r5t6y zaq12wsxcde3 asdfghjkl123""".split()
+    (
+        "123456789012",
+        "1234567890123",
+        "password1234",
+        "passwordpassword",
+        "qwertyuiop12",
+        "qwertyuiopas",
+        "iloveyou1234",
+        "administrator",
+        "letmeinletmein",
+        "welcome12345",
+        "password12345",
+        "changeme1234",
+        "qwerty123456",
+        "abc123456789",
+        "111111111111",
+        "000000000000",
+        "adminadminadmin",
+        "trustno1trustno1",
+        "correcthorsebatterystaple",
+        "monkey123456",
+        "dragon123456",
+        "football1234",
+        "baseball1234",
+        "sunshine1234",
+        "princess1234",
+        "superman1234",
+        "1q2w3e4r5t6y",
+        "zaq12wsxcde3",
+        "asdfghjkl123",
+    )
 )
 
 

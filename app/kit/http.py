@@ -23,8 +23,19 @@ import httpx2 as httpx
 _REFUSED = tuple(
     ipaddress.ip_network(text)
     for text in (
-        "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
-        "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "ff00::/8", "fec0::/10",
+        "100.64.0.0/10",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "198.18.0.0/15",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/32",
+        "::/96",
+        "ff00::/8",
+        "fec0::/10",
     )
 )
 
@@ -60,7 +71,7 @@ class Answer:
 
 def address_allowed(address: str, *, allow_loopback: bool = False) -> bool:
     """Whether Till may connect to this IP address."""
-    ip = ipaddress.ip_address(address.split("%")[0])
+    ip = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     mapped = getattr(ip, "ipv4_mapped", None)
     if mapped is not None:
         ip = mapped
@@ -188,7 +199,10 @@ class SafeClient:
         self._total = total_timeout
         self._limit = max_response_bytes
         self._timeouts = {
-            "connect": connect_timeout, "read": total_timeout, "write": total_timeout, "pool": total_timeout,
+            "connect": connect_timeout,
+            "read": total_timeout,
+            "write": total_timeout,
+            "pool": total_timeout,
         }
         self._network = _PinnedBackend(allow_loopback)
         self._pool = httpcore.ConnectionPool(
@@ -212,7 +226,9 @@ class SafeClient:
             with self._pool.stream(
                 "POST",
                 httpcore.URL(
-                    scheme=target.raw_scheme, host=target.raw_host, port=target.port,
+                    scheme=target.raw_scheme,
+                    host=target.raw_host,
+                    port=target.port,
                     target=target.raw_path,
                 ),
                 headers=_fields(headers, target, content),
@@ -220,7 +236,9 @@ class SafeClient:
                 extensions={"timeout": self._timeouts},
             ) as response:
                 return Answer(
-                    response.status, _headers_of(response), self._read(response),
+                    response.status,
+                    _headers_of(response),
+                    self._read(response),
                     round((time.monotonic() - started) * 1000),
                 )
         except httpcore.ConnectTimeout as error:

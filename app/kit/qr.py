@@ -14,8 +14,16 @@ def svg(text: str, *, title: str) -> str:
     size = code.symbol_size(border=2)[0]
     buffer = io.BytesIO()
     code.save(
-        buffer, kind="svg", border=2, xmldecl=False, svgns=True, omitsize=True, svgclass="qr",
-        lineclass=None, dark="#000", light="#fff",
+        buffer,
+        kind="svg",
+        border=2,
+        xmldecl=False,
+        svgns=True,
+        omitsize=True,
+        svgclass="qr",
+        lineclass=None,
+        dark="#000",
+        light="#fff",
     )
     drawn = buffer.getvalue().decode()
     label = f'role="img" aria-label="{escape(title, quote=True)}" viewBox="0 0 {size} {size}"'

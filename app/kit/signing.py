@@ -23,9 +23,7 @@ def generate_webhook_secret() -> str:
     return _WHSEC + base64.b64encode(random_secrets.token_bytes(32)).decode()
 
 
-def webhook_headers(
-    event_id: str, body: bytes, secrets: Sequence[str], at: datetime
-) -> dict[str, str]:
+def webhook_headers(event_id: str, body: bytes, secrets: Sequence[str], at: datetime) -> dict[str, str]:
     """The signature headers of one delivery attempt, in every form that receivers verify.
 
     With two secrets (while one is rolled) each form carries both signatures.
@@ -33,8 +31,7 @@ def webhook_headers(
     stamp = str(int(at.timestamp()))
     standard = f"{event_id}.{stamp}.".encode() + body
     signatures = [
-        "v1," + base64.b64encode(hmac.digest(_standard_key(s), standard, "sha256")).decode()
-        for s in secrets
+        "v1," + base64.b64encode(hmac.digest(_standard_key(s), standard, "sha256")).decode() for s in secrets
     ]
     timestamped = timestamped_signature(body, secrets, at)
     return {

@@ -31,7 +31,10 @@ def loads(raw: bytes) -> Any:
         raise StrictJsonError("The body is not UTF-8") from error
     try:
         value = json.loads(
-            text, parse_constant=_refuse_constant, object_pairs_hook=_object, parse_int=_integer,
+            text,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+            parse_int=_integer,
             parse_float=_float,
         )
     except StrictJsonError:

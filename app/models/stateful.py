@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
 from app.domain.lifecycles.base import Lifecycle
 from app.models.base import Versioned
-from app.models.events.journal import record
+from app.models.events.journal import JournalLinks, record
 
 
 class Stateful(Versioned):
@@ -32,9 +32,9 @@ class Stateful(Versioned):
         """What events show as `object`, `before` and `after`: small, public, free of secrets."""
         return {"id": self.id, "status": self.status, "version": self.version}
 
-    def journal_links(self) -> dict[str, str | None]:
+    def journal_links(self) -> JournalLinks:
         """The `checkout_id` and `payment_intent_id` that an event about this row carries."""
-        return {}
+        return {"checkout_id": None, "payment_intent_id": None}
 
     def begin(self, *, cause: str) -> None:
         """Add the row in its lifecycle's initial status and journal its birth; needs `session.add` first."""

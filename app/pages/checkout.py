@@ -41,14 +41,20 @@ def pay_by_card(hosted_id: str) -> AnyResponse:
     if not good:
         return _render(session, profile, intent, form=form, status=422)
     card = CardDetails(
-        number=form.card_number.data, exp_month=int(form.exp_month.data),
-        exp_year=int(form.exp_year.data), cvc=form.cvc.data.strip() or None,
-        name=form.card_name.data, postal_code=form.postal_code.data,
+        number=form.card_number.data,
+        exp_month=int(form.exp_month.data),
+        exp_year=int(form.exp_year.data),
+        cvc=form.cvc.data.strip() or None,
+        name=form.card_name.data,
+        postal_code=form.postal_code.data,
     )
     billing = form.billing_address() if session.options.get("require_billing_address") else None
     order = payment.Order(form.nonce.data, form.quote.data, form.email.data or None, billing)
     return _pay(
-        session, profile, intent, form,
+        session,
+        profile,
+        intent,
+        form,
         lambda actor: payment.pay_by_card(actor, session.id, card, order),
     )
 
@@ -60,7 +66,10 @@ def pay_by_method(hosted_id: str) -> AnyResponse:
     chosen = request.form.get("method", "")
     order = payment.Order(request.form.get("nonce") or random_token(), request.form.get("quote"))
     return _pay(
-        session, profile, intent, CardForm(formdata=None),
+        session,
+        profile,
+        intent,
+        CardForm(formdata=None),
         lambda actor: payment.pay_by_redirect(actor, session.id, chosen, order),
     )
 
@@ -69,7 +78,8 @@ def pay_by_method(hosted_id: str) -> AnyResponse:
 def coupon(hosted_id: str) -> AnyResponse:
     """Add a promotion code."""
     return _change(
-        hosted_id, "coupon",
+        hosted_id,
+        "coupon",
         lambda actor, session: hosted.apply_coupon(actor, session.id, request.form.get("coupon", "")),
     )
 
@@ -80,7 +90,8 @@ def quantity(hosted_id: str) -> AnyResponse:
     text = request.form.get("quantity", "")
     wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     return _change(
-        hosted_id, "quantity",
+        hosted_id,
+        "quantity",
         lambda actor, session: hosted.change_quantity(actor, session.id, wanted),
     )
 
@@ -113,7 +124,9 @@ def _pay(
         pass  # the page shows the step that the session is at
     except Conflict as conflict:
         if conflict.code != "payment_in_progress":
-            return _render(*sessions.find_hosted(session.hosted_id or ""), form=form, refused=conflict, status=409)
+            return _render(
+                *sessions.find_hosted(session.hosted_id or ""), form=form, refused=conflict, status=409
+            )
     except DomainError as refused:
         return _render(session, profile, intent, form=form, refused=refused, status=422)
     return redirect(f"/pay/{session.hosted_id}", 303)
@@ -152,8 +165,11 @@ def _render(
     elif step is steps.RECEIPT:
         context |= _receipt_context(session, profile, intent)
     elif step in (steps.WAITING, steps.UNKNOWN):
-        context |= {"poll_seconds": POLL_SECONDS, "reference": intent.id if intent else None,
-                    "review": bool(intent and intent.needs_review)}
+        context |= {
+            "poll_seconds": POLL_SECONDS,
+            "reference": intent.id if intent else None,
+            "review": bool(intent and intent.needs_review),
+        }
     else:
         context |= _ended_context(session, profile)
     answer = status if step is steps.PAY and status else step.status
@@ -174,7 +190,7 @@ def _pay_context(
     form.forget_card()
     errors = [{"field": refused.field, "text": refused.message}] if refused else []
     if not errors and fresh:
-        errors = views.decline(intent)  # type: ignore[assignment]
+        errors = views.decline(intent)
     return {"form": form, "errors": errors, "countries": None, "sandbox": views.sandbox(session)}
 
 
@@ -185,7 +201,8 @@ def _receipt_context(
     if intent is not None and intent.payment_method_id is not None:
         method = methods.get(_actor(session, profile), intent.payment_method_id)
     return {
-        "receipt": views.receipt(session, intent, method), "success_url": session.success_url,
+        "receipt": views.receipt(session, intent, method),
+        "success_url": session.success_url,
         "leave_seconds": 5 if session.success_url else 0,
     }
 
@@ -194,5 +211,6 @@ def _ended_context(session: CheckoutSession, profile: TenantProfile) -> dict[str
     copyable = copies.allowed(session, profile)
     return {
         "again_url": f"/pay/{session.hosted_id}/again" if copyable else None,
-        "back_url": session.cancel_url, "reason": None,
+        "back_url": session.cancel_url,
+        "reason": None,
     }

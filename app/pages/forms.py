@@ -14,24 +14,32 @@ _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s.]+$"
 class CardForm(FlaskForm):  # type: ignore[misc]
     """The card form; nothing that is typed into its card fields is kept or shown again."""
 
-    card_number = StringField(
-        validators=[InputRequired("Enter the card number"), Length(max=40)]
-    )
+    card_number = StringField(validators=[InputRequired("Enter the card number"), Length(max=40)])
     exp_month = StringField(
-        validators=[InputRequired("Enter the expiry month"), Regexp(_MONTH, message="Enter a month from 1 to 12")]
+        validators=[
+            InputRequired("Enter the expiry month"),
+            Regexp(_MONTH, message="Enter a month from 1 to 12"),
+        ]
     )
     exp_year = StringField(
-        validators=[InputRequired("Enter the expiry year"),
-                    Regexp(_YEAR, message="Enter the year as two or four digits")]
+        validators=[
+            InputRequired("Enter the expiry year"),
+            Regexp(_YEAR, message="Enter the year as two or four digits"),
+        ]
     )
     card_name = StringField(validators=[Length(max=120)])
     cvc = StringField(
-        validators=[InputRequired("Enter the security code"),
-                    Regexp(r"^\s*\d{3,4}\s*$", message="Enter the 3 or 4 digits on your card")]
+        validators=[
+            InputRequired("Enter the security code"),
+            Regexp(r"^\s*\d{3,4}\s*$", message="Enter the 3 or 4 digits on your card"),
+        ]
     )
     email = StringField(
-        validators=[Optional(), Length(max=254),
-                    Regexp(_EMAIL, message="Enter an e-mail address like name@example.com")]
+        validators=[
+            Optional(),
+            Length(max=254),
+            Regexp(_EMAIL, message="Enter an e-mail address like name@example.com"),
+        ]
     )
     line1 = StringField(validators=[Length(max=200)])
     city = StringField(validators=[Length(max=120)])
@@ -43,8 +51,10 @@ class CardForm(FlaskForm):  # type: ignore[misc]
     def require_billing(self) -> bool:
         """Check the billing address where the merchant wants one."""
         missing = [
-            (self.line1, "Enter the street and number"), (self.city, "Enter the town"),
-            (self.postal_code, "Enter the postcode"), (self.country, "Choose the country"),
+            (self.line1, "Enter the street and number"),
+            (self.city, "Enter the town"),
+            (self.postal_code, "Enter the postcode"),
+            (self.country, "Choose the country"),
         ]
         for field, words in missing:
             if not (field.data or "").strip():
@@ -54,8 +64,10 @@ class CardForm(FlaskForm):  # type: ignore[misc]
     def billing_address(self) -> dict[str, str]:
         """The billing address as it is stored."""
         return {
-            "line1": self.line1.data.strip(), "city": self.city.data.strip(),
-            "postal_code": self.postal_code.data.strip(), "country": self.country.data.strip().upper(),
+            "line1": self.line1.data.strip(),
+            "city": self.city.data.strip(),
+            "postal_code": self.postal_code.data.strip(),
+            "country": self.country.data.strip().upper(),
         }
 
     def forget_card(self) -> None:

@@ -118,7 +118,10 @@ def _render(
 ) -> Response:
     values = {name: request.values.get(name, "") for name in ("amount", "quantity", "email", "reference")}
     page = render_template(
-        "links/show.html", link=view(link, profile), form=FlaskForm(), values=values,
+        "links/show.html",
+        link=view(link, profile),
+        form=FlaskForm(),
+        values=values,
         errors=errors or [],
     )
     return Response(page, status, mimetype="text/html")

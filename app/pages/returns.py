@@ -1,4 +1,4 @@
-"""The way back from 3-D Secure and banks: ours, same-origin; the truth is the gateway's (reliability.md 22)."""
+"""The way back from 3-D Secure and banks; the truth is the gateway's (reliability.md 22)."""
 
 from __future__ import annotations
 

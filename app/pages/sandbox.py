@@ -43,8 +43,12 @@ def bank(challenge_id: str) -> AnyResponse:
     if not found.open:
         return redirect(found.return_url, 303)
     authorization = {
-        "merchant_name": "the shop", "amount": found.amount, "currency": found.currency,
-        "method": found.method_type, "submit_url": request.path, "reference": None,
+        "merchant_name": "the shop",
+        "amount": found.amount,
+        "currency": found.currency,
+        "method": found.method_type,
+        "submit_url": request.path,
+        "reference": None,
     }
     return Response(render_template("sandbox/bank.html", authorization=authorization), mimetype="text/html")
 
@@ -64,13 +68,16 @@ def answer_bank(challenge_id: str) -> AnyResponse:
     return redirect(found.return_url, 303)
 
 
-def _acs(
-    found: Challenge, errors: list[dict[str, str]] | None = None, status: int = 200
-) -> Response:
+def _acs(found: Challenge, errors: list[dict[str, str]] | None = None, status: int = 200) -> Response:
     challenge: dict[str, Any] = {
-        "merchant_name": "the shop", "amount": found.amount, "currency": found.currency,
-        "brand": None, "last4": found.last4, "submit_url": request.path,
-        "walk_away_url": found.return_url, "attempts_left": found.tries_left,
+        "merchant_name": "the shop",
+        "amount": found.amount,
+        "currency": found.currency,
+        "brand": None,
+        "last4": found.last4,
+        "submit_url": request.path,
+        "walk_away_url": found.return_url,
+        "attempts_left": found.tries_left,
         "three_ds_version": "2.2.0",
     }
     page = render_template("sandbox/acs.html", challenge=challenge, errors=errors or [])

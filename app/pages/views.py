@@ -16,11 +16,20 @@ from app.services.checkout import totals
 from app.services.operations.settings import CheckoutSettings, checkout_settings
 
 #: Cards that the panel shows first; the rest are under "more".
-_USUAL = ("4242424242424242", "5555555555554444", "4000000000009995", "4000000000003220",
-          "4000000000000002", "4000000000000127")
+_USUAL = (
+    "4242424242424242",
+    "5555555555554444",
+    "4000000000009995",
+    "4000000000003220",
+    "4000000000000002",
+    "4000000000000127",
+)
 
 _METHOD_NAMES = {
-    "paypal": "PayPal", "ideal": "iDEAL", "bancontact": "Bancontact", "klarna": "Klarna",
+    "paypal": "PayPal",
+    "ideal": "iDEAL",
+    "bancontact": "Bancontact",
+    "klarna": "Klarna",
     "promptpay": "PromptPay",
 }
 
@@ -29,8 +38,11 @@ def merchant(profile: TenantProfile) -> dict[str, Any]:
     """Name and branding."""
     settings = checkout_settings(profile)
     return {
-        "name": profile.name, "logo_url": None, "accent": settings.brand_accent or None,
-        "support_email": settings.support_email or None, "terms_url": settings.terms_url or None,
+        "name": profile.name,
+        "logo_url": None,
+        "accent": settings.brand_accent or None,
+        "support_email": settings.support_email or None,
+        "terms_url": settings.terms_url or None,
     }
 
 
@@ -46,8 +58,12 @@ def checkout(
         "title": session.title,
         "description": session.description,
         "lines": [
-            {"name": line["name"], "quantity": line["quantity"], "unit_price": line["unit_price"],
-             "line_total": line["quantity"] * line["unit_price"]}
+            {
+                "name": line["name"],
+                "quantity": line["quantity"],
+                "unit_price": line["unit_price"],
+                "line_total": line["quantity"] * line["unit_price"],
+            }
             for line in lines
         ],
         "totals": session.totals,
@@ -90,8 +106,7 @@ def sandbox(session: CheckoutSession) -> dict[str, Any] | None:
     if session.mode != "test":
         return None
     rows = [
-        {"number": card.spaced, "brand": brand_of(card.number), "outcome": card.description}
-        for card in CARDS
+        {"number": card.spaced, "brand": brand_of(card.number), "outcome": card.description} for card in CARDS
     ]
     usual = [row for row in rows if row["number"].replace(" ", "") in _USUAL]
     rest = [row for row in rows if row not in usual]
@@ -101,7 +116,9 @@ def sandbox(session: CheckoutSession) -> dict[str, Any] | None:
     }
 
 
-def receipt(session: CheckoutSession, intent: PaymentIntent | None, method: PaymentMethod | None) -> dict[str, Any]:
+def receipt(
+    session: CheckoutSession, intent: PaymentIntent | None, method: PaymentMethod | None
+) -> dict[str, Any]:
     """What a paid session shows."""
     return {
         "number": session.receipt_id,

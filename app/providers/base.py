@@ -142,9 +142,7 @@ class Taxes(Provider, Protocol):
 class Shipping(Provider, Protocol):
     """Knows ways of delivery."""
 
-    def options(
-        self, scope: Scope, currency: str, address: Mapping[str, Any] | None
-    ) -> list[ShippingOption]:
+    def options(self, scope: Scope, currency: str, address: Mapping[str, Any] | None) -> list[ShippingOption]:
         """Ways to deliver to `address`, cheapest first."""
         ...
 

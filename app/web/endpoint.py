@@ -124,7 +124,9 @@ def _json() -> Any:
         return strict_json.loads(raw)
     except strict_json.StrictJsonError as error:
         raise InvalidRequest(
-            error.reason, code="invalid_json", field=error.pointer or None,
+            error.reason,
+            code="invalid_json",
+            field=error.pointer or None,
             explain={"reason": "invalid_json", "pointer": error.pointer},
         ) from error
 
@@ -140,7 +142,9 @@ def _validate(model: type[BaseModel], value: Any, *, strict: bool = True) -> Bas
         missing = first["type"] == "missing"
         text = f"{place} is required" if missing else f"{place}: {first['msg']}"
         raise InvalidRequest(
-            text, code="missing_field" if missing else "invalid_field", field=place,
+            text,
+            code="missing_field" if missing else "invalid_field",
+            field=place,
             explain={"reason": "invalid_field", "field": place, "problem": first["msg"]},
         ) from error
 
@@ -161,9 +165,7 @@ def _reply(policy: Policy, serialize: Callable[[Any], str], result: Any) -> Repl
     return Reply(status, serialize(result), headers)
 
 
-def _idempotent(
-    policy: Policy, actor: Actor, key: str, raw: Any, work: Callable[[], Reply]
-) -> Reply:
+def _idempotent(policy: Policy, actor: Actor, key: str, raw: Any, work: Callable[[], Reply]) -> Reply:
     scope = idempotency.scope(actor, policy.method, request.path, key, raw)
     if str(policy.idempotency) == "local":
         return idempotency.local(actor, scope, work)

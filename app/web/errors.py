@@ -43,7 +43,8 @@ def install(app: Flask, surfaces: Sequence[Surface]) -> None:
             return _page(domain_error, status, headers)
         body = surface.render_error(domain_error, g.get("request_id", ""))
         response = Response(
-            json.dumps(body, ensure_ascii=False), status=_status(surface, domain_error, status),
+            json.dumps(body, ensure_ascii=False),
+            status=_status(surface, domain_error, status),
             mimetype="application/json",
         )
         response.headers.update(headers)
@@ -60,9 +61,13 @@ def _understand(error: Exception) -> tuple[DomainError, int, dict[str, str]]:
             headers["Retry-After"] = str(retry)
         return error, error.http_status, headers
     if isinstance(error, CSRFError):
-        return errors.InvalidRequest(
-            "This form has expired. Go back, reload the page and try again.", code="csrf_failed"
-        ), 400, headers
+        return (
+            errors.InvalidRequest(
+                "This form has expired. Go back, reload the page and try again.", code="csrf_failed"
+            ),
+            400,
+            headers,
+        )
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, OperationalError):
@@ -75,9 +80,7 @@ def _understand(error: Exception) -> tuple[DomainError, int, dict[str, str]]:
 def _of_http(error: HTTPException) -> tuple[DomainError, int, dict[str, str]]:
     status = error.code or 500
     headers = {
-        name: value
-        for name, value in error.get_headers()
-        if name in ("Allow", "Retry-After", "Location")
+        name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "Location")
     }
     if status == 405:
         return DomainError("Method not allowed", code="method_not_allowed"), 405, headers
@@ -96,12 +99,13 @@ def _status(surface: Surface, error: DomainError, status: int) -> int:
 
 
 def _under(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith(prefix.rstrip("/") + "/") or path.startswith(prefix + ":")
+    return path == prefix or path.startswith((prefix.rstrip("/") + "/", prefix + ":"))
 
 
 def _page(error: DomainError, status: int, headers: dict[str, str]) -> Response:
     response = Response(
-        render_template("errors/error.html", status=status, error=error), status=status,
+        render_template("errors/error.html", status=status, error=error),
+        status=status,
         mimetype="text/html",
     )
     response.headers.update(headers)

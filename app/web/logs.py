@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -11,14 +12,31 @@ import structlog
 #: Nothing else is ever written.
 FIELDS = frozenset(
     {
-        "event", "level", "timestamp", "logger", "request_id", "method", "route", "status",
-        "duration_ms", "tenant_id", "address", "operation", "entity_id", "delivery_id", "job_id",
-        "job", "name", "exception", "threads", "url",
+        "event",
+        "level",
+        "timestamp",
+        "logger",
+        "request_id",
+        "method",
+        "route",
+        "status",
+        "duration_ms",
+        "tenant_id",
+        "address",
+        "operation",
+        "entity_id",
+        "delivery_id",
+        "job_id",
+        "job",
+        "name",
+        "exception",
+        "threads",
+        "url",
     }
 )
 
 
-def _allowed(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _allowed(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in event.items() if name in FIELDS}
 
 

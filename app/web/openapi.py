@@ -37,7 +37,8 @@ def document(surfaces: Sequence[Surface]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Till", "version": "1",
+            "title": "Till",
+            "version": "1",
             "description": "A checkout to host oneself: five surfaces over one model of payments.",
         },
         "paths": paths,
@@ -58,14 +59,15 @@ def _operation(surface: Surface, policy: Policy, schemas: dict[str, Any]) -> dic
         "tags": [surface.name],
         "parameters": _parameters(policy, schemas),
         "responses": _responses(surface, policy, schemas),
-        "security": [] if policy.auth == PUBLIC else [
-            {"bearer" if surface.key_header == "Authorization" else "api_key": []}
-        ],
+        "security": []
+        if policy.auth == PUBLIC
+        else [{"bearer" if surface.key_header == "Authorization" else "api_key": []}],
     }
     if policy.body is not None:
         schema = _schema(f"{surface.name}_{policy.body.__name__}", policy.body, schemas, "validation")
         operation["requestBody"] = {
-            "content": {"application/json": {"schema": schema}}, "required": True,
+            "content": {"application/json": {"schema": schema}},
+            "required": True,
         }
     return operation
 
@@ -84,9 +86,10 @@ def _parameters(policy: Policy, schemas: dict[str, Any]) -> list[dict[str, Any]]
     if policy.method != "GET":
         found.append(
             {
-                "name": "Idempotency-Key", "in": "header", "required": policy.key_required,
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255,
-                           "pattern": "^[ -~]+$"},
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": policy.key_required,
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
             }
         )
     return found

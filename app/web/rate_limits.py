@@ -61,6 +61,8 @@ def strict(policy: Policy, actor: Actor | None) -> None:
         return
     who = client_address() if policy.limit.per == "ip" or actor is None else actor.tenant_id
     rate_limits.hit(
-        policy.contract_id, who, limit=policy.limit.count,
+        policy.contract_id,
+        who,
+        limit=policy.limit.count,
         window_seconds=policy.limit.window_seconds,
     )

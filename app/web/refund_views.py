@@ -31,10 +31,19 @@ class RefundView(View):
     def of(cls, row: Refund) -> RefundView:
         """The view of a row."""
         return cls.model_construct(
-            id=row.id, refund_id=row.id, status=row.status, amount=row.amount,
-            currency=row.currency, payment_intent_id=row.intent_id, charge_id=row.attempt_id,
-            gateway_reference=row.gateway_reference, reason=row.reason,
-            reason_text=row.reason_text, refund_method=row.refund_method,
-            failure_reason=row.failure_reason, actions=row.actions, metadata=row.metadata_,
+            id=row.id,
+            refund_id=row.id,
+            status=row.status,
+            amount=row.amount,
+            currency=row.currency,
+            payment_intent_id=row.intent_id,
+            charge_id=row.attempt_id,
+            gateway_reference=row.gateway_reference,
+            reason=row.reason,
+            reason_text=row.reason_text,
+            refund_method=row.refund_method,
+            failure_reason=row.failure_reason,
+            actions=row.actions,
+            metadata=row.metadata_,
             created_at=row.created_at,
         )

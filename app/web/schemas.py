@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def _whole(value: Any) -> Any:
     """JSON Schema calls 1020.0 an integer; `true` and `"7"` are none."""
-    if isinstance(value, bool) or isinstance(value, str):
+    if isinstance(value, (bool, str)):
         raise ValueError("must be an integer")
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -150,7 +150,7 @@ class Surface:
         return remember
 
     def mount(self, app: Flask, exempt: Callable[[Blueprint], None]) -> None:
-        """Register the endpoints under every prefix; `exempt` takes them out of CSRF (they take no cookie)."""
+        """Register the endpoints under every prefix; they take no cookie, so `exempt` them from CSRF."""
         for number, prefix in enumerate(self._mounts):
             blueprint = Blueprint(f"api_{self.name}_{number}", __name__, url_prefix=prefix or None)
             for policy, function in self._views:

@@ -32,8 +32,12 @@ class WebhookView(View):
     def of(cls, row: WebhookEndpoint, secret: str | None = None) -> WebhookView:
         """The view of a row."""
         return cls(
-            id=row.id, url=row.url, events=row.events, description=row.description,
-            status="disabled" if row.disabled_at else "active", created_at=row.created_at,
+            id=row.id,
+            url=row.url,
+            events=row.events,
+            description=row.description,
+            status="disabled" if row.disabled_at else "active",
+            created_at=row.created_at,
             secret=secret,
         )
 

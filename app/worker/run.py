@@ -99,14 +99,20 @@ def main(*, parent: int | None = None) -> None:
     current = settings.current()
     _stop_on_signals(stop)
     db.configure(
-        current.database, ephemeral=current.ephemeral,
+        current.database,
+        ephemeral=current.ephemeral,
         pool_size=current.worker_threads + len(TABLE) + 2,
     )
     huey = queue.build()
     deliver, run_job = queue.register(huey)
     consumer = huey.create_consumer(
-        workers=current.worker_threads, periodic=False, initial_delay=0.02, backoff=1.2,
-        max_delay=0.25, scheduler_interval=60, shutdown_timeout=STOP_SECONDS,
+        workers=current.worker_threads,
+        periodic=False,
+        initial_delay=0.02,
+        backoff=1.2,
+        max_delay=0.25,
+        scheduler_interval=60,
+        shutdown_timeout=STOP_SECONDS,
     )
     consumer.start()
     _stop_on_signals(stop)  # Huey has set its own, for a loop that does not run here
@@ -127,9 +133,7 @@ def _stop_on_signals(stop: threading.Event) -> None:
         signal.signal(number, lambda *_: stop.set())
 
 
-def _poll(
-    poller: Poller, consumer: Consumer, stop: threading.Event, name: str, parent: int | None
-) -> None:
+def _poll(poller: Poller, consumer: Consumer, stop: threading.Event, name: str, parent: int | None) -> None:
     beat_at = 0.0
     while not stop.is_set() and (parent is None or os.getppid() == parent):
         handed = 0

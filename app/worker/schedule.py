@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import httpx2 as httpx
 
 from app.connectors.sandbox import notices
-from app.services.access import tenants, web_sessions
+from app.services.access import web_sessions
 from app.services.checkout import payment, reservations, sessions
 from app.services.events import audit
-from app.services.operations import cleaning, jobs
+from app.services.operations import cleaning, inbound_secrets, jobs
 from app.services.payments import refunds
 from app.worker import queue
 
@@ -30,7 +30,7 @@ class Periodic:
 
 def send_sandbox_notices() -> int:
     """Let the sandbox gateway send us its webhooks."""
-    return notices.send_due(_post, lambda tenant_id: tenants.inbound_secret(tenant_id, "payment") or "")
+    return notices.send_due(_post, lambda tenant_id: inbound_secrets.find(tenant_id, "payment") or "")
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> int:

@@ -61,10 +61,23 @@ def _web_command() -> list[str]:
     """granian with one blocking thread a process: the fastest here (docs/adr/0005)."""
     current = settings.current()
     return [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", current.host,
-        "--port", str(current.port), "--workers", str(current.web_processes),
-        "--blocking-threads", "1" if current.web_processes > 1 else "4", "--no-ws",
-        "--log-level", "warning", "wsgi:app",
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--host",
+        current.host,
+        "--port",
+        str(current.port),
+        "--workers",
+        str(current.web_processes),
+        "--blocking-threads",
+        "1" if current.web_processes > 1 else "4",
+        "--no-ws",
+        "--log-level",
+        "warning",
+        "wsgi:app",
     ]
 
 
@@ -74,8 +87,8 @@ def welcome(made: dict[str, Any]) -> str:
     secret = made["keys"]["secret"]
     curl = (
         f"curl {base}/checkout-sessions -H 'x-api-key: {secret}' -H 'Content-Type: application/json' \\\n"
-        "    -d '{\"amount\": 12.50, \"currency_code\": \"GBP\", \"title\": \"A first payment\","
-        " \"customer_email\": \"you@example.com\"}'"
+        '    -d \'{"amount": 12.50, "currency_code": "GBP", "title": "A first payment",'
+        ' "customer_email": "you@example.com"}\''
     )
     return "\n".join(
         (

@@ -53,7 +53,8 @@ def test_template_needs_nothing_that_the_csp_forbids(path: Path) -> None:
     assert not re.search(r"<[^>]*\sstyle\s*=", source), "an inline style"
     assert not re.search(r"<style\b", source), "a style element"
     assert not re.search(r"<[a-z][^>]*\son[a-z]+\s*=", source), "an inline handler"
-    assert "hx-on" not in source and "javascript:" not in source
+    assert "hx-on" not in source
+    assert "javascript:" not in source
     assert all("src=" in tag for tag in re.findall(r"<script\b[^>]*>", source)), "an inline script"
     assert not re.search(r'(?:src|href)="(?:https?:)?//', source), "a third party"
 
@@ -91,7 +92,13 @@ def test_every_status_of_every_lifecycle_has_a_tone_and_words() -> None:
     statuses = _statuses()
     assert len(statuses) > 50
     assert [pair for pair in statuses if pair[1] not in known] == []
-    assert {tone for tone, _ in known.values()} <= {"neutral", "info", "success", "warning", "danger"}
+    assert {tone for tone, _ in known.values()} <= {
+        "neutral",
+        "info",
+        "success",
+        "warning",
+        "danger",
+    }
 
 
 def test_the_assets_of_the_hosted_page_fit_under_thirty_kilobytes_compressed() -> None:
@@ -101,9 +108,7 @@ def test_the_assets_of_the_hosted_page_fit_under_thirty_kilobytes_compressed() -
     assert size < 30_000
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "templates/components").glob("*.html")), ids=name_of
-)
+@pytest.mark.parametrize("path", sorted((ROOT / "templates/components").glob("*.html")), ids=name_of)
 def test_component_documents_its_macros(path: Path) -> None:
     source = path.read_text()
     macros = [

@@ -33,21 +33,31 @@ class HostedStatusView(View):
 
 
 @surface.post(
-    "/sessions/{checkout_id}/hosted-url", "CK-054", body=HostedUrlCreate, returns=HostedUrlView,
-    status=201, auth=BROWSER, permission="checkout:write",
+    "/sessions/{checkout_id}/hosted-url",
+    "CK-054",
+    body=HostedUrlCreate,
+    returns=HostedUrlView,
+    status=201,
+    auth=BROWSER,
+    permission="checkout:write",
 )
 def create(actor: Actor, checkout_id: str, body: HostedUrlCreate) -> HostedUrlView:
     """Generate a secure hosted page URL for the session."""
     session = hosted.open_page(actor, checkout_id)
     left = (session.expires_at - clock.now()).total_seconds()
     return HostedUrlView.model_construct(
-        hosted_id=session.hosted_id, url=hosted.url_of(session), expires_at=session.expires_at,
+        hosted_id=session.hosted_id or "",
+        url=hosted.url_of(session),
+        expires_at=session.expires_at,
         ttl_seconds=max(int(left), 0),
     )
 
 
 @surface.get(
-    "/hosted/{hosted_id}/status", "CK-056", returns=HostedStatusView, auth=BROWSER,
+    "/hosted/{hosted_id}/status",
+    "CK-056",
+    returns=HostedStatusView,
+    auth=BROWSER,
     permission="checkout:read",
 )
 def status(actor: Actor, hosted_id: str) -> HostedStatusView:

@@ -32,7 +32,10 @@ class RefundAsk(Body):
 
 
 @surface.get(
-    "/payment-intents/{payment_intent_id}", "CK-022", returns=IntentView, auth=BROWSER,
+    "/payment-intents/{payment_intent_id}",
+    "CK-022",
+    returns=IntentView,
+    auth=BROWSER,
     permission="intents:read",
 )
 def get(actor: Actor, payment_intent_id: str) -> IntentView:
@@ -41,12 +44,15 @@ def get(actor: Actor, payment_intent_id: str) -> IntentView:
 
 
 @surface.post(
-    "/payment-intents/{payment_intent_id}/confirm", "CK-024", body=Confirm, returns=IntentView,
-    auth=BROWSER, permission="intents:write", idempotency=Idempotency.LEASED,
+    "/payment-intents/{payment_intent_id}/confirm",
+    "CK-024",
+    body=Confirm,
+    returns=IntentView,
+    auth=BROWSER,
+    permission="intents:write",
+    idempotency=Idempotency.LEASED,
 )
-def confirm(
-    actor: Actor, payment_intent_id: str, body: Confirm, idempotency_key: str | None
-) -> IntentView:
+def confirm(actor: Actor, payment_intent_id: str, body: Confirm, idempotency_key: str | None) -> IntentView:
     """Confirm the intent; may answer requires_action with next_action."""
     intent = payment.intent_of(actor, payment_intent_id)
     chosen = body.payment_method_id or intent.payment_method_id
@@ -58,8 +64,12 @@ def confirm(
 
 
 @surface.post(
-    "/payment-intents/{payment_intent_id}/refund", "CK-028", body=RefundAsk, returns=RefundView,
-    status=201, permission="refunds:create",
+    "/payment-intents/{payment_intent_id}/refund",
+    "CK-028",
+    body=RefundAsk,
+    returns=RefundView,
+    status=201,
+    permission="refunds:create",
 )
 def refund(actor: Actor, payment_intent_id: str, body: RefundAsk) -> Any:
     """Trigger a refund through the payment service."""

@@ -45,7 +45,10 @@ class Cart(Body):
             self.currency,
             tuple(
                 CartLine(
-                    line.line_id or f"line_{number}", line.sku, line.name, line.quantity,
+                    line.line_id or f"line_{number}",
+                    line.sku,
+                    line.name,
+                    line.quantity,
                     line.unit_price,
                 )
                 for number, line in enumerate(self.lines, 1)
@@ -189,8 +192,12 @@ def intent_of(intent: PaymentIntent | None) -> SessionIntent | None:
     if action and action["type"] == "redirect_to_url":
         action = {**action, "type": "redirect"}
     return SessionIntent.model_construct(
-        id=intent.id, status=intent.status, amount=intent.amount, currency=intent.currency,
-        next_action=action, last_error=intent.last_error,
+        id=intent.id,
+        status=intent.status,
+        amount=intent.amount,
+        currency=intent.currency,
+        next_action=action,
+        last_error=intent.last_error,
     )
 
 
@@ -201,7 +208,12 @@ class Cancel(Query):
 
 
 @surface.post(
-    "/sessions", "CK-001", body=SessionCreate, returns=SessionView, status=201, auth=STOREFRONT,
+    "/sessions",
+    "CK-001",
+    body=SessionCreate,
+    returns=SessionView,
+    status=201,
+    auth=STOREFRONT,
     permission="checkout:write",
 )
 def create(actor: Actor, body: SessionCreate) -> Answer:
@@ -221,7 +233,11 @@ def get(actor: Actor, checkout_id: str) -> Answer:
 
 
 @surface.delete(
-    "/sessions/{checkout_id}", "CK-004", query=Cancel, status=204, auth=BROWSER,
+    "/sessions/{checkout_id}",
+    "CK-004",
+    query=Cancel,
+    status=204,
+    auth=BROWSER,
     permission="checkout:write",
 )
 def cancel(actor: Actor, checkout_id: str, query: Cancel) -> None:

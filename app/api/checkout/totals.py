@@ -48,8 +48,13 @@ class TotalsView(View):
 
 
 @surface.post(
-    "/sessions/{checkout_id}/calculate", "CK-014", body=Calculate, query=Fresh,
-    returns=CalculationView, auth=BROWSER, permission="checkout:write",
+    "/sessions/{checkout_id}/calculate",
+    "CK-014",
+    body=Calculate,
+    query=Fresh,
+    returns=CalculationView,
+    auth=BROWSER,
+    permission="checkout:write",
 )
 def calculate(actor: Actor, checkout_id: str, body: Calculate, query: Fresh) -> CalculationView:
     """Authoritative recomputation of all amounts as one atomic snapshot."""
@@ -58,7 +63,11 @@ def calculate(actor: Actor, checkout_id: str, body: Calculate, query: Fresh) -> 
 
 
 @surface.get(
-    "/sessions/{checkout_id}/totals", "CK-015", query=Fresh, returns=TotalsView, auth=BROWSER,
+    "/sessions/{checkout_id}/totals",
+    "CK-015",
+    query=Fresh,
+    returns=TotalsView,
+    auth=BROWSER,
     permission="checkout:read",
 )
 def read(actor: Actor, checkout_id: str, query: Fresh) -> TotalsView:
@@ -66,8 +75,11 @@ def read(actor: Actor, checkout_id: str, query: Fresh) -> TotalsView:
     session = calculations.current(actor, checkout_id, fresh=query.fresh)
     if session.calculation_id is None:
         raise NotFound("Nothing has been calculated yet", code="not_calculated")
-    assert session.calculated_at is not None and session.totals is not None
+    assert session.calculated_at is not None
+    assert session.totals is not None
     return TotalsView(
-        calculation_id=session.calculation_id, calculated_at=session.calculated_at,
-        totals=session.totals, stale=session.totals_stale,
+        calculation_id=session.calculation_id,
+        calculated_at=session.calculated_at,
+        totals=session.totals,
+        stale=session.totals_stale,
     )

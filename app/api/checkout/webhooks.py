@@ -15,7 +15,11 @@ def list_all(actor: Actor) -> WebhookList:
 
 
 @surface.post(
-    "/webhooks", "CK-040", body=WebhookCreate, returns=WebhookView, status=201,
+    "/webhooks",
+    "CK-040",
+    body=WebhookCreate,
+    returns=WebhookView,
+    status=201,
     permission="webhooks:write",
 )
 def create(actor: Actor, body: WebhookCreate) -> WebhookView:

@@ -47,21 +47,35 @@ def get(slug: str) -> LinkView:
     state = links.state(link)
     words = {"payable": "active", "used_up": "active"}
     return LinkView(
-        slug=link.slug, amount=link.amount, currency=link.currency, reference=link.reference,
-        status=words.get(state, state), expires_at=link.expires_at, isExpired=state == "expired",
-        usageLimitReached=state == "used_up", canPay=state == "payable",
+        slug=link.slug,
+        amount=link.amount,
+        currency=link.currency,
+        reference=link.reference,
+        status=words.get(state, state),
+        expires_at=link.expires_at,
+        isExpired=state == "expired",
+        usageLimitReached=state == "used_up",
+        canPay=state == "payable",
     )
 
 
 @surface.post(
-    "/v1/links/{slug}/checkout", "MR-005", body=LinkPay, returns=LinkSession, status=201, auth=PUBLIC,
-    limit=Limit(3, "ip"), idempotency=Idempotency.NONE,
+    "/v1/links/{slug}/checkout",
+    "MR-005",
+    body=LinkPay,
+    returns=LinkSession,
+    status=201,
+    auth=PUBLIC,
+    limit=Limit(3, "ip"),
+    idempotency=Idempotency.NONE,
 )
 def pay(slug: str, body: LinkPay) -> LinkSession:
     """Start a payment over a link."""
     session = links.pay(slug, request_id=g.request_id)
     qr = f"{request.url_root.rstrip('/')}/l/{slug}/qr.png" if "promptpay" in body.methodTypes else None
     return LinkSession(
-        sessionId=session.public_id, redirectUrl=hosted.url_of(session), qrImageUrl=qr,
+        sessionId=session.public_id,
+        redirectUrl=hosted.url_of(session),
+        qrImageUrl=qr,
         expiresAt=session.expires_at,
     )

@@ -39,11 +39,12 @@ class IntentCreate(Body):
             Unprocessable: `capture_mode_conflict` (OP-24).
         """
         method = (self.payment_method_options.get("card") or {}).get("capture_method")
-        said = {"automatic": "auto", "manual": "manual"}.get(method)
+        said = {"automatic": "auto", "manual": "manual"}.get(str(method))
         if said and self.capture_mode and said != self.capture_mode:
             raise Unprocessable(
                 "capture_mode and capture_method contradict each other",
-                code="capture_mode_conflict", field="capture_mode",
+                code="capture_mode_conflict",
+                field="capture_mode",
             )
         fields = self.model_dump()
         return IntentDraft(**{**fields, "capture_mode": self.capture_mode or said})
@@ -75,8 +76,13 @@ class CancelAsk(Body):
 
 
 @surface.post(
-    "/intents", "PY-008", body=IntentCreate, returns=IntentView, status=201,
-    permission="intents:write", key_required=True,
+    "/intents",
+    "PY-008",
+    body=IntentCreate,
+    returns=IntentView,
+    status=201,
+    permission="intents:write",
+    key_required=True,
 )
 def create(actor: Actor, body: IntentCreate) -> IntentView:
     """Create a payment intent."""
@@ -90,7 +96,10 @@ def get(actor: Actor, intent_id: str) -> IntentView:
 
 
 @surface.post(
-    "/intents/{intent_id}/attach-method", "PY-011", body=MethodChoice, returns=IntentView,
+    "/intents/{intent_id}/attach-method",
+    "PY-011",
+    body=MethodChoice,
+    returns=IntentView,
     permission="intents:write",
 )
 def attach(actor: Actor, intent_id: str, body: MethodChoice) -> IntentView:
@@ -99,12 +108,15 @@ def attach(actor: Actor, intent_id: str, body: MethodChoice) -> IntentView:
 
 
 @surface.post(
-    "/intents/{intent_id}/confirm", "PY-012", body=Confirm, returns=IntentView,
-    permission="intents:write", idempotency=Idempotency.LEASED, key_required=True,
+    "/intents/{intent_id}/confirm",
+    "PY-012",
+    body=Confirm,
+    returns=IntentView,
+    permission="intents:write",
+    idempotency=Idempotency.LEASED,
+    key_required=True,
 )
-def confirm(
-    actor: Actor, intent_id: str, body: Confirm, idempotency_key: str | None
-) -> IntentView:
+def confirm(actor: Actor, intent_id: str, body: Confirm, idempotency_key: str | None) -> IntentView:
     """Confirm: authorise at the gateway; may answer requires_action."""
     nonce = idempotency_key or random_token()
     return IntentView.of(
@@ -113,8 +125,13 @@ def confirm(
 
 
 @surface.post(
-    "/intents/{intent_id}/capture", "PY-014", body=Capture, returns=IntentView,
-    permission="intents:write", idempotency=Idempotency.LEASED, key_required=True,
+    "/intents/{intent_id}/capture",
+    "PY-014",
+    body=Capture,
+    returns=IntentView,
+    permission="intents:write",
+    idempotency=Idempotency.LEASED,
+    key_required=True,
 )
 def capture(actor: Actor, intent_id: str, body: Capture) -> IntentView:
     """Capture what was authorised, or part of it."""
@@ -122,8 +139,12 @@ def capture(actor: Actor, intent_id: str, body: Capture) -> IntentView:
 
 
 @surface.post(
-    "/intents/{intent_id}/cancel", "PY-015", body=CancelAsk, returns=IntentView,
-    permission="intents:write", idempotency=Idempotency.LEASED,
+    "/intents/{intent_id}/cancel",
+    "PY-015",
+    body=CancelAsk,
+    returns=IntentView,
+    permission="intents:write",
+    idempotency=Idempotency.LEASED,
 )
 def cancel(actor: Actor, intent_id: str, body: CancelAsk) -> IntentView:
     """Cancel; a pre-authorisation is released."""

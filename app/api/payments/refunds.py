@@ -25,15 +25,18 @@ class RefundCreate(Body):
 
 
 @surface.post(
-    "/refunds", "PY-023", body=RefundCreate, returns=RefundView, status=201,
-    permission="refunds:create", key_required=True,
+    "/refunds",
+    "PY-023",
+    body=RefundCreate,
+    returns=RefundView,
+    status=201,
+    permission="refunds:create",
+    key_required=True,
 )
 def create(actor: Actor, body: RefundCreate) -> RefundView:
     """Refund a captured payment, in full or in part."""
     return RefundView.of(
-        refunds.create(
-            actor, body.payment_intent_id, body.amount, body.reason, metadata=body.metadata
-        )
+        refunds.create(actor, body.payment_intent_id, body.amount, body.reason, metadata=body.metadata)
     )
 
 
@@ -43,21 +46,15 @@ def get(actor: Actor, refund_id: str) -> RefundView:
     return RefundView.of(refunds.get(actor, refund_id))
 
 
-@surface.post(
-    "/refunds/{refund_id}/cancel", "PY-025", returns=RefundView, permission="refunds:create"
-)
+@surface.post("/refunds/{refund_id}/cancel", "PY-025", returns=RefundView, permission="refunds:create")
 def cancel(actor: Actor, refund_id: str) -> RefundView:
     """Cancel a refund that has not been sent."""
     return RefundView.of(refunds.cancel(actor, refund_id))
 
 
-@surface.get(
-    "/intents/{intent_id}/refunds", "PY-026", returns=Listing[RefundView], permission="refunds:read"
-)
+@surface.get("/intents/{intent_id}/refunds", "PY-026", returns=Listing[RefundView], permission="refunds:read")
 def of_intent(actor: Actor, intent_id: str) -> Listing[RefundView]:
     """List the refunds of an intent."""
     intents.get(actor, intent_id)
     rows = refunds.of_intent(actor, intent_id)
-    return Listing[RefundView](
-        data=[RefundView.of(row) for row in rows], has_more=False, next_cursor=None
-    )
+    return Listing[RefundView](data=[RefundView.of(row) for row in rows], has_more=False, next_cursor=None)

@@ -19,7 +19,11 @@ def list_all(actor: Actor) -> WebhookList:
 
 
 @surface.post(
-    "/webhooks", "PY-054", body=WebhookCreate, returns=WebhookView, status=201,
+    "/webhooks",
+    "PY-054",
+    body=WebhookCreate,
+    returns=WebhookView,
+    status=201,
     permission="webhooks:write",
 )
 def create(actor: Actor, body: WebhookCreate) -> WebhookView:
@@ -45,5 +49,5 @@ class Received(View):
 @surface.post("/webhook/gateway", "PY-057", returns=Received, auth=PUBLIC, signed=True)
 def gateway() -> Received:
     """Take a signed event of a gateway; duplicates are acknowledged without effect."""
-    inbound.receive(request.get_data(), request.headers)
+    inbound.receive(request.get_data(), dict(request.headers))
     return Received(received=True)

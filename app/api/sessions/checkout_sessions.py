@@ -54,15 +54,24 @@ class SessionCreate(Body):
     def draft(self) -> SimpleDraft:
         """The draft that the service takes; this is where major units end."""
         customer = {
-            "customer_id": self.customer_id, "email": self.customer_email,
-            "name": self.customer_name, "phone": self.customer_phone,
+            "customer_id": self.customer_id,
+            "email": self.customer_email,
+            "name": self.customer_name,
+            "phone": self.customer_phone,
         }
         return SimpleDraft(
-            amount=self._minor(), currency=self.currency_code, title=self.title,
-            quantity=self.quantity, description=self.description, customer=customer,
-            product_id=self.product_id, price_id=self.price_id,
-            subscription_id=self.subscription_id, success_url=self.success_url,
-            cancel_url=self.cancel_url, metadata=self.metadata,
+            amount=self._minor(),
+            currency=self.currency_code,
+            title=self.title,
+            quantity=self.quantity,
+            description=self.description,
+            customer=customer,
+            product_id=self.product_id,
+            price_id=self.price_id,
+            subscription_id=self.subscription_id,
+            success_url=self.success_url,
+            cancel_url=self.cancel_url,
+            metadata=self.metadata,
             options={
                 "allow_quantity": self.allow_quantity,
                 "allow_coupon_code": self.allow_coupon_code,
@@ -177,7 +186,12 @@ def _whole(actor: Actor, row: CheckoutSession) -> dict[str, Any]:
 
 
 @surface.post(
-    "/checkout-sessions", "SE-001", body=SessionCreate, returns=SessionCreated, status=201, auth=SERVER,
+    "/checkout-sessions",
+    "SE-001",
+    body=SessionCreate,
+    returns=SessionCreated,
+    status=201,
+    auth=SERVER,
     permission="sessions:write",
 )
 def create(actor: Actor, body: SessionCreate) -> SessionCreated:
@@ -187,7 +201,11 @@ def create(actor: Actor, body: SessionCreate) -> SessionCreated:
 
 
 @surface.get(
-    "/checkout-sessions", "SE-002", query=ListQuery, returns=list[SessionRow], auth=SERVER,
+    "/checkout-sessions",
+    "SE-002",
+    query=ListQuery,
+    returns=list[SessionRow],
+    auth=SERVER,
     permission="sessions:read",
 )
 def list_all(actor: Actor, query: ListQuery) -> list[SessionRow]:
@@ -199,7 +217,10 @@ def list_all(actor: Actor, query: ListQuery) -> list[SessionRow]:
 
 
 @surface.get(
-    "/checkout-sessions/{session_id}", "SE-003", returns=SessionView, auth=SERVER,
+    "/checkout-sessions/{session_id}",
+    "SE-003",
+    returns=SessionView,
+    auth=SERVER,
     permission="sessions:read",
 )
 def get(actor: Actor, session_id: str) -> SessionView:
@@ -207,7 +228,5 @@ def get(actor: Actor, session_id: str) -> SessionView:
     try:
         row = sessions.get_public(actor, session_id)
     except NotFound as error:
-        raise NotFound(
-            f"Checkout session with ID {session_id} not found or access denied"
-        ) from error
+        raise NotFound(f"Checkout session with ID {session_id} not found or access denied") from error
     return SessionView.model_construct(**_whole(actor, row), is_spi=False, is_pos=False)

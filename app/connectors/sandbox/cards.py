@@ -73,7 +73,9 @@ CARDS: tuple[TestCard, ...] = (
     TestCard("4000002760003184", _B.CHALLENGE, "3-D Secure every time"),
     TestCard("4000002500003155", _B.CHALLENGE, "3-D Secure unless set up before"),
     TestCard("4000003800000446", _B.CHALLENGE, "Set up; on-session still 3-D Secure"),
-    TestCard("4000008260003178", _B.CHALLENGE_THEN_DECLINE, "3-D Secure, then no funds", "insufficient_funds"),
+    TestCard(
+        "4000008260003178", _B.CHALLENGE_THEN_DECLINE, "3-D Secure, then no funds", "insufficient_funds"
+    ),
     TestCard("4000008400001629", _B.CHALLENGE_THEN_DECLINE, "3-D Secure, then declined", "generic_decline"),
     TestCard("4000008400001280", _B.CHALLENGE_ERROR, "3-D Secure look-up error", "generic_decline"),
     TestCard("4000000000003055", _B.FRICTIONLESS, "3-D Secure without a challenge"),

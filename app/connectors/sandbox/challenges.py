@@ -69,12 +69,14 @@ def decide(challenge_id: str, *, approve: bool) -> Challenge | None:
 def _outcome(row: RowMapping, *, approve: bool) -> dict[str, Any]:
     if not approve:
         return {
-            "status": GatewayStatus.DECLINED, "decline_code": "authentication_failed",
+            "status": GatewayStatus.DECLINED,
+            "decline_code": "authentication_failed",
             "three_ds_result": "failed",
         }
     if row["behaviour"] == Behaviour.CHALLENGE_THEN_DECLINE:
         return {
-            "status": GatewayStatus.DECLINED, "decline_code": row["detail"],
+            "status": GatewayStatus.DECLINED,
+            "decline_code": row["detail"],
             "three_ds_result": "authenticated",
         }
     return {"status": GatewayStatus.AUTHORIZED, "three_ds_result": "authenticated"}
@@ -98,7 +100,13 @@ def _open(row: RowMapping) -> bool:
 
 def _view(row: RowMapping) -> Challenge:
     return Challenge(
-        id=row["challenge_id"], kind=row["challenge_kind"], method_type=row["method_type"],
-        amount=row["amount"], currency=row["currency"], last4=row["last4"], open=_open(row),
-        tries_left=MAX_TRIES - row["challenge_tries"], return_url=row["return_url"],
+        id=row["challenge_id"],
+        kind=row["challenge_kind"],
+        method_type=row["method_type"],
+        amount=row["amount"],
+        currency=row["currency"],
+        last4=row["last4"],
+        open=_open(row),
+        tries_left=MAX_TRIES - row["challenge_tries"],
+        return_url=row["return_url"],
     )

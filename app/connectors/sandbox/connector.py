@@ -44,9 +44,7 @@ class SandboxConnector:
         """See `TokenizesCards`; only the published test numbers are taken."""
         return vault.keep_card(context, card)
 
-    def tokenize_redirect(
-        self, context: base.ConnectorContext, method_type: str
-    ) -> base.MethodToken:
+    def tokenize_redirect(self, context: base.ConnectorContext, method_type: str) -> base.MethodToken:
         """See `TokenizesRedirects`."""
         return vault.keep_redirect(context, method_type)
 
@@ -69,9 +67,7 @@ class SandboxConnector:
         row = _payment_by_key(context, key)
         return base.NotFound() if row is None else _as_payment(row)
 
-    def capture(
-        self, context: base.ConnectorContext, request: base.CaptureRequest
-    ) -> base.OperationResult:
+    def capture(self, context: base.ConnectorContext, request: base.CaptureRequest) -> base.OperationResult:
         """See `Captures`: once, and never more than was authorised; a part releases the rest."""
         return retrying(lambda: self._capture(context, request))
 
@@ -85,12 +81,10 @@ class SandboxConnector:
                 return base.Declined("already_captured", request.reference)
             if row["status"] != base.GatewayStatus.VOIDED:
                 _set(db, row, status=base.GatewayStatus.VOIDED)
-                notices.queue(db, row, "payment.voided")
+                notices.queue(db, dict(row), "payment.voided")
             return base.Approved(request.reference, row["amount"], row["currency"])
 
-    def refund(
-        self, context: base.ConnectorContext, request: base.RefundRequest
-    ) -> base.OperationResult:
+    def refund(self, context: base.ConnectorContext, request: base.RefundRequest) -> base.OperationResult:
         """See `Refunds`."""
         return retrying(lambda: self._refund(context, request))
 
@@ -113,8 +107,11 @@ class SandboxConnector:
             body = json.loads(raw)
             data = body["data"]
             return base.InboundEvent(
-                event_id=str(body["id"]), type=str(body["type"]), attempt_key=data.get("key"),
-                refund_key=data.get("refund_key"), payload=body,
+                event_id=str(body["id"]),
+                type=str(body["type"]),
+                attempt_key=data.get("key"),
+                refund_key=data.get("refund_key"),
+                payload=body,
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -129,16 +126,14 @@ class SandboxConnector:
                 db.execute(insert(book.payments), values)
                 row = _lock(db, context, values["reference"])
                 assert row is not None
-                notices.queue(db, row, f"payment.{row['status']}")
+                notices.queue(db, dict(row), f"payment.{row['status']}")
         except IntegrityError:
             pass
         found = _payment_by_key(context, request.key)
         assert found is not None
         return found
 
-    def _capture(
-        self, context: base.ConnectorContext, request: base.CaptureRequest
-    ) -> base.OperationResult:
+    def _capture(self, context: base.ConnectorContext, request: base.CaptureRequest) -> base.OperationResult:
         with transaction() as db:
             row = _lock(db, context, request.reference)
             if row is None:
@@ -146,20 +141,16 @@ class SandboxConnector:
             known = _operation(db, context, request.key)
             if known is not None:
                 return base.Approved(row["reference"], known["amount"], row["currency"])
-            if row["status"] != base.GatewayStatus.AUTHORIZED or not (
-                0 < request.amount <= row["amount"]
-            ):
+            if row["status"] != base.GatewayStatus.AUTHORIZED or not (0 < request.amount <= row["amount"]):
                 return base.Declined("capture_refused", request.reference)
             _set(db, row, status=base.GatewayStatus.CAPTURED, captured=request.amount)
             _write_operation(db, context, "capture", request.key, row, request.amount)
-            notices.queue(db, row, "payment.captured")
+            notices.queue(db, dict(row), "payment.captured")
             if row["behaviour"] == Behaviour.DISPUTE:
-                notices.queue(db, row, "dispute.created", reason=row["detail"])
+                notices.queue(db, dict(row), "dispute.created", reason=row["detail"])
             return base.Approved(request.reference, request.amount, row["currency"], _facts(row))
 
-    def _refund(
-        self, context: base.ConnectorContext, request: base.RefundRequest
-    ) -> base.OperationResult:
+    def _refund(self, context: base.ConnectorContext, request: base.RefundRequest) -> base.OperationResult:
         with transaction() as db:
             row = _lock(db, context, request.reference)
             if row is None:
@@ -171,7 +162,7 @@ class SandboxConnector:
                 _set(db, row, refunded=row["refunded"] + request.amount)
                 known = _write_operation(db, context, "refund", request.key, row, request.amount)
                 if known["status"] == "succeeded":
-                    notices.queue(db, row, "refund.succeeded", refund_key=request.key)
+                    notices.queue(db, dict(row), "refund.succeeded", refund_key=request.key)
             answer = _refund_answer(_turn(db, known))
             assert not isinstance(answer, base.NotFound)
             return answer
@@ -241,9 +232,7 @@ def _authorize_answer(row: RowMapping) -> base.AuthorizeResult:
     if state.status in (base.GatewayStatus.DECLINED, base.GatewayStatus.EXPIRED):
         return base.Declined(state.decline_code or "generic_decline", state.reference, state.facts)
     wrong = 100 if row["behaviour"] == Behaviour.WRONG_AMOUNT else 0
-    return base.Approved(
-        state.reference, state.amount + wrong, state.currency, state.facts, state.expires_at
-    )
+    return base.Approved(state.reference, state.amount + wrong, state.currency, state.facts, state.expires_at)
 
 
 def _as_payment(row: RowMapping) -> base.GatewayPayment:
@@ -256,9 +245,15 @@ def _as_payment(row: RowMapping) -> base.GatewayPayment:
             action = _action(row)
     wrong = 100 if row["behaviour"] == Behaviour.WRONG_AMOUNT else 0
     return base.GatewayPayment(
-        reference=row["reference"], status=status, amount=row["amount"] + wrong,
-        currency=row["currency"], captured=row["captured"], refunded=row["refunded"],
-        decline_code=decline, action=action, facts=_facts(row),
+        reference=row["reference"],
+        status=status,
+        amount=row["amount"] + wrong,
+        currency=row["currency"],
+        captured=row["captured"],
+        refunded=row["refunded"],
+        decline_code=decline,
+        action=action,
+        facts=_facts(row),
         expires_at=row["created_at"] + timedelta(days=AUTHORIZATION_DAYS),
     )
 
@@ -299,32 +294,30 @@ def _payment_by_key(context: base.ConnectorContext, key: str) -> RowMapping | No
 def _lock(db: Session, context: base.ConnectorContext, reference: str) -> RowMapping | None:
     statement = (
         select(book.payments)
-        .where(
-            book.payments.c.tenant_id == context.tenant_id, book.payments.c.reference == reference
-        )
+        .where(book.payments.c.tenant_id == context.tenant_id, book.payments.c.reference == reference)
         .with_for_update()
     )
     return db.execute(statement).mappings().one_or_none()
 
 
 def _set(db: Session, row: RowMapping, **changes: Any) -> None:
-    db.execute(
-        update(book.payments).where(book.payments.c.reference == row["reference"]).values(changes)
-    )
+    db.execute(update(book.payments).where(book.payments.c.reference == row["reference"]).values(changes))
 
 
 def _operation(db: Session, context: base.ConnectorContext, key: str) -> Mapping[str, Any] | None:
     statement = select(book.operations).where(
         book.operations.c.tenant_id == context.tenant_id, book.operations.c.key == key
     )
-    return db.execute(statement).mappings().one_or_none()
+    row = db.execute(statement).mappings().one_or_none()
+    return dict(row) if row is not None else None
 
 
 def _write_operation(
     db: Session, context: base.ConnectorContext, kind: str, key: str, row: RowMapping, amount: int
 ) -> Mapping[str, Any]:
     turns = kind == "refund" and row["behaviour"] in (
-        Behaviour.REFUND_LATER, Behaviour.REFUND_RETURNED,
+        Behaviour.REFUND_LATER,
+        Behaviour.REFUND_RETURNED,
     )
     later = kind == "refund" and row["behaviour"] == Behaviour.REFUND_LATER
     values = {

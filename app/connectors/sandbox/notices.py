@@ -33,8 +33,7 @@ def queue(
     body = {
         "id": event_id,
         "type": type_,
-        "data": {"reference": payment["reference"], "key": payment["key"], "refund_key": refund_key,
-                 **extra},
+        "data": {"reference": payment["reference"], "key": payment["key"], "refund_key": refund_key, **extra},
     }
     row = {
         "event_id": event_id,

@@ -16,8 +16,15 @@ from app.kit.ids import random_token
 #: Methods that go by a bank page or a QR code.
 REDIRECT_TYPES = frozenset(
     {
-        "paypal", "ideal", "bancontact", "klarna", "buy_now_pay_later", "bank_transfer", "promptpay",
-        "apple_pay", "google_pay",
+        "paypal",
+        "ideal",
+        "bancontact",
+        "klarna",
+        "buy_now_pay_later",
+        "bank_transfer",
+        "promptpay",
+        "apple_pay",
+        "google_pay",
     }
 )
 
@@ -41,9 +48,7 @@ def keep_card(context: ConnectorContext, card: CardDetails) -> MethodToken:
     brand = rules.brand_of(number)
     if card.cvc is not None and not _good_cvc(card.cvc, brand):
         raise TokenRefused("invalid_cvc", "cvc")
-    token = MethodToken(
-        "sbtok_" + random_token(), "card", brand, number[-4:], card.exp_month, year
-    )
+    token = MethodToken("sbtok_" + random_token(), "card", brand, number[-4:], card.exp_month, year)
     _write(context, token, known.behaviour, known.detail, known.risk_score, bool(card.cvc))
     return token
 

@@ -20,9 +20,18 @@ from app.domain.lifecycles import (
 from app.domain.lifecycles.base import Lifecycle
 
 ALL: dict[str, Lifecycle[Any, Any]] = {
-    module.LIFECYCLE.name: module.LIFECYCLE  # type: ignore[attr-defined]
+    module.LIFECYCLE.name: module.LIFECYCLE
     for module in (
-        intents, attempts, refunds, disputes, checkout_sessions, hosted_sessions, reservations,
-        payouts, deliveries, jobs, orders,
+        intents,
+        attempts,
+        refunds,
+        disputes,
+        checkout_sessions,
+        hosted_sessions,
+        reservations,
+        payouts,
+        deliveries,
+        jobs,
+        orders,
     )
 }

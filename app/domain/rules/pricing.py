@@ -68,9 +68,7 @@ def compute(
         amount = min(discount_amount(left, discount.percent), left)
         for index, part in enumerate(allocate(amount, nets)):
             if part:
-                adjustments[index].append(
-                    {"type": "promotion", "code": discount.code, "amount": -part}
-                )
+                adjustments[index].append({"type": "promotion", "code": discount.code, "amount": -part})
                 nets[index] -= part
         left -= amount
     tax = tax_amount(left, tax_percent)

@@ -8,7 +8,16 @@ MINUTE, HOUR = 60, 3600
 
 #: Seconds from one delivery attempt to the next; the first is at once.
 DELIVERY_DELAYS = (
-    0, 5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR,
+    0,
+    5,
+    5 * MINUTE,
+    30 * MINUTE,
+    2 * HOUR,
+    5 * HOUR,
+    10 * HOUR,
+    14 * HOUR,
+    20 * HOUR,
+    24 * HOUR,
 )
 #: Seconds from one question about an unknown outcome to the next; then a person has to look.
 QUERY_DELAYS = (15, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR)

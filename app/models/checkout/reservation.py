@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.lifecycles import reservations
 from app.models.base import Base, Owned, Timestamped
+from app.models.events.journal import JournalLinks
 from app.models.stateful import Stateful
 from app.models.types import PrimaryId, Ref
 
@@ -54,6 +55,6 @@ class Reservation(Owned, Timestamped, Stateful, Base):
             "version": self.version,
         }
 
-    def journal_links(self) -> dict[str, str | None]:
+    def journal_links(self) -> JournalLinks:
         """See `Stateful.journal_links`."""
-        return {"checkout_id": self.checkout_id}
+        return {"checkout_id": self.checkout_id, "payment_intent_id": None}

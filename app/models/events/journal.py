@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Index, String, insert, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -24,13 +24,24 @@ from app.models.base import Base, Owned
 from app.models.types import PrimaryId
 
 
+class JournalLinks(TypedDict):
+    """The checkout and the payment that a fact belongs to."""
+
+    checkout_id: str | None
+    payment_intent_id: str | None
+
+
 class JournalEntry(Owned, Base):
     """A fact: who did what to which entity, from which status to which, and why."""
 
     __tablename__ = "journal"
     __table_args__ = (
-        Index("ix_journal_unsealed", "id", sqlite_where=text("sequence IS NULL"),
-              postgresql_where=text("sequence IS NULL")),
+        Index(
+            "ix_journal_unsealed",
+            "id",
+            sqlite_where=text("sequence IS NULL"),
+            postgresql_where=text("sequence IS NULL"),
+        ),
         Index("uq_journal_chain", "tenant_id", "sequence", unique=True),
         Index("ix_journal_entity", "tenant_id", "entity_id", "id"),
         Index("ix_journal_checkout", "tenant_id", "checkout_id", "id"),
@@ -61,9 +72,25 @@ class JournalEntry(Owned, Base):
         """`SHA256(previous ‖ canonical row)`, hexadecimal, as security.md has it."""
         row = {
             name: getattr(self, name)
-            for name in ("id", "tenant_id", "mode", "type", "entity", "entity_id", "checkout_id",
-                         "payment_intent_id", "trigger", "from_status", "to_status", "cause",
-                         "actor_kind", "actor_id", "on_behalf_of", "correlation_id", "data")
+            for name in (
+                "id",
+                "tenant_id",
+                "mode",
+                "type",
+                "entity",
+                "entity_id",
+                "checkout_id",
+                "payment_intent_id",
+                "trigger",
+                "from_status",
+                "to_status",
+                "cause",
+                "actor_kind",
+                "actor_id",
+                "on_behalf_of",
+                "correlation_id",
+                "data",
+            )
         }
         row["created_at"] = self.created_at.isoformat()
         row["sequence"] = sequence
@@ -86,7 +113,6 @@ def record(
     to_status: str | None = None,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
-    extra: dict[str, Any] | None = None,
 ) -> str:
     """Put a fact on the journal of this transaction and return its event id (`evt_…`).
 
@@ -112,7 +138,7 @@ def record(
             "actor_id": actor.id if actor else "system",
             "on_behalf_of": actor.on_behalf_of if actor else None,
             "correlation_id": (actor.request_id if actor else "") or event_id,
-            "data": {"object": after or {}, "before": before, "after": after, **(extra or {})},
+            "data": {"object": after or {}, "before": before, "after": after},
             "created_at": clock.now(),
             "sequence": None,
             "hash": None,

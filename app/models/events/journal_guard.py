@@ -14,8 +14,12 @@ _SEAL = ("sequence", "hash")
 
 _RULES = (
     ("journal_facts_stand", "UPDATE OF {facts}", "", "a journal entry cannot be changed"),
-    ("journal_seal_stands", "UPDATE", "WHEN (OLD.sequence IS NOT NULL)",
-     "a sealed journal entry cannot be changed"),
+    (
+        "journal_seal_stands",
+        "UPDATE",
+        "WHEN (OLD.sequence IS NOT NULL)",
+        "a sealed journal entry cannot be changed",
+    ),
     ("journal_stays", "DELETE", "", "a journal entry cannot be deleted"),
 )
 

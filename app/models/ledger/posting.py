@@ -33,9 +33,7 @@ class Posting(Base):
     __tablename__ = "ledger_postings"
     __table_args__ = (Index("ix_ledger_postings_account", "tenant_id", "mode", "account", "currency"),)
 
-    transaction_id: Mapped[Ref] = mapped_column(
-        ForeignKey("ledger_transactions.id"), primary_key=True
-    )
+    transaction_id: Mapped[Ref] = mapped_column(ForeignKey("ledger_transactions.id"), primary_key=True)
     line: Mapped[int] = mapped_column(Integer, primary_key=True)
     tenant_id: Mapped[str] = mapped_column(String(40))
     mode: Mapped[str] = mapped_column(String(4))

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.lifecycles import refunds
 from app.models.base import Base, Owned, Timestamped
+from app.models.events.journal import JournalLinks
 from app.models.stateful import Stateful
 from app.models.types import CurrencyCode, PrimaryId, Ref
 
@@ -63,6 +64,6 @@ class Refund(Owned, Timestamped, Stateful, Base):
             "version": self.version,
         }
 
-    def journal_links(self) -> dict[str, str | None]:
+    def journal_links(self) -> JournalLinks:
         """See `Stateful.journal_links`."""
         return {"checkout_id": self.checkout_id, "payment_intent_id": self.intent_id}

@@ -109,9 +109,7 @@ class BuiltinShipping:
 
     remote = False
 
-    def options(
-        self, scope: Scope, currency: str, address: Mapping[str, Any] | None
-    ) -> list[ShippingOption]:
+    def options(self, scope: Scope, currency: str, address: Mapping[str, Any] | None) -> list[ShippingOption]:
         """See `Shipping.options`."""
         country = (address or {}).get("country")
         statement = (
@@ -128,7 +126,12 @@ class BuiltinShipping:
             rows = list(db.scalars(statement))
         return [
             ShippingOption(
-                row.code, row.label, row.carrier, row.service_code, row.cost, row.days_min,
+                row.code,
+                row.label,
+                row.carrier,
+                row.service_code,
+                row.cost,
+                row.days_min,
                 row.days_max,
             )
             for row in rows

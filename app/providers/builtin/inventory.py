@@ -48,7 +48,8 @@ class BuiltinInventory:
                     update(StockItem)
                     .where(*_place(scope, sku, location))
                     .values(
-                        on_hand=StockItem.on_hand - quantity, held=StockItem.held - quantity,
+                        on_hand=StockItem.on_hand - quantity,
+                        held=StockItem.held - quantity,
                         sold=StockItem.sold + quantity,
                     )
                 )
@@ -92,9 +93,7 @@ class BuiltinInventory:
         return list(db.scalars(statement))
 
     @staticmethod
-    def _change(
-        db: Session, scope: Scope, held: Sequence[HeldLine], sign: int
-    ) -> None:
+    def _change(db: Session, scope: Scope, held: Sequence[HeldLine], sign: int) -> None:
         """One statement for all lines: `held = held ± CASE …`."""
         amounts = _by_place(held)
         if not amounts:

@@ -15,21 +15,30 @@ from app.kit.ids import new_id, new_uuid
 from app.models.access.api_key import ApiKey
 from app.models.access.tenant import Tenant
 from app.models.events.journal import record
-from app.services.access.secrets_at_rest import hash_token
+from app.services.operations.secrets_at_rest import hash_token
 
 #: How often the time of last use is written; more would make every read a write.
 LAST_USE_SECONDS = 60
 
 #: The one look-up of every API call: narrow columns over a unique index, no objects.
-_LOOKUP = (
-    select(
-        ApiKey.id, ApiKey.public_id, ApiKey.kind, ApiKey.mode, ApiKey.name, ApiKey.scopes,
-        ApiKey.expires_at, ApiKey.revoked_at, ApiKey.last_used_at, ApiKey.created_by,
-        Tenant.id.label("tenant_id"), Tenant.public_id.label("tenant_public_id"), Tenant.slug,
-        Tenant.name.label("tenant_name"), Tenant.default_currency, Tenant.settings,
-    )
-    .join(Tenant, Tenant.id == ApiKey.tenant_id)
-)
+_LOOKUP = select(
+    ApiKey.id,
+    ApiKey.public_id,
+    ApiKey.kind,
+    ApiKey.mode,
+    ApiKey.name,
+    ApiKey.scopes,
+    ApiKey.expires_at,
+    ApiKey.revoked_at,
+    ApiKey.last_used_at,
+    ApiKey.created_by,
+    Tenant.id.label("tenant_id"),
+    Tenant.public_id.label("tenant_public_id"),
+    Tenant.slug,
+    Tenant.name.label("tenant_name"),
+    Tenant.default_currency,
+    Tenant.settings,
+).join(Tenant, Tenant.id == ApiKey.tenant_id)
 
 
 def authenticate(presented: str) -> Actor:
@@ -48,12 +57,21 @@ def authenticate(presented: str) -> Actor:
     if row.last_used_at is None or now - row.last_used_at > timedelta(seconds=LAST_USE_SECONDS):
         _note_use(row.id)
     profile = TenantProfile(
-        row.tenant_id, row.slug, row.tenant_name, row.default_currency, row.settings,
+        row.tenant_id,
+        row.slug,
+        row.tenant_name,
+        row.default_currency,
+        row.settings,
         row.tenant_public_id,
     )
     kind = ActorKind.API_KEY if row.kind == "sk" else ActorKind.PUBLISHABLE_KEY
     return Actor(
-        kind, row.id, profile, Mode(row.mode), frozenset(row.scopes), row.name,
+        kind,
+        row.id,
+        profile,
+        Mode(row.mode),
+        frozenset(row.scopes),
+        row.name,
         created_by=row.created_by or row.public_id,
     )
 
@@ -91,15 +109,19 @@ def create(
         key_hash=hash_token(plaintext),
         scopes=scopes or (["*"] if kind == "sk" else []),
         created_by=actor.id if actor.kind == ActorKind.USER else None,
-        expires_at=(
-            clock.now() + timedelta(seconds=expires_in_seconds) if expires_in_seconds else None
-        ),
+        expires_at=(clock.now() + timedelta(seconds=expires_in_seconds) if expires_in_seconds else None),
     )
     with transaction(actor) as db:
         db.add(key)
         record(
-            db, "api_key.created", tenant_id=key.tenant_id, mode=key.mode, entity="api_key",
-            entity_id=key.id, cause=str(actor.kind), after=_facts(key),
+            db,
+            "api_key.created",
+            tenant_id=key.tenant_id,
+            mode=key.mode,
+            entity="api_key",
+            entity_id=key.id,
+            cause=str(actor.kind),
+            after=_facts(key),
         )
     return key, plaintext
 
@@ -132,15 +154,20 @@ def revoke(actor: Actor, key_id: str) -> ApiKey:
         if key.revoked_at is None:
             key.revoked_at = clock.now()
             record(
-                db, "api_key.revoked", tenant_id=key.tenant_id, mode=key.mode, entity="api_key",
-                entity_id=key.id, cause=str(actor.kind), after=_facts(key),
+                db,
+                "api_key.revoked",
+                tenant_id=key.tenant_id,
+                mode=key.mode,
+                entity="api_key",
+                entity_id=key.id,
+                cause=str(actor.kind),
+                after=_facts(key),
             )
         return key
 
 
 def _facts(key: ApiKey) -> dict[str, object]:
-    return {"id": key.id, "name": key.name, "prefix": key.prefix, "last4": key.last4,
-            "scopes": key.scopes}
+    return {"id": key.id, "name": key.name, "prefix": key.prefix, "last4": key.last4, "scopes": key.scopes}
 
 
 def _note_use(key_id: str) -> None:

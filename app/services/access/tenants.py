@@ -13,7 +13,7 @@ from app.domain.errors import InvalidRequest, NotFound
 from app.kit import signing
 from app.kit.ids import new_id, new_uuid, random_token
 from app.models.access.tenant import Tenant
-from app.services.access import secrets_at_rest
+from app.services.operations import secrets_at_rest
 
 #: Would clash with fixed first segments of paths (OP-44).
 RESERVED_SLUGS = frozenset({"checkout", "payments", "auth", "uploads"})
@@ -75,15 +75,6 @@ def profile(tenant_id: str) -> TenantProfile:
     if tenant is None:
         raise NotFound("No such merchant")
     return tenant.profile()
-
-
-def inbound_secret(tenant_id: str, kind: str) -> str | None:
-    """The secret with which `kind` (payment, threeds …) signs what it sends this merchant."""
-    with reading() as db:
-        stored = db.scalar(select(Tenant.inbound_secrets).where(Tenant.id == tenant_id))
-    if not stored or kind not in stored:
-        return None
-    return secrets_at_rest.decrypt(stored[kind], tenant_id, "inbound", kind)
 
 
 def _inbound_secret(kind: str) -> str:

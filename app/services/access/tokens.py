@@ -43,7 +43,11 @@ def authenticate(presented: str) -> Actor:
     if row is None:
         raise Unauthenticated("Invalid or expired token")
     return Actor(
-        ActorKind.CLIENT_TOKEN, claims["sid"], row[0].profile(), Mode(row[1]),
-        frozenset({"checkout:*", "intents:*", "methods:*"}), "client token",
+        ActorKind.CLIENT_TOKEN,
+        claims["sid"],
+        row[0].profile(),
+        Mode(row[1]),
+        frozenset({"checkout:*", "intents:*", "methods:*"}),
+        "client token",
         session_id=claims["sid"],
     )

@@ -12,7 +12,7 @@ from app.db import reading, transaction
 from app.kit import clock
 from app.models.access.user import RecoveryCode, User
 from app.models.events.journal import record
-from app.services.access import secrets_at_rest
+from app.services.operations import secrets_at_rest
 
 STEP_SECONDS = 30
 RECOVERY_CODES = 8
@@ -43,8 +43,14 @@ def enable(user_id: str, code: str) -> list[str] | None:
             [{"code_hash": _hash(code), "user_id": user_id, "used_at": None} for code in codes],
         )
         record(
-            db, "user.mfa_enabled", tenant_id=user.tenant_id, mode="live", entity="user",
-            entity_id=user.id, cause="enrolment", after={"id": user.id},
+            db,
+            "user.mfa_enabled",
+            tenant_id=user.tenant_id,
+            mode="live",
+            entity="user",
+            entity_id=user.id,
+            cause="enrolment",
+            after={"id": user.id},
         )
     return codes
 
@@ -63,8 +69,14 @@ def disable(user_id: str) -> None:
         user.totp_enabled, user.totp_secret = False, None
         db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
         record(
-            db, "user.mfa_disabled", tenant_id=user.tenant_id, mode="live", entity="user",
-            entity_id=user.id, cause="settings", after={"id": user.id},
+            db,
+            "user.mfa_disabled",
+            tenant_id=user.tenant_id,
+            mode="live",
+            entity="user",
+            entity_id=user.id,
+            cause="settings",
+            after={"id": user.id},
         )
 
 
@@ -89,7 +101,8 @@ def use_recovery_code(user_id: str, code: str) -> bool:
     statement = (
         update(RecoveryCode)
         .where(
-            RecoveryCode.user_id == user_id, RecoveryCode.code_hash == _hash(code),
+            RecoveryCode.user_id == user_id,
+            RecoveryCode.code_hash == _hash(code),
             RecoveryCode.used_at.is_(None),
         )
         .values(used_at=clock.now())

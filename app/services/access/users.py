@@ -45,10 +45,17 @@ def create(tenant_id: str, email: str, name: str, role: str, password: str) -> U
     """
     problem = crypto.password_problem(password)
     if problem:
-        raise InvalidRequest("Choose a password of 12 to 128 characters that is not common",
-                             code=f"password_{problem}", field="password")
+        raise InvalidRequest(
+            "Choose a password of 12 to 128 characters that is not common",
+            code=f"password_{problem}",
+            field="password",
+        )
     user = User(
-        id=new_id("usr"), tenant_id=tenant_id, email=email.strip().lower(), name=name, role=role,
+        id=new_id("usr"),
+        tenant_id=tenant_id,
+        email=email.strip().lower(),
+        name=name,
+        role=role,
         password_hash=crypto.password_hash(password),
     )
     with transaction() as db:
@@ -145,9 +152,7 @@ def find(db: Session, user_id: str) -> User:
 
 def _count_failure(user_id: str) -> None:
     with transaction() as db:
-        db.execute(
-            update(User).where(User.id == user_id).values(failed_logins=User.failed_logins + 1)
-        )
+        db.execute(update(User).where(User.id == user_id).values(failed_logins=User.failed_logins + 1))
         user = find(db, user_id)
         over = user.failed_logins - LOCK_AFTER
         if over >= 0:
@@ -158,6 +163,12 @@ def _count_failure(user_id: str) -> None:
 
 def _note(db: Session, user: User, type_: str) -> None:
     record(
-        db, type_, tenant_id=user.tenant_id, mode="live", entity="user", entity_id=user.id,
-        cause="sign-in", after={"id": user.id, "email": user.email, "role": user.role},
+        db,
+        type_,
+        tenant_id=user.tenant_id,
+        mode="live",
+        entity="user",
+        entity_id=user.id,
+        cause="sign-in",
+        after={"id": user.id, "email": user.email, "role": user.role},
     )

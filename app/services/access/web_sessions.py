@@ -14,7 +14,7 @@ from app.kit import clock
 from app.kit.ids import random_token
 from app.models.access.tenant import Tenant
 from app.models.access.user import User, WebSession
-from app.services.access.secrets_at_rest import hash_token
+from app.services.operations.secrets_at_rest import hash_token
 
 IDLE, ABSOLUTE = timedelta(minutes=15), timedelta(hours=12)
 STEP_UP = timedelta(minutes=5)
@@ -34,8 +34,14 @@ class SignedIn:
     def actor(self, mode: str, request_id: str = "") -> Actor:
         """The person as an actor in test or live mode."""
         return Actor(
-            ActorKind.USER, self.user.id, self.tenant, Mode(mode), of_role(self.user.role),
-            self.user.name, request_id, created_by=self.user.id,
+            ActorKind.USER,
+            self.user.id,
+            self.tenant,
+            Mode(mode),
+            of_role(self.user.role),
+            self.user.name,
+            request_id,
+            created_by=self.user.id,
         )
 
     def confirmed(self, action: str) -> bool:
@@ -48,8 +54,12 @@ def open_session(user_id: str) -> str:
     """Start a session; the token for the cookie. Each sign-in gets a fresh one."""
     token, now = random_token(32), clock.now()
     row = WebSession(
-        token_hash=hash_token(token), user_id=user_id, created_at=now, last_seen_at=now,
-        expires_at=now + ABSOLUTE, step_up={},
+        token_hash=hash_token(token),
+        user_id=user_id,
+        created_at=now,
+        last_seen_at=now,
+        expires_at=now + ABSOLUTE,
+        step_up={},
     )
     with transaction() as db:
         db.add(row)
@@ -64,8 +74,10 @@ def load(token: str) -> SignedIn | None:
         .join(User, User.id == WebSession.user_id)
         .join(Tenant, Tenant.id == User.tenant_id)
         .where(
-            WebSession.token_hash == hash_token(token), WebSession.expires_at > now,
-            WebSession.last_seen_at > now - IDLE, User.disabled_at.is_(None),
+            WebSession.token_hash == hash_token(token),
+            WebSession.expires_at > now,
+            WebSession.last_seen_at > now - IDLE,
+            User.disabled_at.is_(None),
         )
     )
     with reading() as db:
@@ -97,9 +109,7 @@ def renew(token_hash: str) -> str:
     token = random_token(32)
     with transaction() as db:
         db.execute(
-            update(WebSession)
-            .where(WebSession.token_hash == token_hash)
-            .values(token_hash=hash_token(token))
+            update(WebSession).where(WebSession.token_hash == token_hash).values(token_hash=hash_token(token))
         )
     return token
 
@@ -114,7 +124,5 @@ def clean() -> int:
 def _touch(token_hash: str) -> None:
     with transaction() as db:
         db.execute(
-            update(WebSession)
-            .where(WebSession.token_hash == token_hash)
-            .values(last_seen_at=clock.now())
+            update(WebSession).where(WebSession.token_hash == token_hash).values(last_seen_at=clock.now())
         )

@@ -21,13 +21,16 @@ from app.models.catalogue.stored_value import GiftCard, StoreCredit
 from app.models.catalogue.tax import TaxRate
 from app.models.checkout.payment_link import PaymentLink
 from app.services.access import keys, tenants, totp, users
+from app.services.operations import inbound_secrets
 
 MODE = "test"
 DEFAULT_NAME = "Demo Store"
 
-_USERS = (("user", "owner", "Olivia Owner", "payments_admin"),
-          ("mfa_user", "secure", "Sam Secure", "admin"),
-          ("viewer", "viewer", "Vera Viewer", "read_only"))
+_USERS = (
+    ("user", "owner", "Olivia Owner", "payments_admin"),
+    ("mfa_user", "secure", "Sam Secure", "admin"),
+    ("viewer", "viewer", "Vera Viewer", "read_only"),
+)
 
 
 def make(name: str = DEFAULT_NAME) -> dict[str, Any]:
@@ -42,9 +45,7 @@ def make(name: str = DEFAULT_NAME) -> dict[str, Any]:
         "tenant_name": tenant.name,
         **{key: _person(tenant, key, local, who, role) for key, local, who, role in _USERS},
         "keys": _roll_keys(tenant),
-        "inbound_secrets": {
-            kind: tenants.inbound_secret(tenant.id, kind) for kind in tenants.INBOUND
-        },
+        "inbound_secrets": {kind: inbound_secrets.find(tenant.id, kind) for kind in tenants.INBOUND},
         **_catalogue_ids(tenant),
         "cart_id": "cart_123",
         "coupon": "SAVE10",
@@ -111,17 +112,37 @@ def _fill(tenant: Tenant) -> None:
         db.add(Coupon(id=new_id("cpn"), code="SAVE10", percent=Decimal(10), **owned))
         db.add(TaxRate(id=new_id("tax"), name="VAT", percent=Decimal(8), **owned))
         for code, label, carrier, service, currency, cost, low, high in _SHIPPING:
-            db.add(ShippingRate(
-                id=new_id("shp"), code=code, label=label, carrier=carrier, service_code=service,
-                currency=currency, cost=cost, days_min=low, days_max=high, countries=[], **owned,
-            ))
+            db.add(
+                ShippingRate(
+                    id=new_id("shp"),
+                    code=code,
+                    label=label,
+                    carrier=carrier,
+                    service_code=service,
+                    currency=currency,
+                    cost=cost,
+                    days_min=low,
+                    days_max=high,
+                    countries=[],
+                    **owned,
+                )
+            )
         db.add(GiftCard(id=new_id("gft"), code="GIFT123", currency="GBP", balance=2000, **owned))
         db.add(StoreCredit(id=new_id("scr"), customer_id="cust_123", currency="GBP", balance=5000, **owned))
-        db.add(PaymentLink(
-            id=new_id("lnk"), public_id=new_uuid(), slug=link_slug(tenant), title="Summer promo",
-            description="Everything for a day at the lake.", amount=9900, currency="USD",
-            reference="promo_ref", method_types=["card", "paypal"], **owned,
-        ))
+        db.add(
+            PaymentLink(
+                id=new_id("lnk"),
+                public_id=new_uuid(),
+                slug=link_slug(tenant),
+                title="Summer promo",
+                description="Everything for a day at the lake.",
+                amount=9900,
+                currency="USD",
+                reference="promo_ref",
+                method_types=["card", "paypal"],
+                **owned,
+            )
+        )
 
 
 _SHIPPING = (
@@ -152,9 +173,25 @@ def _add_products(db: Session, owned: dict[str, str]) -> None:
         db.add(product)
         db.add(StockItem(id=new_id("stk"), sku=sku, on_hand=stock, **owned))
         db.flush()
-        db.add(Price(id=new_id("prc"), public_id=new_uuid(), product_id=product.id,
-                     unit_amount=amount, currency="GBP", **owned))
+        db.add(
+            Price(
+                id=new_id("prc"),
+                public_id=new_uuid(),
+                product_id=product.id,
+                unit_amount=amount,
+                currency="GBP",
+                **owned,
+            )
+        )
         if sku == "MUG-01":
-            db.add(Price(id=new_id("prc"), public_id=new_uuid(), product_id=product.id,
-                         unit_amount=900, currency="GBP", interval="month", **owned))
-
+            db.add(
+                Price(
+                    id=new_id("prc"),
+                    public_id=new_uuid(),
+                    product_id=product.id,
+                    unit_amount=900,
+                    currency="GBP",
+                    interval="month",
+                    **owned,
+                )
+            )

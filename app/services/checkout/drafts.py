@@ -107,11 +107,7 @@ def _check_lines(lines: tuple[CartLine, ...]) -> None:
 
 def _check_currency(actor: Actor, currency: str, wanted: str | None) -> None:
     if wanted is not None and wanted != currency:
-        raise Unprocessable(
-            f"The cart is in {currency}", code="unsupported_currency", field="currency"
-        )
+        raise Unprocessable(f"The cart is in {currency}", code="unsupported_currency", field="currency")
     narrowed = checkout_settings(actor.tenant).currencies
     if not money.is_currency(currency) or (narrowed and currency not in narrowed):
-        raise Unprocessable(
-            "This currency is not supported", code="unsupported_currency", field="currency"
-        )
+        raise Unprocessable("This currency is not supported", code="unsupported_currency", field="currency")

@@ -58,12 +58,21 @@ def complete_session(
 ) -> None:
     """The session is completed, under both of the names that merchants listen for (OP-17)."""
     session.advance(
-        _T.COMPLETED, cause=cause, order_id=order_id, receipt_id=receipt_id,
+        _T.COMPLETED,
+        cause=cause,
+        order_id=order_id,
+        receipt_id=receipt_id,
         completed_at=clock.now(),
     )
     record(
-        db, EventType.CHECKOUT_SESSION_COMPLETED, tenant_id=session.tenant_id, mode=session.mode,
-        entity="checkout", entity_id=session.id, cause=cause, after=session.facts(),
+        db,
+        EventType.CHECKOUT_SESSION_COMPLETED,
+        tenant_id=session.tenant_id,
+        mode=session.mode,
+        entity="checkout",
+        entity_id=session.id,
+        cause=cause,
+        after=session.facts(),
         **session.journal_links(),
     )
 

@@ -58,9 +58,7 @@ def apply_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
         session.promotion_codes = list(dict.fromkeys([*session.promotion_codes, wanted]))
         outputs = totals.calculate(db, session, actor.tenant)
         if any(issue["explain"]["promotion_code"] == wanted for issue in outputs["issues"]):
-            raise Unprocessable(
-                "This code isn't valid", code="promotion_invalid", field="coupon"
-            )
+            raise Unprocessable("This code isn't valid", code="promotion_invalid", field="coupon")
         return session
 
 

@@ -108,7 +108,8 @@ def get(actor: Actor, link_id: str) -> PaymentLink:
         NotFound: there is none, or it is another merchant's.
     """
     statement = select(PaymentLink).where(
-        PaymentLink.id == link_id, PaymentLink.tenant_id == actor.tenant_id,
+        PaymentLink.id == link_id,
+        PaymentLink.tenant_id == actor.tenant_id,
         PaymentLink.mode == actor.mode,
     )
     with reading() as db:
@@ -118,9 +119,7 @@ def get(actor: Actor, link_id: str) -> PaymentLink:
     return found
 
 
-def list_page(
-    actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
-) -> Page[PaymentLink]:
+def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[PaymentLink]:
     """Links of this merchant, newest first."""
     statement = select(PaymentLink).where(
         PaymentLink.tenant_id == actor.tenant_id, PaymentLink.mode == actor.mode
@@ -182,8 +181,7 @@ def pay(slug: str, *, amount: int | None = None, request_id: str = "") -> Checko
     """
     link, profile = by_slug(slug)
     if state(link) != "payable":
-        raise Conflict("This link cannot be paid", code="link_not_payable",
-                       explain={"reason": state(link)})
+        raise Conflict("This link cannot be paid", code="link_not_payable", explain={"reason": state(link)})
     price = _price(link, amount)
     actor = Actor(ActorKind.PUBLIC, "public", profile, Mode(link.mode), request_id=request_id)
     line = CartLine("line_1", f"link:{link.id}", link.title, 1, price)
@@ -210,7 +208,9 @@ def _price(link: PaymentLink, amount: int | None) -> int:
     low, high = link.min_amount or 1, link.max_amount or money.MAX_AMOUNT
     if amount is None or not low <= amount <= high:
         raise InvalidRequest(
-            "Choose an amount within the bounds", code="invalid_amount", field="amount",
+            "Choose an amount within the bounds",
+            code="invalid_amount",
+            field="amount",
             explain={"min_amount": low, "max_amount": high},
         )
     return amount
@@ -229,8 +229,18 @@ def count_scan(slug: str) -> None:
 
 def _note(db: Any, link: PaymentLink, type_: str) -> None:
     record(
-        db, type_, tenant_id=link.tenant_id, mode=link.mode, entity="payment_link",
-        entity_id=link.id, cause="api",
-        after={"id": link.id, "slug": link.slug, "amount": link.amount, "currency": link.currency,
-               "active": link.active},
+        db,
+        type_,
+        tenant_id=link.tenant_id,
+        mode=link.mode,
+        entity="payment_link",
+        entity_id=link.id,
+        cause="api",
+        after={
+            "id": link.id,
+            "slug": link.slug,
+            "amount": link.amount,
+            "currency": link.currency,
+            "active": link.active,
+        },
     )

@@ -60,9 +60,7 @@ def pay_by_card(actor: Actor, checkout_id: str, card: CardDetails, order: Order)
     return _pay(actor, checkout_id, lambda: methods.tokenize_card(actor, card), order)
 
 
-def pay_by_redirect(
-    actor: Actor, checkout_id: str, method_type: str, order: Order
-) -> CheckoutSession:
+def pay_by_redirect(actor: Actor, checkout_id: str, method_type: str, order: Order) -> CheckoutSession:
     """Pay by a method that leads to a bank's page or shows a QR code; see `pay_by_card`."""
     return _pay(actor, checkout_id, lambda: methods.redirect(actor, method_type), order)
 
@@ -138,9 +136,7 @@ def _start(actor: Actor, checkout_id: str, method: PaymentMethod, order: Order) 
                 return _write_attempt(db, actor, session, method, order.nonce)
     except IntegrityError as error:
         raise Conflict("A payment is already under way", code="payment_in_progress") from error
-    raise Conflict(
-        "The total has changed. Look at the new total before you pay.", code="quote_changed"
-    )
+    raise Conflict("The total has changed. Look at the new total before you pay.", code="quote_changed")
 
 
 def _write_attempt(
@@ -156,15 +152,15 @@ def _write_attempt(
     intent = _intent_for(db, actor, session)
     attempt = attempts.open_attempt(db, intent, method, nonce=nonce, cause=cause)
     session.advance(
-        _T.PAYMENT_STARTED, cause=cause, payment_intent_id=intent.id,
+        _T.PAYMENT_STARTED,
+        cause=cause,
+        payment_intent_id=intent.id,
         payment_attempts=session.payment_attempts + 1,
     )
     return attempt.id
 
 
-def _complete_free(
-    db: Session, session: CheckoutSession, profile: TenantProfile, cause: str
-) -> None:
+def _complete_free(db: Session, session: CheckoutSession, profile: TenantProfile, cause: str) -> None:
     """Nothing is left to pay: the sale is made without a gateway."""
     reservations.commit(db, session, profile, cause=cause)
     link_uses.commit(db, session)
@@ -230,11 +226,7 @@ def _intent_id(actor: Actor, checkout_id: str) -> str:
 
 def _lock_session(db: Session, attempt: Attempt) -> None:
     assert attempt.checkout_id is not None
-    db.execute(
-        select(CheckoutSession.id)
-        .where(CheckoutSession.id == attempt.checkout_id)
-        .with_for_update()
-    )
+    db.execute(select(CheckoutSession.id).where(CheckoutSession.id == attempt.checkout_id).with_for_update())
 
 
 def _follow(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:

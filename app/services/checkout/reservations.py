@@ -65,7 +65,8 @@ def hold(
     partial = got < sum(line.quantity for line in lines)
     if got == 0 or (partial and require_full):
         raise Conflict(
-            "Some of it is no longer in stock", code="inventory_shortfall",
+            "Some of it is no longer in stock",
+            code="inventory_shortfall",
             explain={"reason": "inventory_shortfall", "lines": [part.as_dict() for part in held]},
         )
     reservation = Reservation(

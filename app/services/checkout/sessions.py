@@ -48,8 +48,14 @@ def add(db: Session, actor: Actor, draft: SessionDraft) -> CheckoutSession:
     lines = list(cart.lines)
     codes = list(draft.promotion_codes)
     inputs, outputs = totals.compute(
-        actor.tenant, str(actor.mode), cart.currency, lines, codes=codes, address=None,
-        shipping=None, taxed=totals.is_taxed(draft.options),
+        actor.tenant,
+        str(actor.mode),
+        cart.currency,
+        lines,
+        codes=codes,
+        address=None,
+        shipping=None,
+        taxed=totals.is_taxed(draft.options),
     )
     if settings.max_amount is not None and outputs["totals"]["grand_total"] > settings.max_amount:
         raise Unprocessable("The amount is over the limit", code="tx_limit_exceeded")
@@ -180,9 +186,7 @@ def list_by_offset(
     now = clock.now()
     paid = CheckoutSession.status == _S.COMPLETED
     paying = CheckoutSession.status == _S.PAYMENT_PROCESSING
-    over = (CheckoutSession.status == _S.CANCELED) | (
-        (CheckoutSession.expires_at <= now) & ~paid & ~paying
-    )
+    over = (CheckoutSession.status == _S.CANCELED) | ((CheckoutSession.expires_at <= now) & ~paid & ~paying)
     statement = _mine(actor).where(CheckoutSession.surface == surface)
     match words:
         case "complete":
@@ -233,9 +237,7 @@ def expire_due(limit: int = 100) -> int:
     """End sessions whose time is up; one that is being paid gets its outcome first (OP-26)."""
     statement = (
         select(CheckoutSession.id)
-        .where(
-            CheckoutSession.status.in_(lifecycle.OPEN), CheckoutSession.expires_at <= clock.now()
-        )
+        .where(CheckoutSession.status.in_(lifecycle.OPEN), CheckoutSession.expires_at <= clock.now())
         .order_by(CheckoutSession.expires_at)
         .limit(limit)
     )
@@ -254,9 +256,7 @@ def _expire(checkout_id: str) -> bool:
         return True
 
 
-def _end(
-    db: Session, session: CheckoutSession, profile: TenantProfile, *, reason: str, cause: str
-) -> None:
+def _end(db: Session, session: CheckoutSession, profile: TenantProfile, *, reason: str, cause: str) -> None:
     session.advance(_T.CANCELED, cause=cause, cancel_reason=reason)
     reservations.release(db, session, profile, cause=cause)
     link_uses.release(db, session)
@@ -265,13 +265,19 @@ def _end(
         intent.advance("canceled", cause=cause, cancel_reason="timeout")
     if reason == "expired":
         record(
-            db, EventType.CHECKOUT_SESSION_EXPIRED, tenant_id=session.tenant_id, mode=session.mode,
-            entity="checkout", entity_id=session.id, cause=cause, after=session.facts(),
+            db,
+            EventType.CHECKOUT_SESSION_EXPIRED,
+            tenant_id=session.tenant_id,
+            mode=session.mode,
+            entity="checkout",
+            entity_id=session.id,
+            cause=cause,
+            after=session.facts(),
             **session.journal_links(),
         )
 
 
-def _mine(actor: Actor) -> Select[tuple[CheckoutSession]]:
+def _mine(actor: Actor) -> Select[CheckoutSession]:
     statement = select(CheckoutSession).where(
         CheckoutSession.tenant_id == actor.tenant_id, CheckoutSession.mode == actor.mode
     )

@@ -23,7 +23,6 @@ from app.models.checkout.session import CheckoutSession
 from app.providers import registry
 from app.providers.base import CartLine, Scope, TaxRateQuote
 
-
 #: Links and plain amounts charge what they say; their price includes whatever tax there is (OP-60).
 INCLUSIVE = TaxRateQuote("Included", Decimal(0))
 
@@ -130,7 +129,8 @@ def get(actor: Actor, calculation_id: str) -> Calculation:
         NotFound: `not_calculated`.
     """
     statement = select(Calculation).where(
-        Calculation.id == calculation_id, Calculation.tenant_id == actor.tenant_id,
+        Calculation.id == calculation_id,
+        Calculation.tenant_id == actor.tenant_id,
         Calculation.mode == actor.mode,
     )
     with reading() as db:

@@ -39,9 +39,7 @@ def seal(limit: int = 500) -> int:
     One merchant whose rows cannot be sealed does not keep the others waiting.
     """
     statement = (
-        select(JournalEntry.tenant_id)
-        .where(JournalEntry.sequence.is_(None))
-        .group_by(JournalEntry.tenant_id)
+        select(JournalEntry.tenant_id).where(JournalEntry.sequence.is_(None)).group_by(JournalEntry.tenant_id)
     )
     with reading() as db:
         tenants = list(db.scalars(statement))
@@ -107,11 +105,7 @@ def _fan_out(db: Session, rows: list[JournalEntry]) -> None:
     for endpoint in endpoints:
         for name in endpoint.events:
             wanting[(endpoint.mode, name)].append(endpoint.id)
-    made = [
-        delivery_row(row, endpoint_id)
-        for row in rows
-        for endpoint_id in wanting[(row.mode, row.type)]
-    ]
+    made = [delivery_row(row, endpoint_id) for row in rows for endpoint_id in wanting[(row.mode, row.type)]]
     if made:
         db.execute(insert(Delivery), made)
 

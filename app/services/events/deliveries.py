@@ -1,4 +1,4 @@
-"""Deliveries: leased, posted, signed in both styles, tried again, exhausted (sandbox.md, reliability.md 25-28)."""
+"""Deliveries: leased, posted, signed in both styles, tried again, exhausted (reliability.md 25-28)."""
 
 from __future__ import annotations
 
@@ -127,9 +127,7 @@ def _record(
     taken = answer is not None and 200 <= answer.status < 300
     with transaction() as db:
         row = db.get_one(Delivery, seen.id, with_for_update=True)
-        endpoint = db.get_one(
-            WebhookEndpoint, row.endpoint_id, with_for_update={"key_share": True}
-        )
+        endpoint = db.get_one(WebhookEndpoint, row.endpoint_id, with_for_update={"key_share": True})
         db.execute(insert(DeliveryAttempt), _attempt_row(seen, started, answer, error))
         if row.lease_token != seen.lease_token:
             return taken
@@ -161,8 +159,13 @@ def _defer(
 def _switch_off(db: Session, endpoint: WebhookEndpoint, reason: str) -> None:
     endpoint.disabled_at, endpoint.disabled_reason = clock.now(), reason
     record(
-        db, "webhook_endpoint.disabled", tenant_id=endpoint.tenant_id, mode=endpoint.mode,
-        entity="webhook_endpoint", entity_id=endpoint.id, cause="delivery",
+        db,
+        "webhook_endpoint.disabled",
+        tenant_id=endpoint.tenant_id,
+        mode=endpoint.mode,
+        entity="webhook_endpoint",
+        entity_id=endpoint.id,
+        cause="delivery",
         after={"id": endpoint.id, "url": endpoint.url, "reason": reason},
     )
 
@@ -188,8 +191,7 @@ def _attempt_row(
         "delivery_id": delivery.id,
         "number": delivery.tries,
         "started_at": started,
-        "duration_ms": answer.duration_ms if answer else
-        int((clock.now() - started).total_seconds() * 1000),
+        "duration_ms": answer.duration_ms if answer else int((clock.now() - started).total_seconds() * 1000),
         "http_status": answer.status if answer else None,
         "error": error,
         "answer": text,
@@ -210,8 +212,14 @@ def resend(actor: Actor, delivery_id: str) -> Delivery:
     with transaction(actor) as db:
         db.add(fresh)
         record(
-            db, "webhook_delivery.resent", tenant_id=old.tenant_id, mode=old.mode, entity="delivery",
-            entity_id=fresh.id, cause="api", after={"id": fresh.id, "replay_of": old.id},
+            db,
+            "webhook_delivery.resent",
+            tenant_id=old.tenant_id,
+            mode=old.mode,
+            entity="delivery",
+            entity_id=fresh.id,
+            cause="api",
+            after={"id": fresh.id, "replay_of": old.id},
         )
     return fresh
 
@@ -219,9 +227,17 @@ def resend(actor: Actor, delivery_id: str) -> Delivery:
 def replay(old: Delivery) -> Delivery:
     """A fresh delivery of what an old one carried."""
     return Delivery(
-        id=new_id("dlv"), tenant_id=old.tenant_id, mode=old.mode, endpoint_id=old.endpoint_id,
-        event_id=old.event_id, event_type=old.event_type, body=old.body,
-        status=str(lifecycle.LIFECYCLE.initial), tries=0, due_at=clock.now(), replay_of=old.id,
+        id=new_id("dlv"),
+        tenant_id=old.tenant_id,
+        mode=old.mode,
+        endpoint_id=old.endpoint_id,
+        event_id=old.event_id,
+        event_type=old.event_type,
+        body=old.body,
+        status=str(lifecycle.LIFECYCLE.initial),
+        tries=0,
+        due_at=clock.now(),
+        replay_of=old.id,
     )
 
 
@@ -233,7 +249,8 @@ def retry_failed(actor: Actor, limit: int = 1000) -> int:
         .join(WebhookEndpoint, WebhookEndpoint.id == Delivery.endpoint_id)
         .where(
             Delivery.status == _S.EXHAUSTED,
-            WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.deleted_at.is_(None),
+            WebhookEndpoint.disabled_at.is_(None),
+            WebhookEndpoint.deleted_at.is_(None),
             ~select(again.id).where(again.replay_of == Delivery.id).exists(),
         )
         .order_by(Delivery.id)
@@ -289,6 +306,4 @@ def new_client() -> SafeClient:
 
 
 def _mine(actor: Actor) -> Select[Delivery]:
-    return select(Delivery).where(
-        Delivery.tenant_id == actor.tenant_id, Delivery.mode == actor.mode
-    )
+    return select(Delivery).where(Delivery.tenant_id == actor.tenant_id, Delivery.mode == actor.mode)

@@ -20,8 +20,7 @@ from app.kit import clock
 from app.kit.ids import new_id
 from app.models.events.provider_event import ProviderEvent
 from app.models.payments.attempt import Attempt
-from app.services.access import tenants
-from app.services.operations import jobs
+from app.services.operations import inbound_secrets, jobs
 
 
 def receive(raw: bytes, headers: Mapping[str, str], connector_name: str = "sandbox") -> bool:
@@ -34,7 +33,7 @@ def receive(raw: bytes, headers: Mapping[str, str], connector_name: str = "sandb
     attempt = _named_attempt(raw)
     if attempt is None or not isinstance(connector, ReceivesWebhooks):
         raise Unauthenticated("The signature is not valid", code="invalid_signature")
-    secret = tenants.inbound_secret(attempt.tenant_id, "payment")
+    secret = inbound_secrets.find(attempt.tenant_id, "payment")
     event = connector.parse_webhook(raw, headers, [secret] if secret else [])
     if event is None:
         raise Unauthenticated("The signature is not valid", code="invalid_signature")
@@ -72,7 +71,11 @@ def _store(provider: str, attempt: Attempt, event: InboundEvent) -> bool:
             name, arguments = _work(attempt, event)
             arguments["provider_event_id"] = row.id
             jobs.enqueue(
-                db, name, arguments, tenant_id=attempt.tenant_id, mode=attempt.mode,
+                db,
+                name,
+                arguments,
+                tenant_id=attempt.tenant_id,
+                mode=attempt.mode,
                 unique_key=f"inbound:{attempt.tenant_id}:{event.event_id}",
             )
     except IntegrityError:

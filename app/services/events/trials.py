@@ -33,9 +33,7 @@ class Trial:
         return self.delivery.status == lifecycle.Status.DELIVERED
 
 
-def send(
-    actor: Actor, endpoint_id: str, event: str, data: dict[str, Any] | None = None
-) -> Trial:
+def send(actor: Actor, endpoint_id: str, event: str, data: dict[str, Any] | None = None) -> Trial:
     """Send one event that never happened, signed like a real one; it is tried once.
 
     Its correlation id is `test`. No transaction may be open: the endpoint is called.
@@ -54,8 +52,13 @@ def send(
     with transaction(actor) as db:
         db.add(row)
         record(
-            db, "webhook.test.sent", tenant_id=endpoint.tenant_id, mode=endpoint.mode,
-            entity="webhook_endpoint", entity_id=endpoint.id, cause="api",
+            db,
+            "webhook.test.sent",
+            tenant_id=endpoint.tenant_id,
+            mode=endpoint.mode,
+            entity="webhook_endpoint",
+            entity_id=endpoint.id,
+            cause="api",
             after={"id": row.event_id, "type": event, "url": endpoint.url},
         )
         db.flush()
@@ -78,12 +81,22 @@ def _delivery(endpoint: WebhookEndpoint, event: str, data: dict[str, Any]) -> De
         "created_at": clock.to_rfc3339(now),
         "correlation_id": "test",
         "data": {
-            "object": data, "checkout_id": None, "payment_intent_id": None, "before": None,
+            "object": data,
+            "checkout_id": None,
+            "payment_intent_id": None,
+            "before": None,
             "after": data,
         },
     }
     return Delivery(
-        id=new_id("dlv"), tenant_id=endpoint.tenant_id, mode=endpoint.mode, endpoint_id=endpoint.id,
-        event_id=event_id, event_type=event, body=json.dumps(body, separators=(",", ":")),
-        status=str(lifecycle.LIFECYCLE.initial), tries=0, due_at=now,
+        id=new_id("dlv"),
+        tenant_id=endpoint.tenant_id,
+        mode=endpoint.mode,
+        endpoint_id=endpoint.id,
+        event_id=event_id,
+        event_type=event,
+        body=json.dumps(body, separators=(",", ":")),
+        status=str(lifecycle.LIFECYCLE.initial),
+        tries=0,
+        due_at=now,
     )

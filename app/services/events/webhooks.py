@@ -19,7 +19,7 @@ from app.kit.http import AddressRefused, address_allowed, check_url
 from app.kit.ids import new_id
 from app.models.events.journal import record
 from app.models.events.webhook_endpoint import WebhookEndpoint
-from app.services.access import secrets_at_rest
+from app.services.operations import secrets_at_rest
 
 MIN_SECRET = 16
 MAX_URL = 2048
@@ -201,10 +201,15 @@ def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
     return {"id": endpoint.id, "url": endpoint.url, "events": endpoint.events}
 
 
-def _note(
-    db: Session, endpoint: WebhookEndpoint, type_: str, before: dict[str, Any] | None = None
-) -> None:
+def _note(db: Session, endpoint: WebhookEndpoint, type_: str, before: dict[str, Any] | None = None) -> None:
     record(
-        db, type_, tenant_id=endpoint.tenant_id, mode=endpoint.mode, entity="webhook_endpoint",
-        entity_id=endpoint.id, cause="api", before=before, after=_facts(endpoint),
+        db,
+        type_,
+        tenant_id=endpoint.tenant_id,
+        mode=endpoint.mode,
+        entity="webhook_endpoint",
+        entity_id=endpoint.id,
+        cause="api",
+        before=before,
+        after=_facts(endpoint),
     )

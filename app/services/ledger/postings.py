@@ -30,26 +30,41 @@ def receivable(connector: str) -> str:
 def post_capture(db: Session, attempt: Attempt) -> None:
     """A capture: the gateway owes it, and the merchant is owed it."""
     _post(
-        db, f"capture:{attempt.id}", "capture", attempt.tenant_id, attempt.mode, attempt.intent_id,
+        db,
+        f"capture:{attempt.id}",
+        "capture",
+        attempt.tenant_id,
+        attempt.mode,
+        attempt.intent_id,
         attempt.currency,
-        ((receivable(attempt.connector), attempt.amount_captured),
-         (MERCHANT, -attempt.amount_captured)),
+        ((receivable(attempt.connector), attempt.amount_captured), (MERCHANT, -attempt.amount_captured)),
     )
 
 
 def post_refund(db: Session, refund: Refund, connector: str) -> None:
     """A refund that succeeded: the capture's postings the other way round."""
     _post(
-        db, f"refund:{refund.id}", "refund", refund.tenant_id, refund.mode, refund.intent_id,
-        refund.currency, ((MERCHANT, refund.amount), (receivable(connector), -refund.amount)),
+        db,
+        f"refund:{refund.id}",
+        "refund",
+        refund.tenant_id,
+        refund.mode,
+        refund.intent_id,
+        refund.currency,
+        ((MERCHANT, refund.amount), (receivable(connector), -refund.amount)),
     )
 
 
 def post_refund_return(db: Session, refund: Refund, connector: str) -> None:
     """A refund that the bank sent back: its postings reversed."""
     _post(
-        db, f"refund_return:{refund.id}", "refund_return", refund.tenant_id, refund.mode,
-        refund.intent_id, refund.currency,
+        db,
+        f"refund_return:{refund.id}",
+        "refund_return",
+        refund.tenant_id,
+        refund.mode,
+        refund.intent_id,
+        refund.currency,
         ((receivable(connector), refund.amount), (MERCHANT, -refund.amount)),
     )
 
@@ -82,16 +97,26 @@ def _post(
     db.execute(
         insert(LedgerTransaction),
         {
-            "id": transaction_id, "tenant_id": tenant_id, "mode": mode, "source": source,
-            "kind": kind, "payment_intent_id": intent_id, "posted_at": clock.now(),
+            "id": transaction_id,
+            "tenant_id": tenant_id,
+            "mode": mode,
+            "source": source,
+            "kind": kind,
+            "payment_intent_id": intent_id,
+            "posted_at": clock.now(),
         },
     )
     db.execute(
         insert(Posting),
         [
             {
-                "transaction_id": transaction_id, "line": number, "tenant_id": tenant_id,
-                "mode": mode, "account": account, "currency": currency, "amount": amount,
+                "transaction_id": transaction_id,
+                "line": number,
+                "tenant_id": tenant_id,
+                "mode": mode,
+                "account": account,
+                "currency": currency,
+                "amount": amount,
             }
             for number, (account, amount) in enumerate(lines)
         ],

@@ -118,10 +118,16 @@ def _look(took: int) -> Health:
         unsealed = db.scalar(select(func.count()).where(JournalEntry.sequence.is_(None))) or 0
         workers = db.scalar(select(func.count()).where(WorkerHeartbeat.seen_at >= alive_since)) or 0
     return Health(
-        database=State.OK, worker=State.OK if workers else State.DOWN, database_ms=took,
-        workers=workers, jobs_due=jobs_due, jobs_dead=dead,
-        oldest_job_seconds=_age(oldest_job, now), deliveries_due=deliveries_due,
-        oldest_delivery_seconds=_age(oldest_delivery, now), unsealed=unsealed,
+        database=State.OK,
+        worker=State.OK if workers else State.DOWN,
+        database_ms=took,
+        workers=workers,
+        jobs_due=jobs_due,
+        jobs_dead=dead,
+        oldest_job_seconds=_age(oldest_job, now),
+        deliveries_due=deliveries_due,
+        oldest_delivery_seconds=_age(oldest_delivery, now),
+        unsealed=unsealed,
     )
 
 

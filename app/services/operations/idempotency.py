@@ -58,7 +58,8 @@ def scope(actor: Actor, method: str, path: str, key: str, body: Any) -> KeyScope
     """
     if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
         raise InvalidRequest(
-            "An Idempotency-Key has 1 to 255 printable characters", code="invalid_idempotency_key",
+            "An Idempotency-Key has 1 to 255 printable characters",
+            code="invalid_idempotency_key",
             field="Idempotency-Key",
         )
     parts = "\n".join((actor.tenant_id, str(actor.mode), actor.id, method, path, key))
@@ -120,7 +121,8 @@ def _take_over(db: Session, key: KeyScope) -> bool:
     """The holder of the key is gone when its lease has lapsed without an answer."""
     now = clock.now()
     statement = _row(update(IdempotencyRecord), key).where(
-        IdempotencyRecord.status.is_(None), IdempotencyRecord.lease_until < now,
+        IdempotencyRecord.status.is_(None),
+        IdempotencyRecord.lease_until < now,
         IdempotencyRecord.fingerprint == key.fingerprint,
     )
     taken = statement.values(lease_until=now + timedelta(seconds=LEASE_SECONDS))

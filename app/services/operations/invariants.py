@@ -51,8 +51,7 @@ def _captures_are_posted(db: Session) -> Iterator[Violation]:
         select(PaymentIntent.id)
         .outerjoin(
             LedgerTransaction,
-            (LedgerTransaction.payment_intent_id == PaymentIntent.id)
-            & (LedgerTransaction.kind == "capture"),
+            (LedgerTransaction.payment_intent_id == PaymentIntent.id) & (LedgerTransaction.kind == "capture"),
         )
         .where(PaymentIntent.status == "succeeded", LedgerTransaction.id.is_(None))
     )
@@ -62,8 +61,7 @@ def _captures_are_posted(db: Session) -> Iterator[Violation]:
 
 def _sums_hold(db: Session) -> Iterator[Violation]:
     over = (PaymentIntent.amount_captured > PaymentIntent.amount_authorized) | (
-        PaymentIntent.amount_refunding + PaymentIntent.amount_disputed
-        > PaymentIntent.amount_captured
+        PaymentIntent.amount_refunding + PaymentIntent.amount_disputed > PaymentIntent.amount_captured
     )
     for intent_id in db.scalars(select(PaymentIntent.id).where(over)):
         yield Violation("sums_hold", intent_id, "captured or refunded too much")
@@ -94,7 +92,8 @@ def _sessions_have_their_order(db: Session) -> Iterator[Violation]:
         select(CheckoutSession.id)
         .outerjoin(Order, Order.checkout_id == CheckoutSession.id)
         .where(
-            CheckoutSession.status == "completed", CheckoutSession.hosted_id.is_not(None),
+            CheckoutSession.status == "completed",
+            CheckoutSession.hosted_id.is_not(None),
             Order.id.is_(None),
         )
     )
@@ -124,10 +123,15 @@ def _stock_holds(db: Session) -> Iterator[Violation]:
 
 def _transitions_were_legal(db: Session) -> Iterator[Violation]:
     statement = select(
-        JournalEntry.id, JournalEntry.entity, JournalEntry.from_status, JournalEntry.trigger,
+        JournalEntry.id,
+        JournalEntry.entity,
+        JournalEntry.from_status,
+        JournalEntry.trigger,
         JournalEntry.to_status,
     ).where(JournalEntry.trigger.is_not(None), JournalEntry.from_status.is_not(None))
     for entry_id, entity, source, trigger, target in db.execute(statement):
+        assert source is not None
+        assert trigger is not None
         lifecycle = ALL.get(entity)
         if lifecycle is None or not lifecycle.allows(source, trigger):
             yield Violation("transitions_were_legal", entry_id, f"{entity}: {source} {trigger}")

@@ -117,8 +117,11 @@ def bury_lapsed() -> int:
         update(Job)
         .where(Job.status == _S.LEASED, Job.lease_until < now, Job.tries >= Job.max_tries)
         .values(
-            status=str(lifecycle.LIFECYCLE.edge(_S.LEASED, _T.BURIED).target), lease_token=None,
-            lease_until=None, finished_at=now, updated_at=now,
+            status=str(lifecycle.LIFECYCLE.edge(_S.LEASED, _T.BURIED).target),
+            lease_token=None,
+            lease_until=None,
+            finished_at=now,
+            updated_at=now,
             errors=[{"at": clock.to_rfc3339(now), "error": "its worker was lost at the last try"}],
         )
         .execution_options(synchronize_session=False)
@@ -174,8 +177,14 @@ def revive(actor: Actor, job_id: str) -> Job:
             raise NotFound("Job not found", code="job_not_found")
         job.move(_T.REVIVED, tries=0, due_at=clock.now(), finished_at=None)
         record(
-            db, "job.revived", tenant_id=job.tenant_id, mode=job.mode, entity="job",
-            entity_id=job.id, cause="operator", after={"id": job.id, "name": job.name},
+            db,
+            "job.revived",
+            tenant_id=job.tenant_id,
+            mode=job.mode,
+            entity="job",
+            entity_id=job.id,
+            cause="operator",
+            after={"id": job.id, "name": job.name},
         )
         return job
 
@@ -196,9 +205,7 @@ def fail(job: Job, error: str) -> bool:
 
 def _end(job: Job, trigger: lifecycle.Trigger, **changes: Any) -> bool:
     target = job.lifecycle.edge(job.status, trigger).target
-    statement = _held(job).values(
-        status=str(target), lease_token=None, updated_at=clock.now(), **changes
-    )
+    statement = _held(job).values(status=str(target), lease_token=None, updated_at=clock.now(), **changes)
     with transaction() as db:
         return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
 

@@ -28,9 +28,7 @@ def hit(name: str, who: str, *, limit: int, window_seconds: int) -> None:
     since = now - timedelta(seconds=window_seconds)
     with transaction() as db:
         seen, oldest = db.execute(
-            select(func.count(), func.min(RateHit.at)).where(
-                RateHit.bucket == bucket, RateHit.at > since
-            )
+            select(func.count(), func.min(RateHit.at)).where(RateHit.bucket == bucket, RateHit.at > since)
         ).one()
         if seen < limit:
             db.execute(insert(RateHit), {"id": new_id("hit"), "bucket": bucket, "at": now, "weight": 1})

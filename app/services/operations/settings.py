@@ -36,7 +36,7 @@ _NAMES = {f.name for f in fields(CheckoutSettings)}
 
 def checkout_settings(profile: TenantProfile) -> CheckoutSettings:
     """The merchant's settings; what is not set has its default."""
-    given = {
+    given: dict[str, Any] = {
         name: tuple(value) if name in _TUPLES else value
         for name, value in profile.settings.items()
         if name in _NAMES

@@ -56,14 +56,16 @@ def open_attempt(
         Conflict: the intent has a live attempt.
         IllegalTransition: the intent cannot be confirmed now.
     """
-    live = select(Attempt.id).where(
-        Attempt.intent_id == intent.id, Attempt.status.not_in(lifecycle.DEAD)
-    )
+    live = select(Attempt.id).where(Attempt.intent_id == intent.id, Attempt.status.not_in(lifecycle.DEAD))
     if db.scalar(live) is not None:
         raise Conflict("A payment is already under way", code="payment_in_progress")
     intent.advance(
-        _I.CONFIRMED, cause=cause, attempts=intent.attempts + 1, payment_method_id=method.id,
-        next_action=None, last_error=None,
+        _I.CONFIRMED,
+        cause=cause,
+        attempts=intent.attempts + 1,
+        payment_method_id=method.id,
+        next_action=None,
+        last_error=None,
     )
     attempt = Attempt(
         id=new_id("ch"),
@@ -104,7 +106,8 @@ def of_intent(actor: Actor, intent_id: str) -> list[Attempt]:
     statement = (
         select(Attempt)
         .where(
-            Attempt.intent_id == intent_id, Attempt.tenant_id == actor.tenant_id,
+            Attempt.intent_id == intent_id,
+            Attempt.tenant_id == actor.tenant_id,
             Attempt.mode == actor.mode,
         )
         .order_by(Attempt.id)
@@ -126,7 +129,9 @@ def submit_operation(attempt: Attempt, trigger: lifecycle.Trigger, cause: str) -
         if fresh is None:
             return False
         fresh.advance(
-            trigger, cause=cause, queries=0,
+            trigger,
+            cause=cause,
+            queries=0,
             next_query_at=clock.now() + timedelta(seconds=GRACE_SECONDS),
         )
     return True
@@ -153,9 +158,7 @@ def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> None:
         flow.follow(db, intent, fresh, cause)
 
 
-def _locked(
-    db: Session, seen: Attempt, lock: Callable[[Session, Attempt], None] | None
-) -> Attempt | None:
+def _locked(db: Session, seen: Attempt, lock: Callable[[Session, Attempt], None] | None) -> Attempt | None:
     """The row under lock, in the house's lock order, if it still is as it was seen."""
     if lock is not None:
         lock(db, seen)
@@ -164,9 +167,7 @@ def _locked(
     return fresh if (fresh.status, fresh.version) == (seen.status, seen.version) else None
 
 
-def _apply_to_authorization(
-    attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str
-) -> None:
+def _apply_to_authorization(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
     if outcome.kind in (Kind.AUTHORIZED, Kind.CAPTURED) and not _amount_agrees(attempt, outcome):
         _quarantine(attempt, intent, cause)
         return
@@ -188,7 +189,10 @@ def _apply_to_authorization(
         case Kind.DECLINED | Kind.VOIDED:
             code = outcome.decline_code or "canceled"
             attempt.advance(
-                _T.DECLINED, cause=cause, decline_code=code, next_query_at=None,
+                _T.DECLINED,
+                cause=cause,
+                decline_code=code,
+                next_query_at=None,
                 gateway_reference=outcome.reference or attempt.gateway_reference,
                 **_facts(outcome),
             )
@@ -201,9 +205,7 @@ def _apply_to_authorization(
             _ask_again(attempt, intent, cause)
 
 
-def _apply_to_capture(
-    attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str
-) -> None:
+def _apply_to_capture(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
     match outcome.kind:
         case Kind.CAPTURED:
             wanted = attempt.amount_to_capture or attempt.amount
@@ -241,7 +243,7 @@ def _apply_to_void(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, ca
 
 
 def decline(intent: PaymentIntent, code: str, cause: str) -> None:
-    """Give the intent back for another try, or end it: attempts spent, or a cancel was waiting (decision 1)."""
+    """Give the intent back for another try, or end it: attempts spent, or a cancel waits (decision 1)."""
     if intent.cancel_requested:
         intent.advance(_I.RELEASED, cause=cause, next_action=None)
         return
@@ -251,9 +253,7 @@ def decline(intent: PaymentIntent, code: str, cause: str) -> None:
         "explain": {"reason": f"payment_declined:{code}", "message": describe(code).shopper_text},
     }
     spent = intent.attempts >= intent.max_attempts
-    intent.advance(
-        _I.EXHAUSTED if spent else _I.DECLINED, cause=cause, last_error=error, next_action=None
-    )
+    intent.advance(_I.EXHAUSTED if spent else _I.DECLINED, cause=cause, last_error=error, next_action=None)
 
 
 def _challenge(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
@@ -263,8 +263,12 @@ def _challenge(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause:
         return
     action = _as_json(outcome.action)
     attempt.advance(
-        _T.CHALLENGED, cause=cause, gateway_reference=outcome.reference, action=action,
-        action_expires_at=outcome.action.expires_at, next_query_at=_soon(outcome.action.expires_at),
+        _T.CHALLENGED,
+        cause=cause,
+        gateway_reference=outcome.reference,
+        action=action,
+        action_expires_at=outcome.action.expires_at,
+        next_query_at=_soon(outcome.action.expires_at),
     )
     intent.advance(_I.CHALLENGED, cause=cause, next_action=action)
 
@@ -325,9 +329,16 @@ def _alarm(attempt: Attempt, intent: PaymentIntent, cause: str) -> None:
     db = Session.object_session(intent)
     assert db is not None
     record(
-        db, EventType.PAYMENT_NEEDS_REVIEW, tenant_id=intent.tenant_id, mode=intent.mode,
-        entity="payment_intent", entity_id=intent.id, cause=cause, checkout_id=intent.checkout_id,
-        payment_intent_id=intent.id, after=attempt.facts(),
+        db,
+        EventType.PAYMENT_NEEDS_REVIEW,
+        tenant_id=intent.tenant_id,
+        mode=intent.mode,
+        entity="payment_intent",
+        entity_id=intent.id,
+        cause=cause,
+        checkout_id=intent.checkout_id,
+        payment_intent_id=intent.id,
+        after=attempt.facts(),
     )
 
 
@@ -335,8 +346,12 @@ def _undo_late_success(db: Session, attempt: Attempt, outcome: Outcome) -> None:
     now_dead = db.get_one(Attempt, attempt.id).status in lifecycle.DEAD
     if now_dead and outcome.kind in (Kind.AUTHORIZED, Kind.CAPTURED):
         jobs.enqueue(
-            db, "payments.undo_late_success", {"attempt_id": attempt.id},
-            tenant_id=attempt.tenant_id, mode=attempt.mode, unique_key=f"undo:{attempt.id}",
+            db,
+            "payments.undo_late_success",
+            {"attempt_id": attempt.id},
+            tenant_id=attempt.tenant_id,
+            mode=attempt.mode,
+            unique_key=f"undo:{attempt.id}",
         )
 
 

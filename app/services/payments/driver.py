@@ -113,9 +113,7 @@ def _withdraw(attempt: Attempt, flow: Flow, cause: str) -> bool:
     return outcome.kind in (Kind.AUTHORIZED, Kind.CAPTURED)
 
 
-def _go_on_from_authorized(
-    attempt: Attempt, intent: PaymentIntent, cause: str
-) -> bool | _Submitted:
+def _go_on_from_authorized(attempt: Attempt, intent: PaymentIntent, cause: str) -> bool | _Submitted:
     failpoint("authorized")
     refused = attempt.decline_code is not None and intent.capture_mode == "auto"
     if intent.cancel_requested or refused:

@@ -54,9 +54,7 @@ def tokenize_redirect(actor: Actor, method_type: str) -> tuple[str, base.MethodT
             _outside()
             found = connector.tokenize_redirect(context(actor.tenant_id, actor.mode), method_type)
             return connector.name, found
-    raise Unprocessable(
-        "This payment method is not available", code="payment_method_not_supported"
-    )
+    raise Unprocessable("This payment method is not available", code="payment_method_not_supported")
 
 
 def authorize(attempt: Attempt, method: PaymentMethod) -> base.AuthorizeResult:
@@ -73,7 +71,8 @@ def authorize(attempt: Attempt, method: PaymentMethod) -> base.AuthorizeResult:
     )
     return _call(
         lambda: connector.authorize(context(attempt.tenant_id, attempt.mode), request),
-        "authorize", attempt.id,
+        "authorize",
+        attempt.id,
     )
 
 
@@ -81,10 +80,9 @@ def find(attempt: Attempt) -> base.LookupResult:
     """Ask what became of an attempt."""
     connector = _capable(attempt.connector, base.Authorizes)  # type: ignore[type-abstract]
     return _call(
-        lambda: connector.find(
-            context(attempt.tenant_id, attempt.mode), attempt.gateway_key("authorize")
-        ),
-        "find", attempt.id,
+        lambda: connector.find(context(attempt.tenant_id, attempt.mode), attempt.gateway_key("authorize")),
+        "find",
+        attempt.id,
     )
 
 
@@ -93,12 +91,15 @@ def capture(attempt: Attempt) -> base.OperationResult:
     connector = _capable(attempt.connector, base.Captures)  # type: ignore[type-abstract]
     assert attempt.gateway_reference is not None
     request = base.CaptureRequest(
-        attempt.gateway_key("capture"), attempt.gateway_reference,
-        attempt.amount_to_capture or attempt.amount, attempt.currency,
+        attempt.gateway_key("capture"),
+        attempt.gateway_reference,
+        attempt.amount_to_capture or attempt.amount,
+        attempt.currency,
     )
     return _call(
         lambda: connector.capture(context(attempt.tenant_id, attempt.mode), request),
-        "capture", attempt.id,
+        "capture",
+        attempt.id,
     )
 
 
@@ -109,7 +110,8 @@ def void(attempt: Attempt) -> base.OperationResult:
     request = base.VoidRequest(attempt.gateway_key("void"), attempt.gateway_reference)
     return _call(
         lambda: connector.void(context(attempt.tenant_id, attempt.mode), request),
-        "void", attempt.id,
+        "void",
+        attempt.id,
     )
 
 
@@ -121,9 +123,7 @@ def undo(attempt: Attempt, state: base.GatewayPayment) -> base.OperationResult:
         release = base.VoidRequest(attempt.gateway_key("undo"), state.reference)
         return _call(lambda: voids.void(caller, release), "undo", attempt.id)
     refunds = _capable(attempt.connector, base.Refunds)  # type: ignore[type-abstract]
-    back = base.RefundRequest(
-        attempt.gateway_key("undo"), state.reference, state.captured, state.currency
-    )
+    back = base.RefundRequest(attempt.gateway_key("undo"), state.reference, state.captured, state.currency)
     return _call(lambda: refunds.refund(caller, back), "undo", attempt.id)
 
 
@@ -134,9 +134,7 @@ def refund(item: Refund, attempt: Attempt) -> base.OperationResult:
     request = base.RefundRequest(
         f"refund_{item.id}", attempt.gateway_reference, item.amount, item.currency, item.reason
     )
-    return _call(
-        lambda: connector.refund(context(item.tenant_id, item.mode), request), "refund", item.id
-    )
+    return _call(lambda: connector.refund(context(item.tenant_id, item.mode), request), "refund", item.id)
 
 
 def find_refund(item: Refund, attempt: Attempt) -> base.RefundLookupResult:
@@ -144,7 +142,8 @@ def find_refund(item: Refund, attempt: Attempt) -> base.RefundLookupResult:
     connector = _capable(attempt.connector, base.Refunds)  # type: ignore[type-abstract]
     return _call(
         lambda: connector.find_refund(context(item.tenant_id, item.mode), f"refund_{item.id}"),
-        "find_refund", item.id,
+        "find_refund",
+        item.id,
     )
 
 

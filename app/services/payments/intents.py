@@ -71,9 +71,7 @@ def create(actor: Actor, draft: IntentDraft) -> PaymentIntent:
         return add(db, actor, draft, method)
 
 
-def add(
-    db: Session, actor: Actor, draft: IntentDraft, method: PaymentMethod | None = None
-) -> PaymentIntent:
+def add(db: Session, actor: Actor, draft: IntentDraft, method: PaymentMethod | None = None) -> PaymentIntent:
     """Make an intent in the caller's transaction; see `create`."""
     settings = checkout_settings(actor.tenant)
     check_amount(draft.amount, draft.currency, settings.max_amount)
@@ -110,9 +108,7 @@ def check_amount(amount: int, currency: str, max_amount: int | None) -> None:
         Unprocessable: not positive, or over the limit.
     """
     if not money.is_currency(currency):
-        raise InvalidRequest(
-            "This currency is not supported", code="unsupported_currency", field="currency"
-        )
+        raise InvalidRequest("This currency is not supported", code="unsupported_currency", field="currency")
     if not 0 < amount <= money.MAX_AMOUNT:
         raise InvalidRequest("Valid amount is required", code="invalid_amount", field="amount")
     if max_amount is not None and amount > max_amount:
@@ -233,22 +229,21 @@ def capture(
         intent = find(db, actor, intent_id, lock=True)
         wanted = intent.amount_authorized if amount is None else amount
         if intent.status == _S.REQUIRES_CAPTURE and not 0 < wanted <= intent.amount_authorized:
-            raise Unprocessable(
-                "More than was authorised", code="amount_exceeds_authorized", field="amount"
-            )
+            raise Unprocessable("More than was authorised", code="amount_exceeds_authorized", field="amount")
         attempt = _live_attempt(db, intent)
         intent.advance(_T.CAPTURE_STARTED, cause="api")
         attempt.advance(
-            attempt_lifecycle.Trigger.CAPTURE_SUBMITTED, cause="api", amount_to_capture=wanted,
-            decline_code=None, next_query_at=clock.now() + timedelta(seconds=attempts.GRACE_SECONDS),
+            attempt_lifecycle.Trigger.CAPTURE_SUBMITTED,
+            cause="api",
+            amount_to_capture=wanted,
+            decline_code=None,
+            next_query_at=clock.now() + timedelta(seconds=attempts.GRACE_SECONDS),
         )
     driver.drive(attempt.id, flow or STANDING_ALONE, "api", fresh=True)
     return get(actor, intent_id)
 
 
-def cancel(
-    actor: Actor, intent_id: str, reason: str, *, flow: Flow | None = None
-) -> PaymentIntent:
+def cancel(actor: Actor, intent_id: str, reason: str, *, flow: Flow | None = None) -> PaymentIntent:
     """Cancel; held money is released first. While processing, the outcome will be undone (PY-015).
 
     Raises:

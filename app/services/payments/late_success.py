@@ -1,4 +1,4 @@
-"""A payment that came through after it was given up: found at the gateway, released or sent back (reliability.md 6)."""
+"""A payment that came through after it was given up is released or sent back (reliability.md 6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def undo(attempt_id: str) -> None:
     if isinstance(state, base.Unknown):
         raise ServiceUnavailable("The gateway did not say")
     if isinstance(state, base.NotFound) or state.status not in (
-        base.GatewayStatus.AUTHORIZED, base.GatewayStatus.CAPTURED,
+        base.GatewayStatus.AUTHORIZED,
+        base.GatewayStatus.CAPTURED,
     ):
         return
     done = gateway.undo(attempt, state)
@@ -28,8 +29,14 @@ def undo(attempt_id: str) -> None:
         raise ServiceUnavailable("The gateway has not undone it yet")
     with transaction() as db:
         record(
-            db, "payment.late_success_undone", tenant_id=attempt.tenant_id, mode=attempt.mode,
-            entity="payment_intent", entity_id=intent.id, cause="sweep",
-            checkout_id=attempt.checkout_id, payment_intent_id=intent.id,
+            db,
+            "payment.late_success_undone",
+            tenant_id=attempt.tenant_id,
+            mode=attempt.mode,
+            entity="payment_intent",
+            entity_id=intent.id,
+            cause="sweep",
+            checkout_id=attempt.checkout_id,
+            payment_intent_id=intent.id,
             after={"charge_id": attempt.id, "was": str(state.status), "amount": state.amount},
         )

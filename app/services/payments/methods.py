@@ -38,7 +38,8 @@ def tokenize_card(
     except TokenRefused as refused:
         raise Unprocessable(
             REFUSALS.get(refused.code, describe(refused.code).shopper_text),
-            code=refused.code, field=refused.field_name,
+            code=refused.code,
+            field=refused.field_name,
         ) from refused
     return _keep(actor, connector, token, customer_id, consent)
 
@@ -93,8 +94,13 @@ def _keep(
     with transaction(actor) as db:
         db.add(method)
         record(
-            db, "payment_method.created", tenant_id=actor.tenant_id, mode=str(actor.mode),
-            entity="payment_method", entity_id=method.id, cause="tokenized",
+            db,
+            "payment_method.created",
+            tenant_id=actor.tenant_id,
+            mode=str(actor.mode),
+            entity="payment_method",
+            entity_id=method.id,
+            cause="tokenized",
             after={"id": method.id, "type": method.type, "brand": method.brand, "last4": method.last4},
         )
     return method

@@ -43,13 +43,15 @@ def of_authorize(result: base.AuthorizeResult) -> Outcome:
     match result:
         case base.Approved():
             return Outcome(
-                Kind.AUTHORIZED, result.reference, result.amount, result.currency,
-                facts=result.facts, expires_at=result.expires_at,
+                Kind.AUTHORIZED,
+                result.reference,
+                result.amount,
+                result.currency,
+                facts=result.facts,
+                expires_at=result.expires_at,
             )
         case base.Declined():
-            return Outcome(
-                Kind.DECLINED, result.reference, decline_code=result.code, facts=result.facts
-            )
+            return Outcome(Kind.DECLINED, result.reference, decline_code=result.code, facts=result.facts)
         case base.ActionRequired():
             return Outcome(Kind.ACTION_REQUIRED, result.reference, action=result.action)
         case base.Pending():
@@ -76,8 +78,14 @@ def of_lookup(result: base.LookupResult) -> Outcome:
     match result:
         case base.GatewayPayment():
             return Outcome(
-                _OF_STATUS[result.status], result.reference, result.amount, result.currency,
-                result.captured, result.decline_code, result.action, result.facts,
+                _OF_STATUS[result.status],
+                result.reference,
+                result.amount,
+                result.currency,
+                result.captured,
+                result.decline_code,
+                result.action,
+                result.facts,
                 result.expires_at,
             )
         case base.NotFound():
@@ -90,9 +98,7 @@ def of_capture(result: base.OperationResult) -> Outcome:
     """What a capture call said."""
     match result:
         case base.Approved():
-            return Outcome(
-                Kind.CAPTURED, result.reference, currency=result.currency, captured=result.amount
-            )
+            return Outcome(Kind.CAPTURED, result.reference, currency=result.currency, captured=result.amount)
         case base.Declined():
             return Outcome(Kind.DECLINED, result.reference, decline_code=result.code)
         case base.Pending() | base.NotExecuted() | base.Unknown():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import literal, select, update
 from sqlalchemy.orm import Session
 
 from app.connectors import base
@@ -76,8 +76,12 @@ def create(
         db.add(refund)
         refund.begin(cause=str(actor.kind))
         jobs.enqueue(
-            db, "refunds.send", {"refund_id": refund.id}, tenant_id=refund.tenant_id,
-            mode=refund.mode, unique_key=f"refunds.send:{refund.id}",
+            db,
+            "refunds.send",
+            {"refund_id": refund.id},
+            tenant_id=refund.tenant_id,
+            mode=refund.mode,
+            unique_key=f"refunds.send:{refund.id}",
         )
         return refund
 
@@ -146,7 +150,8 @@ def send(refund_id: str) -> None:
         first = refund.status == _S.PENDING
         if first:
             refund.advance(
-                _T.SUBMITTED, cause="worker",
+                _T.SUBMITTED,
+                cause="worker",
                 next_query_at=clock.now() + timedelta(seconds=query_delay(0) or 0),
             )
         elif refund.status not in (_S.PROCESSING, _S.SUCCEEDED):
@@ -167,9 +172,7 @@ def sweep(limit: int = 50) -> int:
     return len(due)
 
 
-def _record(
-    seen: Refund, attempt: Attempt, result: base.OperationResult | base.RefundLookupResult
-) -> None:
+def _record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.RefundLookupResult) -> None:
     with transaction() as db:
         refund = db.get_one(Refund, seen.id, with_for_update=True)
         if refund.version != seen.version:
@@ -192,8 +195,12 @@ def _record(
 
 def _succeed(db: Session, refund: Refund, attempt: Attempt, reference: str) -> None:
     refund.advance(
-        _T.SUCCEEDED, cause="gateway", gateway_reference=reference, succeeded_at=clock.now(),
-        queries=0, next_query_at=clock.now() + timedelta(seconds=60),
+        _T.SUCCEEDED,
+        cause="gateway",
+        gateway_reference=reference,
+        succeeded_at=clock.now(),
+        queries=0,
+        next_query_at=clock.now() + timedelta(seconds=60),
     )
     postings.post_refund(db, refund, attempt.connector)
     _adjust(db, refund, refunded=refund.amount)
@@ -217,16 +224,19 @@ def _reserve(db: Session, intent: PaymentIntent, amount: int) -> None:
     left = table.amount_captured - table.amount_refunding - table.amount_disputed
     taken = db.execute(
         update(table)
-        .where(table.id == intent.id, left >= amount, amount > 0)
+        .where(table.id == intent.id, left >= amount, literal(amount) > 0)
         .values(
-            amount_refunding=table.amount_refunding + amount, version=table.version + 1,
+            amount_refunding=table.amount_refunding + amount,
+            version=table.version + 1,
             updated_at=clock.now(),
         )
         .execution_options(synchronize_session=False)
     )
     if not taken.rowcount:  # type: ignore[attr-defined]
         raise Unprocessable(
-            "More than is left to refund", code="refund_exceeds_captured", field="amount",
+            "More than is left to refund",
+            code="refund_exceeds_captured",
+            field="amount",
             explain={"reason": "refund_exceeds_captured", "left": left_to_refund(intent)},
         )
 
@@ -263,9 +273,7 @@ def _mine(actor: Actor) -> Any:
 
 def _find(db: Session, actor: Actor, refund_id: str, *, lock: bool = False) -> Refund:
     statement = _mine(actor).where(Refund.id == refund_id)
-    found: Refund | None = db.scalars(
-        statement.with_for_update() if lock else statement
-    ).one_or_none()
+    found: Refund | None = db.scalars(statement.with_for_update() if lock else statement).one_or_none()
     if found is None:
         raise NotFound("Refund not found", code="refund_not_found")
     return found

