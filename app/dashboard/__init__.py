@@ -1,9 +1,29 @@
-"""The merchant's dashboard."""
-
-from __future__ import annotations
+"""The merchant's dashboard: one screen and its form per module; it calls services and holds no rule."""
 
 from flask import Flask
 
+from app.dashboard import (
+    audit_log,
+    home,
+    keys,
+    links,
+    payments,
+    refunds,
+    security,
+    sign_in,
+    step_up,
+    webhooks,
+)
+from app.dashboard.shell import login_manager
+
+SCREENS = (sign_in, step_up, home, payments, refunds, links, keys, webhooks, audit_log, security)
+
 
 def register(app: Flask) -> None:
-    """Mount the screens."""
+    """Mount the screens and let Flask-Login read our server-side sessions."""
+    login_manager.init_app(app)
+    for screen in SCREENS:
+        app.register_blueprint(screen.blueprint)
+
+
+__all__ = ["SCREENS", "register"]

@@ -22,6 +22,8 @@ blueprint = Blueprint("checkout", __name__, url_prefix="/pay")
 
 #: Seconds between looks while a payment is under way.
 POLL_SECONDS = 2
+#: The "method" of a sale that discounts cover wholly.
+NOTHING_DUE = "free"
 
 
 @blueprint.get("/<hosted_id>")
@@ -70,7 +72,11 @@ def pay_by_method(hosted_id: str) -> AnyResponse:
         profile,
         intent,
         CardForm(formdata=None),
-        lambda actor: payment.pay_by_redirect(actor, session.id, chosen, order),
+        lambda actor: (
+            payment.finish_free(actor, session.id, order)
+            if chosen == NOTHING_DUE
+            else payment.pay_by_redirect(actor, session.id, chosen, order)
+        ),
     )
 
 
@@ -191,7 +197,13 @@ def _pay_context(
     errors = [{"field": refused.field, "text": refused.message}] if refused else []
     if not errors and fresh:
         errors = views.decline(intent)
-    return {"form": form, "errors": errors, "countries": None, "sandbox": views.sandbox(session)}
+    wants_country = session.options.get("require_billing_address")
+    return {
+        "form": form,
+        "errors": errors,
+        "countries": views.countries() if wants_country else None,
+        "sandbox": views.sandbox(session),
+    }
 
 
 def _receipt_context(

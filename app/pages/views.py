@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from babel import Locale
+from flask_babel import get_locale, gettext
+
 from app.connectors import registry
 from app.connectors.sandbox.cards import CARDS
 from app.domain.actor import TenantProfile
@@ -24,6 +27,9 @@ _USUAL = (
     "4000000000000002",
     "4000000000000127",
 )
+
+#: Two-letter codes of CLDR that are groups or placeholders.
+_NOT_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
 
 _METHOD_NAMES = {
     "paypal": "PayPal",
@@ -91,6 +97,17 @@ def methods(session: CheckoutSession, settings: CheckoutSettings) -> list[str]:
     """What this session can be paid with: asked for, allowed, and taken by a connector."""
     wanted = session.method_types or list(settings.allowed_methods)
     return [method for method in wanted if registry.for_method(method)]
+
+
+def countries() -> list[tuple[str, str]]:
+    """Codes and names of the countries, sorted as the reader's language spells them."""
+    locale = get_locale() or Locale("en")
+    names = [
+        (code, name)
+        for code, name in locale.territories.items()
+        if len(code) == 2 and code.isalpha() and code not in _NOT_COUNTRIES
+    ]
+    return [("", gettext("Choose a country")), *sorted(names, key=lambda item: item[1])]
 
 
 def decline(intent: PaymentIntent | None) -> list[dict[str, str | None]]:

@@ -109,6 +109,27 @@ class HeldLine:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """So many units of a SKU from one place, where the caller chooses the places."""
+
+    sku: str
+    location: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """From which places to take: `best_fit` one place that covers a line, else the fullest first;
+    `fifo` the oldest place first; `explicit_lots` from `lots` alone."""
+
+    strategy: str = "best_fit"
+    lots: tuple[Lot, ...] = ()
+
+
+BEST_FIT = Allocation()
+
+
 class Provider(Protocol):
     """Every provider says whether a call leaves this process."""
 
@@ -126,8 +147,23 @@ class Carts(Provider, Protocol):
 class Promotions(Provider, Protocol):
     """Knows discount codes."""
 
-    def resolve(self, scope: Scope, codes: Sequence[str]) -> PromotionAnswer:
-        """Which codes are in force now; matching ignores case and spaces around (OP-77)."""
+    def resolve(self, scope: Scope, codes: Sequence[str], *, held: Sequence[str] = ()) -> PromotionAnswer:
+        """Which codes are in force now; matching ignores case and spaces around (OP-77).
+
+        `held` are canonical codes of which the asking checkout already holds a use.
+        """
+        ...
+
+    def hold(self, scope: Scope, codes: Sequence[str]) -> list[str]:
+        """Promise one use of each canonical code; those that could be promised, never beyond the limit."""
+        ...
+
+    def release(self, scope: Scope, codes: Sequence[str]) -> None:
+        """Give promised uses back."""
+        ...
+
+    def commit(self, scope: Scope, codes: Sequence[str]) -> None:
+        """Count promised uses."""
         ...
 
 
@@ -150,7 +186,9 @@ class Shipping(Provider, Protocol):
 class Inventory(Provider, Protocol):
     """Holds, sells and takes back stock. SKUs that it does not track are always available."""
 
-    def hold(self, scope: Scope, lines: Sequence[CartLine]) -> list[HeldLine]:
+    def hold(
+        self, scope: Scope, lines: Sequence[CartLine], allocation: Allocation = BEST_FIT
+    ) -> list[HeldLine]:
         """Hold what can be held of each line, in SKU order, never beyond what is on hand."""
         ...
 

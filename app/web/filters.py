@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from babel import Locale
 from babel.dates import format_date, format_datetime
 from flask import Flask
 from flask_babel import get_locale
@@ -23,3 +24,10 @@ def install(app: Flask) -> None:
         date=lambda at: format_date(at, "medium", locale=_locale()) if at else "",
         iso=lambda at: at.isoformat() if isinstance(at, datetime) else "",
     )
+    app.context_processor(_direction)
+
+
+def _direction() -> dict[str, str]:
+    """The page's language and writing direction, for <html>."""
+    locale = get_locale() or Locale("en")
+    return {"lang": str(locale).replace("_", "-"), "dir": locale.text_direction}

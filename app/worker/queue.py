@@ -16,6 +16,7 @@ from huey.serializer import SignedSerializer
 from sqlalchemy.engine import make_url
 
 from app import settings
+from app.db import engine
 from app.kit.http import SafeClient
 from app.models.operations.job import Job
 from app.services.events import deliveries
@@ -24,6 +25,12 @@ from app.settings import Settings
 from app.worker.handlers import HANDLERS
 
 log = structlog.get_logger("till.worker")
+
+#: Of PostgreSQL's advisory locks, the one under which the queue's own tables are made.
+_SCHEMA_LOCK = 7_461_001
+
+#: Set when a task has ended: there may be room for the next one of the same endpoint.
+ended = threading.Event()
 
 _client: SafeClient | None = None
 _running: dict[str, Job] = {}
@@ -39,10 +46,19 @@ def build() -> Huey:
     if url.startswith("redis"):
         return RedisHuey("till", url=url, **options)
     if url.startswith("postgresql"):
-        return PostgresHuey("till", dsn=url, **options)
+        return _on_postgresql(url, options)
     if url == "memory://":
         return MemoryHuey("till", **options)
     return SqliteHuey("till", filename=url.removeprefix("sqlite:///"), fsync=False, **options)
+
+
+def _on_postgresql(url: str, options: dict[str, Any]) -> Huey:
+    """Workers may start together, and PostgreSQL's `IF NOT EXISTS` does not hold against that."""
+    huey = PostgresHuey("till", dsn=url, create_tables=False, **options)
+    with engine().begin() as connection:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
+        huey.storage.initialize_schema()
+    return huey
 
 
 def _beside(current: Settings) -> str:
@@ -62,6 +78,13 @@ def register(huey: Huey) -> tuple[Any, Any]:
 
 def deliver(delivery_id: str) -> None:
     """Send one webhook delivery, if it is still due."""
+    try:
+        _deliver(delivery_id)
+    finally:
+        ended.set()
+
+
+def _deliver(delivery_id: str) -> None:
     claimed = deliveries.claim(delivery_id, lease_seconds=settings.current().worker_lease_seconds)
     if claimed is not None:
         taken = deliveries.deliver(claimed, client())
@@ -85,6 +108,7 @@ def run_job(job_id: str) -> None:
     finally:
         with _lock:
             _running.pop(job.id, None)
+        ended.set()
 
 
 def keep_leases() -> int:

@@ -28,8 +28,8 @@ from app.worker.schedule import TABLE, Periodic
 log = structlog.get_logger("till.worker")
 
 POLL_SECONDS = 0.25
-#: Pause while there is a backlog.
-BUSY_SECONDS = 0.02
+#: The least pause between two rounds; what ends or comes up meanwhile starts the next one.
+BREATH_SECONDS = 0.02
 #: A row that was handed to the queue is not handed over again for this long.
 AGAIN_SECONDS = 1.0
 #: Tasks that wait in the queue for each thread; more would only grow old there.
@@ -75,16 +75,17 @@ class Poller:
 class Ticker(threading.Thread):
     """Runs one row of the periodic table until told to stop; a slow or broken row delays no other."""
 
-    def __init__(self, item: Periodic, stop: threading.Event) -> None:
+    def __init__(self, item: Periodic, stop: threading.Event, found: threading.Event) -> None:
         super().__init__(name=item.name, daemon=True)
-        self._item, self._told = item, stop
+        self._item, self._told, self._found = item, stop, found
 
     def run(self) -> None:
         """Run, wait, run again; wait longer after failures."""
         failures = 0
         while not self._told.is_set():
             try:
-                self._item.run()
+                if self._item.run():
+                    self._found.set()
                 failures = 0
             except Exception:  # the next round tries again
                 failures += 1
@@ -93,11 +94,34 @@ class Ticker(threading.Thread):
             self._told.wait(min(pause * 2**failures, max(pause, LONGEST_PAUSE_SECONDS)))
 
 
+class Orders:
+    """Whether to go on: until a signal comes, or the parent is gone.
+
+    The handler only sets an attribute: a lock taken there could be held by the very code it interrupts.
+    """
+
+    def __init__(self, parent: int | None) -> None:
+        self._parent = parent
+        self._signalled = False
+
+    def listen(self) -> None:
+        """Take TERM and INT for the order to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note)
+
+    def _note(self, *_: object) -> None:
+        self._signalled = True
+
+    @property
+    def stand(self) -> bool:
+        """Whether to go on."""
+        return not self._signalled and (self._parent is None or os.getppid() == self._parent)
+
+
 def main(*, parent: int | None = None) -> None:
     """Work until told to stop. With `parent`, stop also when that process is gone."""
-    stop = threading.Event()
-    current = settings.current()
-    _stop_on_signals(stop)
+    orders, current = Orders(parent), settings.current()
+    orders.listen()
     db.configure(
         current.database,
         ephemeral=current.ephemeral,
@@ -115,38 +139,35 @@ def main(*, parent: int | None = None) -> None:
         shutdown_timeout=STOP_SECONDS,
     )
     consumer.start()
-    _stop_on_signals(stop)  # Huey has set its own, for a loop that does not run here
-    tickers = [Ticker(item, stop) for item in TABLE]
+    orders.listen()  # again: Huey has set handlers of its own, for a loop that does not run here
+    stop = threading.Event()
+    tickers = [Ticker(item, stop, queue.ended) for item in TABLE]
     for ticker in tickers:
         ticker.start()
     name = f"{socket.gethostname()}:{os.getpid()}"
     log.info("worker_started", worker=name, threads=current.worker_threads)
     most = current.worker_threads * QUEUED_PER_THREAD
     poller = Poller(deliver, run_job, lambda: most - huey.pending_count())
-    _poll(poller, consumer, stop, name, parent)
+    _poll(poller, consumer, orders, name)
     stop.set()
     _wind_up(consumer, tickers, name)
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-
-
-def _poll(poller: Poller, consumer: Consumer, stop: threading.Event, name: str, parent: int | None) -> None:
+def _poll(poller: Poller, consumer: Consumer, orders: Orders, name: str) -> None:
     beat_at = 0.0
-    while not stop.is_set() and (parent is None or os.getppid() == parent):
-        handed = 0
+    while orders.stand:
         try:
             if time.monotonic() >= beat_at:
                 beat_at = time.monotonic() + BEAT_SECONDS
                 consumer.check_worker_health()
                 health.beat(name)
-            handed = poller.tick()
+            queue.ended.clear()
+            poller.tick()
         except Exception:  # the database may be away for a moment
             log.exception("poll_failed")
-            stop.wait(1)
-        stop.wait(BUSY_SECONDS if handed else POLL_SECONDS * random.uniform(0.8, 1.2))
+            time.sleep(1)
+        time.sleep(BREATH_SECONDS)
+        queue.ended.wait(POLL_SECONDS * random.uniform(0.8, 1.2))
 
 
 def _wind_up(consumer: Any, tickers: list[Ticker], name: str) -> None:

@@ -4,41 +4,66 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from typing import Any
 
 from app import migrations, settings
 from app.services.checkout import demo
 
 #: How long children may take to stop before they are killed.
-STOP_SECONDS = 20
+STOP_SECONDS = 25
+#: A worker that dies more often than this in the window stops the whole.
+MAX_RESTARTS, RESTART_WINDOW_SECONDS = 5, 60.0
+
+_WORKER = ("-m", "flask", "--app", "wsgi", "worker-child")
 
 
 def serve(*, with_demo: bool) -> int:
-    """Run until a signal comes or a child ends; the exit status."""
+    """Run until a signal comes or the web server ends; the exit status. A dead worker is started again."""
+    if not _port_is_free():
+        host, port = settings.current().host, settings.current().port
+        print(f"Port {port} of {host} is in use; choose another one with PORT=…", file=sys.stderr)
+        return 1
     migrations.upgrade()
-    if with_demo:
+    if with_demo and not settings.current().production:
         print(welcome(demo.make()), flush=True)
-    children = [_start(_web_command()), _start([*_flask(), "worker-child", str(os.getpid())])]
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
-    status = 0
-    while not stopping:
-        ended = [child for child in children if child.poll() is not None]
-        if ended:
-            status = ended[0].returncode or 1
-            break
+    web, worker = _start("-m", "app.worker.web_server"), _start(*_WORKER)
+    restarts: deque[float] = deque(maxlen=MAX_RESTARTS)
+    while not stopping and web.poll() is None:
+        if worker.poll() is not None:
+            if len(restarts) == MAX_RESTARTS and time.monotonic() - restarts[0] < RESTART_WINDOW_SECONDS:
+                break
+            restarts.append(time.monotonic())
+            worker = _start(*_WORKER)
         time.sleep(0.2)
-    _stop(children)
+    status = 0 if stopping else (web.returncode or worker.returncode or 1)
+    _stop([web, worker])
     return status
 
 
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    """A child in our process group, so that Ctrl-C reaches all of them."""
-    return subprocess.Popen(command)
+def _port_is_free() -> bool:
+    """Asked here, since granian would share the port with whoever has it (SO_REUSEPORT)."""
+    current = settings.current()
+    family = socket.AF_INET6 if ":" in current.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((current.host, current.port))
+        except OSError:
+            return False
+    return True
+
+
+def _start(*command: str) -> subprocess.Popen[bytes]:
+    """A child in our process group, so that Ctrl-C reaches all; it watches us, and ends when we are gone."""
+    return subprocess.Popen([sys.executable, *command, str(os.getpid())])
 
 
 def _stop(children: list[subprocess.Popen[bytes]]) -> None:
@@ -51,34 +76,6 @@ def _stop(children: list[subprocess.Popen[bytes]]) -> None:
             child.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             child.kill()
-
-
-def _flask() -> list[str]:
-    return [sys.executable, "-m", "flask", "--app", "wsgi"]
-
-
-def _web_command() -> list[str]:
-    """granian with one blocking thread a process: the fastest here (docs/adr/0005)."""
-    current = settings.current()
-    return [
-        sys.executable,
-        "-m",
-        "granian",
-        "--interface",
-        "wsgi",
-        "--host",
-        current.host,
-        "--port",
-        str(current.port),
-        "--workers",
-        str(current.web_processes),
-        "--blocking-threads",
-        "1" if current.web_processes > 1 else "4",
-        "--no-ws",
-        "--log-level",
-        "warning",
-        "wsgi:app",
-    ]
 
 
 def welcome(made: dict[str, Any]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select, update
 
-from app.db import reading
+from app.db import reading, transaction
 from app.kit import clock
 from app.models.catalogue.cart import Cart
 from app.models.catalogue.promotion import Coupon
@@ -50,27 +50,69 @@ class BuiltinPromotions:
 
     remote = False
 
-    def resolve(self, scope: Scope, codes: Sequence[str]) -> PromotionAnswer:
+    def resolve(self, scope: Scope, codes: Sequence[str], *, held: Sequence[str] = ()) -> PromotionAnswer:
         """See `Promotions.resolve`."""
         wanted = list(dict.fromkeys(code.strip().upper() for code in codes if code.strip()))
         if not wanted:
             return PromotionAnswer()
-        statement = select(Coupon).where(
-            Coupon.tenant_id == scope.tenant.id, Coupon.mode == scope.mode, Coupon.code.in_(wanted)
-        )
+        # Uses are counted by plain UPDATEs, so a coupon that was read before is read again.
+        statement = select(Coupon).where(*_coupons(scope, wanted)).execution_options(populate_existing=True)
         with reading() as db:
             found = {coupon.code: coupon for coupon in db.scalars(statement)}
         applied, refused = [], {}
         for code in wanted:
-            problem = _coupon_problem(found.get(code))
+            problem = _coupon_problem(found.get(code), mine=code in held)
             if problem:
                 refused[code] = problem
             else:
                 applied.append(Promotion(code, found[code].percent))
         return PromotionAnswer(tuple(applied), refused)
 
+    def hold(self, scope: Scope, codes: Sequence[str]) -> list[str]:
+        """See `Promotions.hold`. One statement; rows are locked in the order of their codes."""
+        if not codes:
+            return []
+        left = or_(Coupon.usage_limit.is_(None), Coupon.used + Coupon.held < Coupon.usage_limit)
+        wanted = (*_coupons(scope, codes), Coupon.active, left)
+        locked = select(Coupon.id).where(*wanted).order_by(Coupon.code).with_for_update()
+        statement = (
+            update(Coupon)
+            .where(Coupon.id.in_(locked), left)
+            .values(held=Coupon.held + 1)
+            .returning(Coupon.code)
+            .execution_options(synchronize_session=False)
+        )
+        with transaction() as db:
+            return list(db.scalars(statement))
 
-def _coupon_problem(coupon: Coupon | None) -> str | None:
+    def release(self, scope: Scope, codes: Sequence[str]) -> None:
+        """See `Promotions.release`."""
+        self._give(scope, codes, used=0)
+
+    def commit(self, scope: Scope, codes: Sequence[str]) -> None:
+        """See `Promotions.commit`."""
+        self._give(scope, codes, used=1)
+
+    @staticmethod
+    def _give(scope: Scope, codes: Sequence[str], *, used: int) -> None:
+        if not codes:
+            return
+        locked = select(Coupon.id).where(*_coupons(scope, codes)).order_by(Coupon.code).with_for_update()
+        statement = (
+            update(Coupon)
+            .where(Coupon.id.in_(locked))
+            .values(held=Coupon.held - 1, used=Coupon.used + used)
+            .execution_options(synchronize_session=False)
+        )
+        with transaction() as db:
+            db.execute(statement)
+
+
+def _coupons(scope: Scope, codes: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    return (Coupon.tenant_id == scope.tenant.id, Coupon.mode == scope.mode, Coupon.code.in_(codes))
+
+
+def _coupon_problem(coupon: Coupon | None, *, mine: bool) -> str | None:
     now = clock.now()
     if coupon is None or not coupon.active:
         return "unknown_code"
@@ -78,7 +120,7 @@ def _coupon_problem(coupon: Coupon | None) -> str | None:
         return "not_started"
     if coupon.ends_at and now >= coupon.ends_at:
         return "expired_code"
-    if coupon.usage_limit is not None and coupon.used + coupon.held >= coupon.usage_limit:
+    if not mine and coupon.usage_limit is not None and coupon.used + coupon.held >= coupon.usage_limit:
         return "used_up"
     return None
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, case, select, update
+from sqlalchemy import case, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.models.catalogue.stock import StockItem
-from app.providers.base import CartLine, HeldLine, Scope
+from app.providers.base import BEST_FIT, Allocation, CartLine, HeldLine, Scope
 
 #: The location of SKUs that are not tracked.
 UNTRACKED = "-"
@@ -21,48 +21,37 @@ class BuiltinInventory:
 
     remote = False
 
-    def hold(self, scope: Scope, lines: Sequence[CartLine]) -> list[HeldLine]:
+    def hold(
+        self, scope: Scope, lines: Sequence[CartLine], allocation: Allocation = BEST_FIT
+    ) -> list[HeldLine]:
         """See `Inventory.hold`. Rows are locked in SKU order, so that two baskets cannot deadlock."""
         with transaction() as db:
-            left = {
-                (row.sku, row.location): row.on_hand - row.held
-                for row in self._locked(db, scope, {line.sku for line in lines})
-            }
-            held = [part for line in lines for part in _allot(line, left)]
-            self._change(db, scope, held, +1)
+            rows = self._locked(db, scope, {line.sku for line in lines})
+            left = {(row.sku, row.location): row.on_hand - row.held for row in rows}
+            oldest_first = [(row.sku, row.location) for row in sorted(rows, key=lambda row: row.id)]
+            wishes = {(lot.sku, lot.location): lot.quantity for lot in allocation.lots}
+            held = [
+                part
+                for line in lines
+                for part in _allot(line, left, _places(line, left, oldest_first, allocation), wishes)
+            ]
+            _change(db, scope, held, held=+1)
             return held
 
     def release(self, scope: Scope, held: Sequence[HeldLine]) -> None:
         """See `Inventory.release`."""
         with transaction() as db:
-            self._change(db, scope, held, -1)
+            _change(db, scope, held, held=-1)
 
     def commit(self, scope: Scope, held: Sequence[HeldLine]) -> None:
         """See `Inventory.commit`."""
-        amounts = _by_place(held)
-        if not amounts:
-            return
         with transaction() as db:
-            for (sku, location), quantity in sorted(amounts.items()):
-                db.execute(
-                    update(StockItem)
-                    .where(*_place(scope, sku, location))
-                    .values(
-                        on_hand=StockItem.on_hand - quantity,
-                        held=StockItem.held - quantity,
-                        sold=StockItem.sold + quantity,
-                    )
-                )
+            _change(db, scope, held, held=-1, on_hand=-1, sold=+1)
 
     def restock(self, scope: Scope, held: Sequence[HeldLine]) -> None:
         """See `Inventory.restock`."""
         with transaction() as db:
-            for (sku, location), quantity in sorted(_by_place(held).items()):
-                db.execute(
-                    update(StockItem)
-                    .where(*_place(scope, sku, location))
-                    .values(on_hand=StockItem.on_hand + quantity, sold=StockItem.sold - quantity)
-                )
+            _change(db, scope, held, on_hand=+1, sold=-1)
 
     def available(self, scope: Scope, skus: Sequence[str]) -> dict[str, int]:
         """See `Inventory.available`."""
@@ -92,55 +81,72 @@ class BuiltinInventory:
         )
         return list(db.scalars(statement))
 
-    @staticmethod
-    def _change(db: Session, scope: Scope, held: Sequence[HeldLine], sign: int) -> None:
-        """One statement for all lines: `held = held ± CASE …`."""
-        amounts = _by_place(held)
-        if not amounts:
-            return
-        conditions = [
-            ((StockItem.sku == sku) & (StockItem.location == location), sign * quantity)
-            for (sku, location), quantity in amounts.items()
-        ]
-        db.execute(
-            update(StockItem)
-            .where(
-                StockItem.tenant_id == scope.tenant.id,
-                StockItem.mode == scope.mode,
-                StockItem.sku.in_({sku for sku, _ in amounts}),
-            )
-            .values(held=StockItem.held + case(*conditions, else_=0))
-            .execution_options(synchronize_session=False)
-        )
+
+def _change(db: Session, scope: Scope, held: Sequence[HeldLine], **signs: int) -> None:
+    """One statement for all lines: `column = column ± CASE place WHEN … THEN quantity END` for each sign."""
+    amounts: dict[tuple[str, str], int] = defaultdict(int)
+    for part in held:
+        if part.location != UNTRACKED and part.reserved_qty:
+            amounts[part.sku, part.location] += part.reserved_qty
+    if not amounts:
+        return
+    quantity = case(
+        *(
+            ((StockItem.sku == sku) & (StockItem.location == location), number)
+            for (sku, location), number in amounts.items()
+        ),
+        else_=0,
+    )
+    places = tuple_(StockItem.sku, StockItem.location).in_(sorted(amounts))
+    mine = (StockItem.tenant_id == scope.tenant.id, StockItem.mode == scope.mode, places)
+    locked = select(StockItem.id).where(*mine).order_by(StockItem.sku, StockItem.location).with_for_update()
+    db.execute(
+        update(StockItem)
+        .where(StockItem.id.in_(locked))
+        .values({name: getattr(StockItem, name) + sign * quantity for name, sign in signs.items()})
+        .execution_options(synchronize_session=False)
+    )
 
 
-def _allot(line: CartLine, left: dict[tuple[str, str], int]) -> list[HeldLine]:
-    """Take what the line wants from the fullest places first; one part a place, at least one in all."""
-    places = sorted((key for key in left if key[0] == line.sku), key=lambda key: -left[key])
+def _places(
+    line: CartLine,
+    left: dict[tuple[str, str], int],
+    oldest_first: Sequence[tuple[str, str]],
+    allocation: Allocation,
+) -> list[tuple[str, str]]:
+    """Where to look for a line, in this order; empty for a SKU that is not tracked."""
+    places = [key for key in oldest_first if key[0] == line.sku]
+    if allocation.strategy == "fifo":
+        return places
+    if allocation.strategy == "explicit_lots":
+        named = [(lot.sku, lot.location) for lot in allocation.lots]
+        return [key for key in dict.fromkeys(named) if key in places] or places[:1]
+    covering = [key for key in places if left[key] >= line.quantity]
+    if covering:
+        return [min(covering, key=lambda key: left[key])]
+    return sorted(places, key=lambda key: -left[key])
+
+
+def _allot(
+    line: CartLine,
+    left: dict[tuple[str, str], int],
+    places: Sequence[tuple[str, str]],
+    wishes: dict[tuple[str, str], int],
+) -> list[HeldLine]:
+    """Take what the line wants from the places in turn; one part a place, at least one in all.
+
+    Where the caller wished for lots, no more is taken than they say.
+    """
     if not places:
         return [HeldLine(line.line_id, line.sku, UNTRACKED, line.quantity, line.quantity)]
     parts, wanted = [], line.quantity
     for key in places:
-        taken = min(wanted, max(left[key], 0))
+        limit = wishes.get(key, 0) if wishes else wanted
+        taken = min(wanted, max(left[key], 0), limit)
         if taken:
             left[key] -= taken
             wanted -= taken
+            if wishes:
+                wishes[key] -= taken
             parts.append(HeldLine(line.line_id, line.sku, key[1], line.quantity, taken))
     return parts or [HeldLine(line.line_id, line.sku, places[0][1], line.quantity, 0)]
-
-
-def _by_place(held: Sequence[HeldLine]) -> dict[tuple[str, str], int]:
-    amounts: dict[tuple[str, str], int] = defaultdict(int)
-    for line in held:
-        if line.location != UNTRACKED and line.reserved_qty:
-            amounts[(line.sku, line.location)] += line.reserved_qty
-    return dict(amounts)
-
-
-def _place(scope: Scope, sku: str, location: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        StockItem.tenant_id == scope.tenant.id,
-        StockItem.mode == scope.mode,
-        StockItem.sku == sku,
-        StockItem.location == location,
-    )

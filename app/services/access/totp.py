@@ -29,6 +29,14 @@ def begin(user_id: str) -> tuple[str, str]:
     return secret, pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name="Till")
 
 
+def pending(user_id: str) -> tuple[str, str]:
+    """The seed that `begin` made and that is not yet in force."""
+    with reading() as db:
+        email = db.scalars(select(User.email).where(User.id == user_id)).one()
+    secret = secret_of(user_id) or ""
+    return secret, pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name="Till")
+
+
 def enable(user_id: str, code: str) -> list[str] | None:
     """Put the seed in force with a first code; the recovery codes, shown this once, or None if wrong."""
     if not _use_step(user_id, code):

@@ -36,6 +36,8 @@ from app.services.payments.attempts import Flow
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Intent = intent_lifecycle.Status
 
+_TOTAL_CHANGED = "The total has changed. Look at the new total before you pay."
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -68,6 +70,25 @@ def pay_by_redirect(actor: Actor, checkout_id: str, method_type: str, order: Ord
 def pay_by_method(actor: Actor, checkout_id: str, method_id: str, order: Order) -> CheckoutSession:
     """Pay with a method that is in the vault (CK-024); see `pay_by_card`."""
     return _pay(actor, checkout_id, lambda: methods.get(actor, method_id), order)
+
+
+def finish_free(actor: Actor, checkout_id: str, order: Order) -> CheckoutSession:
+    """Finish a sale of which nothing is left to pay (discounts cover it all).
+
+    Raises:
+        Conflict: `quote_changed`, when something has to be paid after all; else as `pay_by_card`.
+    """
+    with transaction(actor) as db:
+        session = sessions.find(db, actor, checkout_id, lock=True)
+        _refuse_unpayable(session)
+        _note_shopper(session, order)
+        totals.calculate(db, session, actor.tenant)
+        if session.grand_total == 0:
+            hold = checkout_settings(actor.tenant).hold_ttl_seconds
+            reservations.hold(db, session, actor.tenant, ttl_seconds=hold, cause=str(actor.kind))
+            _complete_free(db, session, actor.tenant, str(actor.kind))
+            return session
+    raise Conflict(_TOTAL_CHANGED, code="quote_changed")
 
 
 def resume(return_nonce: str) -> CheckoutSession | None:
@@ -136,7 +157,7 @@ def _start(actor: Actor, checkout_id: str, method: PaymentMethod, order: Order) 
                 return _write_attempt(db, actor, session, method, order.nonce)
     except IntegrityError as error:
         raise Conflict("A payment is already under way", code="payment_in_progress") from error
-    raise Conflict("The total has changed. Look at the new total before you pay.", code="quote_changed")
+    raise Conflict(_TOTAL_CHANGED, code="quote_changed")
 
 
 def _write_attempt(

@@ -21,7 +21,7 @@ from app.models.access.tenant import Tenant
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
 from app.providers import registry
-from app.providers.base import HeldLine, Scope
+from app.providers.base import BEST_FIT, Allocation, HeldLine, Scope
 from app.services.checkout.totals import lines_of
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -44,38 +44,35 @@ def hold(
     ttl_seconds: int,
     cause: str,
     require_full: bool = True,
+    allocation: Allocation = BEST_FIT,
+    coupons: bool = True,
 ) -> Reservation:
-    """Hold the session's goods, or lengthen the hold that it has; the session becomes `reserved`.
+    """Hold the session's goods and discounts, or lengthen the hold that it has; it becomes `reserved`.
+
+    A partial hold is given up and asked for again. `coupons=False` leaves uses of discount codes alone.
 
     Raises:
-        Conflict: `inventory_shortfall`: nothing can be held, or not all while all is required.
+        Conflict: `inventory_shortfall`: nothing can be held, or not all while all is required;
+            `promotion_invalid`: a discount in the totals has just been used up by others.
     """
     until = clock.now() + timedelta(seconds=ttl_seconds)
     present = active(db, session)
-    if present is not None and not (require_full and present.partial):
+    if present is not None and not present.partial:
         if present.expires_at < until:
             present.advance(_T.EXTENDED, cause=cause, expires_at=until)
         return present
     if present is not None:
-        release(db, session, profile, cause="held again in full")
-    scope = Scope(profile, session.mode)
-    lines = lines_of(session)
-    held = registry.inventory(profile).hold(scope, lines)
-    got = sum(part.reserved_qty for part in held)
-    partial = got < sum(line.quantity for line in lines)
-    if got == 0 or (partial and require_full):
-        raise Conflict(
-            "Some of it is no longer in stock",
-            code="inventory_shortfall",
-            explain={"reason": "inventory_shortfall", "lines": [part.as_dict() for part in held]},
-        )
+        release(db, session, profile, cause="held again")
+    held, partial = _hold_goods(session, profile, allocation, require_full=require_full)
     reservation = Reservation(
         id=new_id("resv"),
         tenant_id=session.tenant_id,
         mode=session.mode,
         checkout_id=session.id,
+        allocation_strategy=allocation.strategy,
         partial=partial,
         lines=[part.as_dict() for part in held],
+        coupons=_hold_coupons(session, profile, _codes(session)) if coupons else [],
         expires_at=until,
     )
     db.add(reservation)
@@ -86,6 +83,47 @@ def hold(
     return reservation
 
 
+def _hold_goods(
+    session: CheckoutSession, profile: TenantProfile, allocation: Allocation, *, require_full: bool
+) -> tuple[list[HeldLine], bool]:
+    """What the inventory holds for the session, and whether that is only a part."""
+    lines = lines_of(session)
+    held = registry.inventory(profile).hold(Scope(profile, session.mode), lines, allocation)
+    got = sum(part.reserved_qty for part in held)
+    partial = got < sum(line.quantity for line in lines)
+    if got == 0 or (partial and require_full):
+        raise Conflict(
+            "Some of it is no longer in stock",
+            code="inventory_shortfall",
+            explain={"reason": "inventory_shortfall", "lines": [part.as_dict() for part in held]},
+        )
+    return held, partial
+
+
+def _hold_coupons(session: CheckoutSession, profile: TenantProfile, codes: list[str]) -> list[str]:
+    held = registry.promotions(profile).hold(Scope(profile, session.mode), codes)
+    lost = sorted(set(codes) - set(held))
+    if lost:
+        raise Conflict(
+            f"The code {lost[0]} has been used up",
+            code="promotion_invalid",
+            explain={"reason": "promotion_invalid", "promotion_code": lost[0]},
+        )
+    return held
+
+
+def rehold_coupons(db: Session, session: CheckoutSession, profile: TenantProfile) -> None:
+    """After other discounts were chosen: hold what is new of them, and let go of what is no longer used."""
+    reservation = active(db, session)
+    if reservation is None:
+        return
+    wanted, had = _codes(session), set(reservation.coupons)
+    gone = sorted(had - set(wanted))
+    registry.promotions(profile).release(Scope(profile, session.mode), gone)
+    _hold_coupons(session, profile, [code for code in wanted if code not in had])
+    reservation.coupons = wanted
+
+
 def commit(db: Session, session: CheckoutSession, profile: TenantProfile, *, cause: str) -> None:
     """Turn the hold into a sale.
 
@@ -93,9 +131,12 @@ def commit(db: Session, session: CheckoutSession, profile: TenantProfile, *, cau
         Conflict: `inventory_shortfall`: the hold is gone and cannot be had again.
     """
     reservation = active(db, session)
-    if reservation is None:
-        reservation = hold(db, session, profile, ttl_seconds=60, cause=cause)
-    registry.inventory(profile).commit(Scope(profile, session.mode), _parts(reservation))
+    if reservation is None or reservation.partial:
+        # The price was promised and may be paid already: a code used up meanwhile does not undo it.
+        reservation = hold(db, session, profile, ttl_seconds=60, cause=cause, coupons=False)
+    scope = Scope(profile, session.mode)
+    registry.inventory(profile).commit(scope, _parts(reservation))
+    registry.promotions(profile).commit(scope, reservation.coupons)
     reservation.advance(_T.CAPTURED, cause=cause)
 
 
@@ -111,9 +152,20 @@ def release(
     reservation = active(db, session)
     if reservation is None:
         return
-    registry.inventory(profile).release(Scope(profile, session.mode), _parts(reservation))
+    scope = Scope(profile, session.mode)
+    registry.inventory(profile).release(scope, _parts(reservation))
+    registry.promotions(profile).release(scope, reservation.coupons)
     reservation.advance(_T.EXPIRED if lapsed else _T.RELEASED, cause=cause)
     session.reservation_id = None
+
+
+def let_go(
+    db: Session, session: CheckoutSession, profile: TenantProfile, *, cause: str, lapsed: bool = False
+) -> None:
+    """Give the hold back while the session goes on: it is collecting again."""
+    release(db, session, profile, cause=cause, lapsed=lapsed)
+    if session.status == checkout_sessions.Status.RESERVED:
+        session.advance(_Checkout.HOLD_LAPSED, cause=cause)
 
 
 def expire_due(limit: int = 100) -> int:
@@ -137,10 +189,13 @@ def _expire(checkout_id: str) -> bool:
         if reservation is None or paying or reservation.expires_at > clock.now():
             return False
         profile = db.get_one(Tenant, session.tenant_id).profile()
-        release(db, session, profile, cause="expiry", lapsed=True)
-        if session.status == checkout_sessions.Status.RESERVED:
-            session.advance(_Checkout.HOLD_LAPSED, cause="expiry")
+        let_go(db, session, profile, cause="expiry", lapsed=True)
         return True
+
+
+def _codes(session: CheckoutSession) -> list[str]:
+    """The discounts that are in the session's totals."""
+    return [promotion["code"] for promotion in session.applied_promotions]
 
 
 def _parts(reservation: Reservation) -> list[HeldLine]:

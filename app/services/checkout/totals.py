@@ -5,6 +5,7 @@ The session keeps the last one for display; `quote()` is what the shopper confir
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,11 +15,13 @@ from sqlalchemy.orm import Session
 from app.db import reading
 from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import NotFound
+from app.domain.lifecycles import reservations
 from app.domain.rules import pricing
 from app.kit import clock
 from app.kit.canonical import fingerprint
 from app.kit.ids import new_id
 from app.models.checkout.calculation import Calculation
+from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
 from app.providers import registry
 from app.providers.base import CartLine, Scope, TaxRateQuote
@@ -47,10 +50,14 @@ def compute(
     address: dict[str, Any] | None,
     shipping: dict[str, Any] | None,
     taxed: bool = True,
+    held: Sequence[str] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Ask the providers and do the arithmetic: (inputs, outputs), both as they are stored."""
+    """Ask the providers and do the arithmetic: (inputs, outputs), both as they are stored.
+
+    `held` are codes of which the session holds a use: they are good although none may be left.
+    """
     scope = Scope(profile, mode)
-    promotions = registry.promotions(profile).resolve(scope, codes)
+    promotions = registry.promotions(profile).resolve(scope, codes, held=held)
     rate = registry.taxes(profile).rate(scope, address) if taxed else INCLUSIVE
     cost = int((shipping or {}).get("cost", 0))
     outputs = pricing.compute(
@@ -103,18 +110,37 @@ def prepare(
 
 def calculate(db: Session, session: CheckoutSession, profile: TenantProfile) -> dict[str, Any]:
     """Compute a session's totals afresh, in the caller's transaction; the stored outputs."""
-    inputs, outputs = compute(
+    inputs, outputs = preview(db, session, profile)
+    db.execute(*prepare(session, inputs, outputs))
+    return outputs
+
+
+def preview(
+    db: Session, session: CheckoutSession, profile: TenantProfile
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `calculate` would store, without storing it."""
+    codes = list(session.promotion_codes)
+    return compute(
         profile,
         session.mode,
         session.currency,
         lines_of(session),
-        codes=list(session.promotion_codes),
+        codes=codes,
         address=session.shipping_address or session.billing_address,
         shipping=session.selected_shipping,
         taxed=is_taxed(session.options),
+        held=_held_codes(db, session) if codes else (),
     )
-    db.execute(*prepare(session, inputs, outputs))
-    return outputs
+
+
+def _held_codes(db: Session, session: CheckoutSession) -> list[str]:
+    """Codes of which the session's live hold has a use."""
+    if session.reservation_id is None:
+        return []
+    statement = select(Reservation.coupons).where(
+        Reservation.id == session.reservation_id, Reservation.status == reservations.Status.ACTIVE
+    )
+    return db.scalar(statement) or []
 
 
 def quote(session: CheckoutSession) -> str:

@@ -1,0 +1,40 @@
+"""The menu: one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Group → (words, path under /dashboard/{mode}, icon).
+MENU: tuple[tuple[str | None, tuple[tuple[str, str, str], ...]], ...] = (
+    (None, (("Home", "", "home"), ("Payments", "payments", "card"), ("Refunds", "refunds", "refund"))),
+    ("Sell", (("Payment links", "links", "link"),)),
+    (
+        "Developers",
+        (("API keys", "keys", "key"), ("Webhooks", "webhooks", "webhook"), ("Audit log", "audit", "audit")),
+    ),
+)
+
+
+def menu(mode: str, path: str) -> list[dict[str, Any]]:
+    """The menu with the present screen marked."""
+    base = f"/dashboard/{mode}"
+    return [
+        {
+            "label": label,
+            "items": [
+                {
+                    "label": words,
+                    "href": f"{base}/{place}".rstrip("/"),
+                    "icon": icon,
+                    "current": _is_current(path, f"{base}/{place}".rstrip("/"), place),
+                    "count": None,
+                }
+                for words, place, icon in items
+            ],
+        }
+        for label, items in MENU
+    ]
+
+
+def _is_current(path: str, href: str, place: str) -> bool:
+    return path == href or (bool(place) and path.startswith(href + "/"))

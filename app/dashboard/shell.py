@@ -1,0 +1,121 @@
+"""What every screen shares: the signed-in person, the mode in the URL, permissions, step-up, the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from flask import Response, abort, g, redirect, render_template, request, session
+from flask_login import LoginManager, UserMixin, current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.dashboard.navigation import menu
+from app.domain.actor import Actor
+from app.domain.errors import PermissionDenied
+from app.services.access import web_sessions
+from app.services.access.web_sessions import SignedIn
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The key of our token in Flask's signed cookie.
+TOKEN = "web_session"
+
+login_manager = LoginManager()
+login_manager.login_view = "sign_in.show"
+login_manager.login_message = None
+
+
+class Person(UserMixin):  # type: ignore[misc]
+    """Flask-Login's view of a signed-in person."""
+
+    def __init__(self, signed_in: SignedIn) -> None:
+        self.signed_in = signed_in
+
+    def get_id(self) -> str:
+        """Flask-Login wants an id."""
+        return self.signed_in.user.id
+
+
+@login_manager.request_loader  # type: ignore[untyped-decorator]
+def _load(_request: Any) -> Person | None:
+    token = session.get(TOKEN)
+    signed_in = web_sessions.load(token) if token else None
+    return Person(signed_in) if signed_in is not None else None
+
+
+@login_manager.unauthorized_handler  # type: ignore[untyped-decorator]
+def _to_sign_in() -> AnyResponse:
+    here = request.full_path.rstrip("?") if request.method == "GET" else ""
+    return redirect(f"/dashboard/sign-in?next={quote(here)}" if here else "/dashboard/sign-in", 303)
+
+
+def signed_in() -> SignedIn:
+    """Who is signed in."""
+    person: Person = current_user
+    return person.signed_in
+
+
+def actor() -> Actor:
+    """The signed-in person as an actor, in the mode that the URL names."""
+    mode = (request.view_args or {}).get("mode", "test")
+    if mode not in ("test", "live"):
+        abort(404)
+    made = signed_in().actor(mode, g.request_id)
+    g.actor = made
+    return made
+
+
+def screen(view: F) -> F:
+    """A screen: only for people who are signed in."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if not current_user.is_authenticated:
+            return login_manager.unauthorized()
+        return view(*args, **kwargs)
+
+    guarded.dashboard_policy = "signed-in"  # type: ignore[attr-defined]
+    return guarded  # type: ignore[return-value]
+
+
+def needs(permission: str) -> None:
+    """Refuse people whose role lacks a permission."""
+    if not actor().can(permission):
+        raise PermissionDenied("Your role doesn't allow this")
+
+
+def stepped_up(action: str) -> AnyResponse | None:
+    """None when the person has lately confirmed this action; else the way to the page that asks."""
+    if signed_in().confirmed(action):
+        return None
+    back = request.form.get("back") or request.path
+    return redirect(f"/dashboard/confirm?action={action}&next={quote(back)}", 303)
+
+
+def render(template: str, status: int = 200, **context: Any) -> Response:
+    """A screen in its frame."""
+    who, mode = signed_in(), (request.view_args or {}).get("mode", "test")
+    other = {"test": "live", "live": "test"}[mode]
+    base, swapped = f"/dashboard/{mode}", f"/dashboard/{other}"
+    tail = request.path.removeprefix(base)
+    section = "/" + tail.strip("/").split("/")[0] if tail.strip("/") else ""
+    urls = {mode: base + section, other: swapped + section}
+    shell = {
+        "merchant_name": who.tenant.name,
+        "mode": mode,
+        "test_url": urls["test"],
+        "live_url": urls["live"],
+        "home_url": base,
+        "search_url": f"{base}/payments",
+        "query": request.args.get("q", ""),
+        "sign_out_url": "/dashboard/sign-out",
+        "profile_url": "/dashboard/security",
+        "user": {"name": who.user.name, "email": who.user.email},
+        "nav": menu(mode, request.path),
+    }
+    page = render_template(
+        template, shell=shell, base=base, can=who.actor(mode).can, tenant=who.tenant, **context
+    )
+    return Response(page, status, mimetype="text/html")

@@ -1,0 +1,123 @@
+"""Signing in and out: password, then TOTP or a recovery code for those who have it on."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, redirect, render_template, request, session
+from flask_login import current_user
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response as AnyResponse
+from wtforms import PasswordField, StringField
+from wtforms.validators import InputRequired, Length
+
+from app.dashboard.shell import TOKEN
+from app.domain.errors import DomainError
+from app.kit import clock
+from app.services.access import users, web_sessions
+from app.web.authentication import client_address
+
+blueprint = Blueprint("sign_in", __name__, url_prefix="/dashboard")
+
+_PENDING = "pending_user"
+#: How long one may take between password and code.
+PENDING_SECONDS = 300
+
+
+class PasswordForm(FlaskForm):  # type: ignore[misc]
+    """The first step."""
+
+    email = StringField("E-mail", validators=[InputRequired("Enter your e-mail address"), Length(max=254)])
+    password = PasswordField("Password", validators=[InputRequired("Enter your password"), Length(max=128)])
+
+
+class CodeForm(FlaskForm):  # type: ignore[misc]
+    """The second step."""
+
+    code = StringField("Code", validators=[InputRequired("Enter the code"), Length(max=40)])
+
+
+@blueprint.get("/sign-in")
+def show() -> AnyResponse:
+    """The password page."""
+    if current_user.is_authenticated:
+        return redirect(_onward(), 303)
+    return _page("dashboard/sign_in/password.html", PasswordForm())
+
+
+@blueprint.post("/sign-in")
+def submit() -> AnyResponse:
+    """Check the password."""
+    form = PasswordForm()
+    if not form.validate_on_submit():
+        return _page("dashboard/sign_in/password.html", form, 422)
+    try:
+        step = users.check_password(form.email.data, form.password.data, client_address())
+    except DomainError as refused:
+        return _page("dashboard/sign_in/password.html", form, refused.http_status, refused.message)
+    session.clear()
+    if step.needs_otp:
+        session[_PENDING] = [step.user_id, clock.now().timestamp()]
+        return redirect(f"/dashboard/sign-in/code?next={_onward()}", 303)
+    return _enter(step.user_id)
+
+
+@blueprint.get("/sign-in/code")
+def show_code() -> AnyResponse:
+    """The code page."""
+    if _pending() is None:
+        return redirect("/dashboard/sign-in", 303)
+    return _page("dashboard/sign_in/code.html", CodeForm())
+
+
+@blueprint.post("/sign-in/code")
+def submit_code() -> AnyResponse:
+    """Check the code."""
+    user_id, form = _pending(), CodeForm()
+    if user_id is None:
+        return redirect("/dashboard/sign-in", 303)
+    if not form.validate_on_submit():
+        return _page("dashboard/sign_in/code.html", form, 422)
+    try:
+        users.check_second_factor(user_id, form.code.data)
+    except DomainError as refused:
+        return _page("dashboard/sign_in/code.html", form, refused.http_status, refused.message)
+    users.note_sign_in(user_id)
+    session.clear()
+    return _enter(user_id)
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> AnyResponse:
+    """End the session."""
+    if current_user.is_authenticated:
+        web_sessions.close(current_user.signed_in.token_hash)
+    session.clear()
+    return redirect("/dashboard/sign-in", 303)
+
+
+def _enter(user_id: str) -> AnyResponse:
+    """A fresh session id at each sign-in: nobody can have fixed it before."""
+    session[TOKEN] = web_sessions.open_session(user_id)
+    return redirect(_onward(), 303)
+
+
+def _pending() -> str | None:
+    kept = session.get(_PENDING)
+    if not kept or clock.now().timestamp() - kept[1] > PENDING_SECONDS:
+        return None
+    return str(kept[0])
+
+
+def _onward() -> str:
+    """Where the person wanted to go, if that is a screen of ours."""
+    wanted = request.args.get("next", "")
+    parts = urlsplit(wanted)
+    ours = not parts.scheme and not parts.netloc and wanted.startswith("/dashboard/") and "\\" not in wanted
+    return wanted if ours else "/dashboard/test"
+
+
+def _page(template: str, form: FlaskForm, status: int = 200, refused: str | None = None) -> Response:
+    errors = [{"field": None, "text": refused}] if refused else []
+    page = render_template(template, form=form, errors=errors, onward=_onward())
+    return Response(page, status, mimetype="text/html")

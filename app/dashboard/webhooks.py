@@ -1,0 +1,120 @@
+"""Webhooks: endpoints, their deliveries, each attempt, sending again."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, flash, redirect, request
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.dashboard.shell import actor, needs, render, screen, stepped_up
+from app.domain.errors import DomainError
+from app.domain.event_types import PUBLISHED
+from app.domain.permissions import WEBHOOKS_MANAGE
+from app.services.events import deliveries, webhooks
+
+blueprint = Blueprint("webhooks", __name__, url_prefix="/dashboard/<any(test, live):mode>/webhooks")
+
+#: Tab → statuses of deliveries (ux.md: Successful, Failed, Retrying, Won't send).
+TABS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "all": ("All", ()),
+    "successful": ("Successful", ("delivered",)),
+    "retrying": ("Retrying", ("pending", "leased", "retry_wait")),
+    "failed": ("Failed", ("exhausted",)),
+}
+
+
+@blueprint.get("")
+@screen
+def index(mode: str) -> Response:
+    """Endpoints and the latest deliveries."""
+    who = actor()
+    chosen = request.args.get("show", "all")
+    statuses = TABS.get(chosen, TABS["all"])[1]
+    page = deliveries.list_page(who, statuses=statuses, cursor=request.args.get("cursor"))
+    tabs = [(words, f"{request.path}?show={name}", name == chosen, None) for name, (words, _) in TABS.items()]
+    more = f"{request.path}?show={chosen}&cursor={page.next_cursor}" if page.next_cursor else None
+    return render(
+        "dashboard/webhooks/index.html",
+        endpoints=webhooks.list_all(who),
+        rows=page.data,
+        tabs=tabs,
+        next_url=more,
+    )
+
+
+@blueprint.get("/new")
+@screen
+def new(mode: str) -> AnyResponse:
+    """The form."""
+    needs(WEBHOOKS_MANAGE)
+    return stepped_up("webhooks") or _form([])
+
+
+@blueprint.post("")
+@screen
+def create(mode: str) -> AnyResponse:
+    """Add an endpoint; the answer is the only page that shows its secret."""
+    needs(WEBHOOKS_MANAGE)
+    detour = stepped_up("webhooks")
+    if detour is not None:
+        return detour
+    try:
+        endpoint, secret = webhooks.create(
+            actor(),
+            request.form.get("url", "").strip(),
+            request.form.getlist("events"),
+            description=request.form.get("description", ""),
+        )
+    except DomainError as refused:
+        return _form([{"field": refused.field or "url", "text": refused.message}], 422)
+    return render("dashboard/webhooks/created.html", 201, endpoint=endpoint, secret=secret)
+
+
+@blueprint.get("/deliveries/<delivery_id>")
+@screen
+def delivery(mode: str, delivery_id: str) -> Response:
+    """One delivery with what each attempt brought."""
+    row, tries = deliveries.get(actor(), delivery_id)
+    endpoint = webhooks.get(actor(), row.endpoint_id)
+    return render("dashboard/webhooks/delivery.html", row=row, tries=tries, endpoint=endpoint)
+
+
+@blueprint.post("/deliveries/<delivery_id>/resend")
+@screen
+def resend(mode: str, delivery_id: str) -> AnyResponse:
+    """Send an event again, as a new delivery."""
+    needs(WEBHOOKS_MANAGE)
+    made = deliveries.resend(actor(), delivery_id)
+    flash("The event is being sent again", "success")
+    return redirect(f"/dashboard/{mode}/webhooks/deliveries/{made.id}", 303)
+
+
+@blueprint.post("/<endpoint_id>/delete")
+@screen
+def delete(mode: str, endpoint_id: str) -> AnyResponse:
+    """Take an endpoint away."""
+    needs(WEBHOOKS_MANAGE)
+    webhooks.delete(actor(), endpoint_id)
+    flash("The endpoint was removed", "success")
+    return redirect(f"/dashboard/{mode}/webhooks", 303)
+
+
+@blueprint.post("/<endpoint_id>/enabled")
+@screen
+def switch(mode: str, endpoint_id: str) -> AnyResponse:
+    """Switch an endpoint on or off."""
+    needs(WEBHOOKS_MANAGE)
+    webhooks.set_enabled(actor(), endpoint_id, request.form.get("enabled") == "1")
+    return redirect(f"/dashboard/{mode}/webhooks", 303)
+
+
+def _form(errors: list[dict[str, str]], status: int = 200) -> Response:
+    names = sorted(str(name) for name in PUBLISHED)
+    return render(
+        "dashboard/webhooks/new.html",
+        status,
+        errors=errors,
+        typed=request.form,
+        names=names,
+        form=FlaskForm(),
+    )
