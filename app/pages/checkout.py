@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.connectors.base import CardDetails
 from app.domain.actor import Actor, TenantProfile, shopper_actor
 from app.domain.errors import Conflict, DomainError, Gone, InvalidState
+from app.kit import qr
 from app.kit.ids import random_token
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
@@ -30,6 +31,13 @@ NOTHING_DUE = "free"
 def show(hosted_id: str) -> Response:
     """The session's current step."""
     return _render(*sessions.find_hosted(hosted_id))
+
+
+@blueprint.get("/<hosted_id>/qr.png")
+def qr_png(hosted_id: str) -> Response:
+    """The page's address as a QR code (MR-001)."""
+    session, _, _ = sessions.find_hosted(hosted_id)
+    return Response(qr.png(hosted.url_of(session)), mimetype="image/png")
 
 
 @blueprint.post("/<hosted_id>/card")

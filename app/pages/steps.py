@@ -47,7 +47,8 @@ def of(session: CheckoutSession, intent: PaymentIntent | None) -> Step:
 
 
 def _while_paying(intent: PaymentIntent | None) -> Step:
-    if intent is not None and intent.needs_review:
+    waits = intent is not None and (intent.next_action or {}).get("type") == "awaiting_webhook"
+    if waits or (intent is not None and intent.needs_review):
         return UNKNOWN
     if intent is not None and intent.status == _I.REQUIRES_ACTION:
         return ACTION

@@ -68,14 +68,10 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
         def work() -> Reply:
             return _reply(policy, serialize, function(**arguments))
 
-        key = request.headers.get("Idempotency-Key") if has_body else None
-        if key is None and policy.key_required and not _body_is_key(arguments.get("body")):
-            raise InvalidRequest(
-                "Send an Idempotency-Key", code="idempotency_key_required", field="Idempotency-Key"
-            )
+        key = _key(policy, arguments.get("body")) if has_body else None
         if key is None or str(policy.idempotency) == "none" or actor is None:
             return _respond(work())
-        return _respond(_idempotent(policy, actor, key, raw, work))
+        return _respond(_idempotent(policy, actor, key, path, raw, work))
 
     return serve
 
@@ -165,16 +161,32 @@ def _reply(policy: Policy, serialize: Callable[[Any], str], result: Any) -> Repl
     return Reply(status, serialize(result), headers)
 
 
-def _idempotent(policy: Policy, actor: Actor, key: str, raw: Any, work: Callable[[], Reply]) -> Reply:
-    scope = idempotency.scope(actor, policy.method, request.path, key, raw)
+def _idempotent(
+    policy: Policy, actor: Actor, key: str, path: dict[str, str], raw: Any, work: Callable[[], Reply]
+) -> Reply:
+    """Do the work under the key; the same endpoint at its tenant's path is the same place (OP-44)."""
+    place = policy.surface.prefix + policy.path.format_map(path)
+    asked = [raw, request.args.to_dict(flat=False)] if request.args else raw
+    scope = idempotency.scope(actor, policy.method, place, key, asked)
     if str(policy.idempotency) == "local":
         return idempotency.local(actor, scope, work)
     return idempotency.leased(scope, work)
 
 
-def _body_is_key(body: Any) -> bool:
-    """PY-008 takes `request_id` for the key (OP-13)."""
-    return getattr(body, "request_id", None) is not None
+def _key(policy: Policy, body: Any) -> str | None:
+    """The key of a request; where one is required `request_id` in the body stands in for it (OP-13).
+
+    Raises:
+        InvalidRequest: required, and not there.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None and policy.key_required:
+        key = getattr(body, "request_id", None)
+        if key is None:
+            raise InvalidRequest(
+                "Send an Idempotency-Key", code="idempotency_key_required", field="Idempotency-Key"
+            )
+    return key
 
 
 def _respond(reply: Reply) -> Response:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import structlog
 from flask import Flask, Response, g, render_template, request
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, TimeoutError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
@@ -34,11 +35,11 @@ _OF_STATUS: dict[int, type[DomainError]] = {
 
 def install(app: Flask, surfaces: Sequence[Surface]) -> None:
     """Let one handler take everything; the surface is found by its longest path prefix."""
-    ordered = sorted(surfaces, key=lambda surface: -len(surface.error_prefix))
+    ordered = _by_length(surfaces)
 
     def handle(error: Exception) -> Response:
         domain_error, status, headers = _understand(error)
-        surface = next((s for s in ordered if _under(request.path, s.error_prefix)), None)
+        surface = next((s for under, s in ordered if under.match(request.path)), None)
         if surface is None:
             return _page(domain_error, status, headers)
         body = surface.render_error(domain_error, g.get("request_id", ""))
@@ -70,7 +71,7 @@ def _understand(error: Exception) -> tuple[DomainError, int, dict[str, str]]:
         )
     if isinstance(error, HTTPException):
         return _of_http(error)
-    if isinstance(error, OperationalError):
+    if isinstance(error, (OperationalError, TimeoutError)):
         log.exception("database_failed")
         return errors.ServiceUnavailable(), 503, {"Retry-After": "2"}
     log.exception("unexpected_error")
@@ -98,8 +99,11 @@ def _status(surface: Surface, error: DomainError, status: int) -> int:
     return status
 
 
-def _under(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith((prefix.rstrip("/") + "/", prefix + ":"))
+def _by_length(surfaces: Sequence[Surface]) -> list[tuple[re.Pattern[str], Surface]]:
+    """Every place where a surface is mounted, fixed and long ones first; `<name>` is any one segment."""
+    places = [(prefix, surface) for surface in surfaces for prefix in surface.error_prefixes]
+    places.sort(key=lambda place: ("<" in place[0], -len(place[0])))
+    return [(re.compile(re.sub("<[^>]+>", "[^/]+", prefix) + "(?:[/:]|$)"), s) for prefix, s in places]
 
 
 def _page(error: DomainError, status: int, headers: dict[str, str]) -> Response:

@@ -31,7 +31,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Who may call: a merchant's server alone, or also the browser of one session, or a store front.
 SERVER = frozenset({ActorKind.API_KEY, ActorKind.USER})
 BROWSER = SERVER | {ActorKind.CLIENT_TOKEN}
-STOREFRONT = BROWSER | {ActorKind.PUBLISHABLE_KEY}
+#: A client token has a session already; it makes no other (OP-07).
+STOREFRONT = SERVER | {ActorKind.PUBLISHABLE_KEY}
 PUBLIC: frozenset[ActorKind] = frozenset()
 
 
@@ -97,7 +98,7 @@ class Surface:
         self.prefix = prefix
         self.render_error = render_error
         self.key_header = key_header
-        self.error_prefix = handles or prefix
+        self.error_prefixes = (handles or prefix, *also_at)
         self._mounts = (prefix, *also_at)
         self.policies: list[Policy] = []
         self._views: list[tuple[Policy, Callable[..., Any]]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from app.models.events.webhook_endpoint import WebhookEndpoint
+from app.services.events.trials import Trial
 from app.web.schemas import Body, Instant, View
 
 
@@ -48,3 +49,50 @@ class WebhookList(View):
     data: list[WebhookView]
     has_more: bool = False
     next_cursor: str | None = None
+
+
+class Received(View):
+    """A gateway's event was taken; for one that came before, too."""
+
+    received: bool = True
+
+
+class TrialCreate(Body):
+    """Which endpoint to try, with which event."""
+
+    webhook_id: str = Field(min_length=1, max_length=64)
+    event: str = Field(min_length=1, max_length=64)
+
+
+class TrialView(View):
+    """What the endpoint answered; `http_status` is null where nobody did, and `error` says why."""
+
+    webhook_id: str
+    delivery_id: str
+    event_id: str
+    event: str
+    delivered: bool
+    http_status: int | None
+    error: str | None
+    duration_ms: int | None
+
+    @classmethod
+    def of(cls, trial: Trial) -> TrialView:
+        """The view of a trial."""
+        attempt = trial.attempt
+        return cls(
+            webhook_id=trial.endpoint.id,
+            delivery_id=trial.delivery.id,
+            event_id=trial.delivery.event_id,
+            event=trial.delivery.event_type,
+            delivered=trial.delivered,
+            http_status=attempt.http_status if attempt else None,
+            error=attempt.error if attempt else None,
+            duration_ms=attempt.duration_ms if attempt else None,
+        )
+
+
+class Retried(View):
+    """How many failed deliveries are sent again."""
+
+    count: int

@@ -38,7 +38,6 @@ class HostedStatusView(View):
     body=HostedUrlCreate,
     returns=HostedUrlView,
     status=201,
-    auth=BROWSER,
     permission="checkout:write",
 )
 def create(actor: Actor, checkout_id: str, body: HostedUrlCreate) -> HostedUrlView:

@@ -1,4 +1,4 @@
-"""CK-001, CK-002, CK-004: sessions."""
+"""CK-001, CK-002, CK-004, CK-005, CK-016: sessions."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from app.api.checkout.session_views import SessionView, answer
 from app.api.checkout.surface import surface
 from app.domain.actor import Actor
-from app.models.checkout.session import CheckoutSession
-from app.models.payments.intent import PaymentIntent
+from app.domain.lifecycles.checkout_sessions import Status
 from app.providers.base import CartLine, CartSnapshot
-from app.services.access import tokens
-from app.services.checkout import sessions
+from app.services.checkout import cancellation, sessions, validation
 from app.services.checkout.drafts import SessionDraft
-from app.services.payments import intents
 from app.web.endpoint import Answer
-from app.web.schemas import Body, Instant, Integer, Query, View
-from app.web.surface import BROWSER, STOREFRONT
+from app.web.schemas import Body, Integer, Query, View
+from app.web.surface import BROWSER, STOREFRONT, Idempotency
 
 #: Long texts have no business in a name.
 _TEXT = 500
@@ -104,101 +102,37 @@ class SessionCreate(Body):
         )
 
 
-class SessionIntent(View):
-    """How the payment of a session stands."""
-
-    id: str
-    status: str
-    amount: int
-    currency: str
-    next_action: dict[str, Any] | None
-    last_error: dict[str, Any] | None
+class Nothing(Body):
+    """Nothing has to be said."""
 
 
-class SessionView(View):
-    """The whole state of a session (contract/checkout.md 2.1)."""
+class FindingView(View):
+    """How one part of a session was found."""
 
-    checkout_id: str
-    cart_id: str | None
-    cart_snapshot: dict[str, Any]
-    owner: dict[str, str]
-    status: str
-    client_token: str
-    calculation_id: str | None
-    totals: dict[str, Any] | None
-    shipping_address: dict[str, Any] | None
-    billing_address: dict[str, Any] | None
-    selected_shipping: dict[str, Any] | None
-    pickup_location: dict[str, Any] | None
-    reservation_id: str | None
-    payment_intent: SessionIntent | None
-    order_id: str | None
-    receipt_id: str | None
-    cancel_reason: str | None
-    expires_at: Instant
-    created_at: Instant
-    updated_at: Instant
-    version: int
-    metadata: dict[str, Any]
-    channel: str
-    options: dict[str, Any]
-    customer: dict[str, Any]
-    contact: dict[str, Any]
-    applied_promotions: list[Any]
-    validation_issues: list[Any]
-    livemode: bool
-
-    @classmethod
-    def of(cls, row: CheckoutSession, intent: PaymentIntent | None = None) -> SessionView:
-        """The view of a row."""
-        return cls.model_construct(
-            checkout_id=row.id,
-            cart_id=row.cart_id,
-            cart_snapshot=row.cart_snapshot,
-            owner={"type": row.owner_type, "id": row.owner_id},
-            status=row.status,
-            client_token=tokens.client_token(row),
-            calculation_id=row.calculation_id,
-            totals=row.totals,
-            shipping_address=row.shipping_address,
-            billing_address=row.billing_address,
-            selected_shipping=row.selected_shipping,
-            pickup_location=row.pickup_location,
-            reservation_id=row.reservation_id,
-            payment_intent=intent_of(intent),
-            order_id=row.order_id,
-            receipt_id=row.receipt_id,
-            cancel_reason=row.cancel_reason,
-            expires_at=row.expires_at,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-            version=row.version,
-            metadata=row.metadata_,
-            channel=row.channel,
-            options=row.options,
-            customer=row.customer,
-            contact=row.contact,
-            applied_promotions=row.applied_promotions,
-            validation_issues=row.validation_issues,
-            livemode=row.mode == "live",
-        )
+    check: str
+    ok: bool
+    code: str | None
+    explain: dict[str, Any] | None
 
 
-def intent_of(intent: PaymentIntent | None) -> SessionIntent | None:
-    """The short form of an intent; checkout says `redirect` for `redirect_to_url` (OP-22)."""
-    if intent is None:
-        return None
-    action = intent.next_action
-    if action and action["type"] == "redirect_to_url":
-        action = {**action, "type": "redirect"}
-    return SessionIntent.model_construct(
-        id=intent.id,
-        status=intent.status,
-        amount=intent.amount,
-        currency=intent.currency,
-        next_action=action,
-        last_error=intent.last_error,
-    )
+class RefreshView(SessionView):
+    """The session after a second look, and what that brought."""
+
+    validation_results: list[FindingView]
+
+
+class BlockerView(View):
+    """Something that stands in the way of paying."""
+
+    code: str
+    explain: dict[str, Any] | None
+
+
+class ValidationView(View):
+    """Whether the session could be paid now."""
+
+    valid: bool
+    blockers: list[BlockerView]
 
 
 class Cancel(Query):
@@ -218,8 +152,7 @@ class Cancel(Query):
 )
 def create(actor: Actor, body: SessionCreate) -> Answer:
     """Create a checkout session from a cart or a cart snapshot."""
-    session = sessions.create(actor, body.draft())
-    return Answer(SessionView.of(session), {"ETag": f'"{session.version}"'})
+    return answer(actor, sessions.create(actor, body.draft()))
 
 
 @surface.get(
@@ -227,9 +160,7 @@ def create(actor: Actor, body: SessionCreate) -> Answer:
 )
 def get(actor: Actor, checkout_id: str) -> Answer:
     """Read one session with its full current state."""
-    session = sessions.get(actor, checkout_id)
-    intent = intents.get(actor, session.payment_intent_id) if session.payment_intent_id else None
-    return Answer(SessionView.of(session, intent), {"ETag": f'"{session.version}"'})
+    return answer(actor, sessions.get(actor, checkout_id))
 
 
 @surface.delete(
@@ -239,7 +170,45 @@ def get(actor: Actor, checkout_id: str) -> Answer:
     status=204,
     auth=BROWSER,
     permission="checkout:write",
+    idempotency=Idempotency.LEASED,
 )
-def cancel(actor: Actor, checkout_id: str, query: Cancel) -> None:
-    """Cancel the session; what it holds is released with it."""
-    sessions.cancel(actor, checkout_id)
+def cancel(actor: Actor, checkout_id: str, query: Cancel) -> Answer:
+    """Cancel the session; optionally release reservations."""
+    session = cancellation.cancel(actor, checkout_id, release_inventory=query.release_inventory)
+    if session.status == Status.CANCELED:
+        return Answer(None)
+    # Its payment is with the gateway: it is undone as soon as the outcome is known.
+    return Answer({"checkout_id": session.id, "status": session.status}, status=202)
+
+
+@surface.post(
+    "/sessions/{checkout_id}/refresh",
+    "CK-005",
+    body=Nothing,
+    returns=RefreshView,
+    auth=BROWSER,
+    permission="checkout:write",
+)
+def refresh(actor: Actor, checkout_id: str, body: Nothing) -> Answer:
+    """Force re-validation of pricing, tax, shipping and promotions."""
+    session, found = validation.refresh(actor, checkout_id)
+    whole = answer(actor, session)
+    shown = RefreshView.model_construct(
+        **dict(whole.value), validation_results=[FindingView.model_validate(one) for one in found]
+    )
+    return Answer(shown, whole.headers)
+
+
+@surface.post(
+    "/sessions/{checkout_id}/validate",
+    "CK-016",
+    body=Nothing,
+    returns=ValidationView,
+    auth=BROWSER,
+    permission="checkout:read",
+)
+def validate(actor: Actor, checkout_id: str, body: Nothing) -> ValidationView:
+    """Validation-only pass returning blockers; changes nothing."""
+    found = validation.blockers(actor, checkout_id)
+    blockers = [BlockerView.model_validate(one) for one in found]
+    return ValidationView(valid=not found, blockers=blockers)

@@ -58,7 +58,8 @@ class TotalsView(View):
 )
 def calculate(actor: Actor, checkout_id: str, body: Calculate, query: Fresh) -> CalculationView:
     """Authoritative recomputation of all amounts as one atomic snapshot."""
-    done = calculations.calculate(actor, checkout_id, force=body.force or query.fresh)
+    forced = body.force or query.fresh
+    done = calculations.calculate(actor, checkout_id, force=forced, timeout_ms=body.timeout_ms)
     return CalculationView.model_validate(done)
 
 

@@ -1,11 +1,14 @@
-"""CK-039 to CK-041: webhook endpoints of the merchant."""
+"""CK-039 to CK-043: webhook endpoints of the merchant, and the gateway's events."""
 
 from __future__ import annotations
 
+from flask import request
+
 from app.api.checkout.surface import surface
 from app.domain.actor import Actor
-from app.services.events import webhooks
-from app.web.webhook_views import WebhookCreate, WebhookList, WebhookView
+from app.services.events import inbound, trials, webhooks
+from app.web.surface import PUBLIC, Idempotency
+from app.web.webhook_views import Received, TrialCreate, TrialView, WebhookCreate, WebhookList, WebhookView
 
 
 @surface.get("/webhooks", "CK-039", returns=WebhookList, permission="webhooks:read")
@@ -34,3 +37,23 @@ def create(actor: Actor, body: WebhookCreate) -> WebhookView:
 def delete(actor: Actor, webhook_id: str) -> None:
     """Remove a webhook endpoint."""
     webhooks.delete(actor, webhook_id)
+
+
+@surface.post(
+    "/webhooks/test",
+    "CK-042",
+    body=TrialCreate,
+    returns=TrialView,
+    permission="webhooks:write",
+    idempotency=Idempotency.LEASED,
+)
+def test(actor: Actor, body: TrialCreate) -> TrialView:
+    """Send a test event to an endpoint and see what it answers."""
+    return TrialView.of(trials.send(actor, body.webhook_id, body.event))
+
+
+@surface.post("/webhook/payment", "CK-043", returns=Received, auth=PUBLIC, signed=True)
+def payment() -> Received:
+    """Take a signed event of a gateway; duplicates are acknowledged without effect."""
+    inbound.receive(request.get_data(), dict(request.headers))
+    return Received()

@@ -15,7 +15,7 @@ from app.services.payments import intents
 from app.services.payments.intents import IntentDraft
 from app.web.intent_views import IntentView
 from app.web.schemas import Body, Integer
-from app.web.surface import Idempotency
+from app.web.surface import BROWSER, Idempotency
 
 
 class IntentCreate(Body):
@@ -89,10 +89,10 @@ def create(actor: Actor, body: IntentCreate) -> IntentView:
     return IntentView.of(intents.create(actor, body.draft()))
 
 
-@surface.get("/intents/{intent_id}", "PY-009", returns=IntentView, permission="intents:read")
+@surface.get("/intents/{intent_id}", "PY-009", returns=IntentView, auth=BROWSER, permission="intents:read")
 def get(actor: Actor, intent_id: str) -> IntentView:
     """Read a payment intent."""
-    return IntentView.of(intents.get(actor, intent_id))
+    return IntentView.of(payment.intent_of(actor, intent_id))
 
 
 @surface.post(
@@ -100,11 +100,13 @@ def get(actor: Actor, intent_id: str) -> IntentView:
     "PY-011",
     body=MethodChoice,
     returns=IntentView,
+    auth=BROWSER,
     permission="intents:write",
 )
 def attach(actor: Actor, intent_id: str, body: MethodChoice) -> IntentView:
     """Attach a payment method."""
-    return IntentView.of(intents.attach(actor, intent_id, body.payment_method_id))
+    intent = payment.intent_of(actor, intent_id)
+    return IntentView.of(intents.attach(actor, intent.id, body.payment_method_id))
 
 
 @surface.post(
@@ -112,6 +114,7 @@ def attach(actor: Actor, intent_id: str, body: MethodChoice) -> IntentView:
     "PY-012",
     body=Confirm,
     returns=IntentView,
+    auth=BROWSER,
     permission="intents:write",
     idempotency=Idempotency.LEASED,
     key_required=True,

@@ -1,4 +1,4 @@
-"""PY-053 to PY-055, PY-057: webhook endpoints of the merchant, and the gateway's events."""
+"""PY-053 to PY-057, PY-083: webhook endpoints of the merchant, and the gateway's events."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from flask import request
 
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
-from app.services.events import inbound, webhooks
-from app.web.schemas import View
-from app.web.surface import PUBLIC
-from app.web.webhook_views import WebhookCreate, WebhookList, WebhookView
+from app.services.events import deliveries, inbound, trials, webhooks
+from app.web.surface import PUBLIC, Idempotency
+from app.web.webhook_views import (
+    Received,
+    Retried,
+    TrialCreate,
+    TrialView,
+    WebhookCreate,
+    WebhookList,
+    WebhookView,
+)
 
 
 @surface.get("/webhooks", "PY-053", returns=WebhookList, permission="webhooks:read")
@@ -40,14 +47,27 @@ def delete(actor: Actor, webhook_id: str) -> None:
     webhooks.delete(actor, webhook_id)
 
 
-class Received(View):
-    """The event was taken."""
-
-    received: bool
-
-
 @surface.post("/webhook/gateway", "PY-057", returns=Received, auth=PUBLIC, signed=True)
 def gateway() -> Received:
     """Take a signed event of a gateway; duplicates are acknowledged without effect."""
     inbound.receive(request.get_data(), dict(request.headers))
-    return Received(received=True)
+    return Received()
+
+
+@surface.post(
+    "/webhooks/test",
+    "PY-056",
+    body=TrialCreate,
+    returns=TrialView,
+    permission="webhooks:write",
+    idempotency=Idempotency.LEASED,
+)
+def test(actor: Actor, body: TrialCreate) -> TrialView:
+    """Send a test event to an endpoint and see what it answers."""
+    return TrialView.of(trials.send(actor, body.webhook_id, body.event))
+
+
+@surface.post("/maintenance/retry-failed-webhooks", "PY-083", returns=Retried, status=202, permission="*")
+def retry_failed(actor: Actor) -> Retried:
+    """Send again what was given up."""
+    return Retried(count=deliveries.retry_failed(actor))

@@ -82,10 +82,10 @@ class BuiltinInventory:
         return list(db.scalars(statement))
 
 
-def _change(db: Session, scope: Scope, held: Sequence[HeldLine], **signs: int) -> None:
+def _change(db: Session, scope: Scope, parts: Sequence[HeldLine], **signs: int) -> None:
     """One statement for all lines: `column = column ± CASE place WHEN … THEN quantity END` for each sign."""
     amounts: dict[tuple[str, str], int] = defaultdict(int)
-    for part in held:
+    for part in parts:
         if part.location != UNTRACKED and part.reserved_qty:
             amounts[part.sku, part.location] += part.reserved_qty
     if not amounts:

@@ -21,6 +21,11 @@ def url_of(session: CheckoutSession) -> str:
     return f"{settings.current().base_url}/pay/{session.hosted_id}"
 
 
+def qr_url_of(session: CheckoutSession) -> str:
+    """Where the QR code of the session's page is, for a payer with another device."""
+    return f"{url_of(session)}/qr.png"
+
+
 def open_page(actor: Actor, checkout_id: str) -> CheckoutSession:
     """Give a session its hosted page; asking again gives the same one.
 
@@ -59,6 +64,7 @@ def apply_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
         outputs = totals.calculate(db, session, actor.tenant)
         if any(issue["explain"]["promotion_code"] == wanted for issue in outputs["issues"]):
             raise Unprocessable("This code isn't valid", code="promotion_invalid", field="coupon")
+        reservations.rehold_coupons(db, session, actor.tenant)
         return session
 
 
@@ -77,7 +83,7 @@ def change_quantity(actor: Actor, checkout_id: str, quantity: int) -> CheckoutSe
         if not session.options.get("allow_quantity") or len(lines) != 1:
             raise InvalidState("The quantity is fixed")
         sessions.touch(session, cause="shopper")
-        reservations.release(db, session, actor.tenant, cause="quantity changed")
+        reservations.let_go(db, session, actor.tenant, cause="quantity changed")
         session.cart_snapshot = {**session.cart_snapshot, "lines": [{**lines[0], "quantity": quantity}]}
         totals.calculate(db, session, actor.tenant)
         return session

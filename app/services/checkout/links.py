@@ -99,6 +99,8 @@ def _check(draft: LinkDraft) -> None:
         raise InvalidRequest("The smallest amount is above the largest", field="max_amount")
     if draft.usage_limit is not None and draft.usage_limit < 1:
         raise InvalidRequest("A limit is at least 1", field="usage_limit")
+    if draft.expires_at is not None and draft.expires_at <= clock.now():
+        raise InvalidRequest("Choose a time in the future", field="expires_at")
 
 
 def get(actor: Actor, link_id: str) -> PaymentLink:
@@ -172,8 +174,16 @@ def state(link: PaymentLink) -> str:
     return "payable"
 
 
-def pay(slug: str, *, amount: int | None = None, request_id: str = "") -> CheckoutSession:
+def pay(
+    slug: str,
+    *,
+    amount: int | None = None,
+    request_id: str = "",
+    method_types: tuple[str, ...] = (),
+) -> CheckoutSession:
     """Start a payment over a link: a hosted session of half an hour, holding one use.
+
+    `method_types` narrows the link's own methods, as far as they have something in common.
 
     Raises:
         Conflict: `link_not_payable`.
@@ -193,7 +203,7 @@ def pay(slug: str, *, amount: int | None = None, request_id: str = "") -> Checko
         description=link.description or None,
         reference=link.reference,
         hosted=True,
-        method_types=tuple(link.method_types),
+        method_types=tuple(m for m in link.method_types if m in method_types) or tuple(link.method_types),
         payment_link_id=link.id,
         options={"tax": "included"},
     )

@@ -293,7 +293,7 @@ def confirm_intent(
     actor: Actor, intent_id: str, *, nonce: str, method_id: str | None = None
 ) -> PaymentIntent:
     """Confirm an intent, with its checkout where it has one; see `intents.confirm`."""
-    intent = intents.get(actor, intent_id)
+    intent = intent_of(actor, intent_id)
     if intent.checkout_id is None:
         return intents.confirm(actor, intent_id, nonce=nonce, method_id=method_id)
     chosen = method_id or intent.payment_method_id

@@ -23,9 +23,10 @@ from app.models.access.tenant import Tenant
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
+from app.providers.base import CartSnapshot
 from app.services.checkout import drafts, link_uses, reservations, totals
 from app.services.checkout.drafts import SessionDraft
-from app.services.operations.settings import checkout_settings
+from app.services.operations.settings import CheckoutSettings, checkout_settings
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -45,23 +46,30 @@ def add(db: Session, actor: Actor, draft: SessionDraft) -> CheckoutSession:
     drafts.check_return_url(actor, draft.success_url, "success_url")
     drafts.check_return_url(actor, draft.cancel_url, "cancel_url")
     settings = checkout_settings(actor.tenant)
-    lines = list(cart.lines)
-    codes = list(draft.promotion_codes)
     inputs, outputs = totals.compute(
         actor.tenant,
         str(actor.mode),
         cart.currency,
-        lines,
-        codes=codes,
+        list(cart.lines),
+        codes=list(draft.promotion_codes),
         address=None,
         shipping=None,
         taxed=totals.is_taxed(draft.options),
     )
     if settings.max_amount is not None and outputs["totals"]["grand_total"] > settings.max_amount:
         raise Unprocessable("The amount is over the limit", code="tx_limit_exceeded")
+    session = _row(actor, draft, cart, settings)
+    _store_first_totals(db, session, inputs, outputs)
+    return session
+
+
+def _row(
+    actor: Actor, draft: SessionDraft, cart: CartSnapshot, settings: CheckoutSettings
+) -> CheckoutSession:
+    """The session of a draft, without its totals."""
     owner_type, owner_id = draft.owner or ("guest", new_id("guest"))
     lifetime = draft.lifetime_seconds or settings.session_ttl_seconds
-    session = CheckoutSession(
+    return CheckoutSession(
         id=new_id("chk"),
         public_id=new_uuid(),
         hosted_id=new_hosted_id() if draft.hosted else None,
@@ -76,9 +84,9 @@ def add(db: Session, actor: Actor, draft: SessionDraft) -> CheckoutSession:
         description=draft.description,
         reference=draft.reference,
         cart_id=draft.cart_id,
-        cart_snapshot={"currency": cart.currency, "lines": [line.as_dict() for line in lines]},
+        cart_snapshot={"currency": cart.currency, "lines": [line.as_dict() for line in cart.lines]},
         customer=draft.customer,
-        promotion_codes=codes,
+        promotion_codes=list(draft.promotion_codes),
         options={"capture_mode": settings.default_capture_mode, **draft.options},
         method_types=list(draft.method_types),
         success_url=draft.success_url,
@@ -91,8 +99,6 @@ def add(db: Session, actor: Actor, draft: SessionDraft) -> CheckoutSession:
         created_by=actor.created_by or actor.id,
         expires_at=clock.now() + timedelta(seconds=lifetime),
     )
-    _store_first_totals(db, session, inputs, outputs)
-    return session
 
 
 def _store_first_totals(
@@ -212,13 +218,19 @@ def touch(session: CheckoutSession, *, cause: str) -> None:
 
 
 def refuse_closed(session: CheckoutSession) -> None:
-    """Raises InvalidState where a session may no longer be changed."""
+    """Raises InvalidState where a session may no longer be changed, or its time is up."""
     if session.status not in lifecycle.OPEN:
         raise InvalidState(f"A checkout that is {session.status} cannot be changed")
+    if session.expires_at <= clock.now():
+        raise InvalidState("This checkout has expired", code="checkout_expired")
 
 
-def cancel(actor: Actor, checkout_id: str, *, cause: str = "api") -> CheckoutSession:
-    """Abort a session that is not being paid and release what it holds.
+def cancel(
+    actor: Actor, checkout_id: str, *, release_inventory: bool = True, cause: str = "api"
+) -> CheckoutSession:
+    """Abort a session that is not being paid; canceling it again changes nothing.
+
+    Without `release_inventory` its hold lasts until the hold's own time is up.
 
     Raises:
         InvalidState: it is completed, or a payment is under way.
@@ -226,10 +238,12 @@ def cancel(actor: Actor, checkout_id: str, *, cause: str = "api") -> CheckoutSes
     with transaction(actor) as db:
         session = find(db, actor, checkout_id, lock=True)
         if session.status == _S.CANCELED:
+            if release_inventory:
+                reservations.release(db, session, actor.tenant, cause=cause)
             return session
         if session.status == _S.PAYMENT_PROCESSING:
             raise InvalidState("A payment is under way; cancel it first", code="payment_in_progress")
-        _end(db, session, actor.tenant, reason="requested", cause=cause)
+        _end(db, session, actor.tenant, reason="requested", cause=cause, keep_hold=not release_inventory)
         return session
 
 
@@ -256,13 +270,25 @@ def _expire(checkout_id: str) -> bool:
         return True
 
 
-def _end(db: Session, session: CheckoutSession, profile: TenantProfile, *, reason: str, cause: str) -> None:
+def _end(
+    db: Session,
+    session: CheckoutSession,
+    profile: TenantProfile,
+    *,
+    reason: str,
+    cause: str,
+    keep_hold: bool = False,
+) -> None:
+    was_open = session.status in lifecycle.OPEN
     session.advance(_T.CANCELED, cause=cause, cancel_reason=reason)
-    reservations.release(db, session, profile, cause=cause)
-    link_uses.release(db, session)
+    if not keep_hold:
+        reservations.release(db, session, profile, cause=cause)
+    if was_open:  # a failed session has given its use of a link back already
+        link_uses.release(db, session)
     intent = db.get(PaymentIntent, session.payment_intent_id) if session.payment_intent_id else None
     if intent is not None and intent.lifecycle.allows(intent.status, "canceled"):
-        intent.advance("canceled", cause=cause, cancel_reason="timeout")
+        why = "timeout" if reason == "expired" else "user_cancel"
+        intent.advance("canceled", cause=cause, cancel_reason=why)
     if reason == "expired":
         record(
             db,

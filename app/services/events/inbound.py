@@ -7,6 +7,7 @@ that it names; the signature is then checked with that merchant's own secret, be
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from sqlalchemy import select, update
@@ -21,6 +22,8 @@ from app.kit.ids import new_id
 from app.models.events.provider_event import ProviderEvent
 from app.models.payments.attempt import Attempt
 from app.services.operations import inbound_secrets, jobs
+
+_KEY = re.compile(r"authorize_[0-9a-z_]{1,40}")
 
 
 def receive(raw: bytes, headers: Mapping[str, str], connector_name: str = "sandbox") -> bool:
@@ -46,7 +49,7 @@ def _named_attempt(raw: bytes) -> Attempt | None:
         key = json.loads(raw)["data"]["key"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not isinstance(key, str) or not key.startswith("authorize_") or "\x00" in key:
+    if not isinstance(key, str) or _KEY.fullmatch(key) is None:
         return None
     statement = select(Attempt).where(Attempt.id == key.removeprefix("authorize_"))
     with reading() as db:

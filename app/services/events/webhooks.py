@@ -64,14 +64,15 @@ def list_all(actor: Actor) -> list[WebhookEndpoint]:
         return list(db.scalars(_mine(actor).order_by(WebhookEndpoint.id.desc())))
 
 
-def get(actor: Actor, endpoint_id: str) -> WebhookEndpoint:
-    """One endpoint.
+def get(actor: Actor, endpoint_id: str, *, deleted: bool = False) -> WebhookEndpoint:
+    """One endpoint; with `deleted` also one that was taken away (its deliveries stay to be seen).
 
     Raises:
         NotFound: there is none, or it is another merchant's.
     """
+    statement = _all(actor) if deleted else _mine(actor)
     with reading() as db:
-        found = db.scalars(_mine(actor).where(WebhookEndpoint.id == endpoint_id)).one_or_none()
+        found = db.scalars(statement.where(WebhookEndpoint.id == endpoint_id)).one_or_none()
     if found is None:
         raise NotFound("Webhook endpoint not found")
     return found
@@ -189,12 +190,14 @@ def _check_secret(secret: str | None) -> None:
         raise InvalidRequest(f"A secret has at least {MIN_SECRET} characters", field="secret")
 
 
-def _mine(actor: Actor) -> Select[WebhookEndpoint]:
+def _all(actor: Actor) -> Select[WebhookEndpoint]:
     return select(WebhookEndpoint).where(
-        WebhookEndpoint.tenant_id == actor.tenant_id,
-        WebhookEndpoint.mode == actor.mode,
-        WebhookEndpoint.deleted_at.is_(None),
+        WebhookEndpoint.tenant_id == actor.tenant_id, WebhookEndpoint.mode == actor.mode
     )
+
+
+def _mine(actor: Actor) -> Select[WebhookEndpoint]:
+    return _all(actor).where(WebhookEndpoint.deleted_at.is_(None))
 
 
 def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.db import reading, transaction
+from app.db import reading, retrying, transaction
 from app.domain.actor import Actor
 from app.domain.errors import IdempotencyInProgress, InvalidRequest, Unprocessable
 from app.kit import clock
@@ -71,12 +71,16 @@ def scope(actor: Actor, method: str, path: str, key: str, body: Any) -> KeyScope
 
 def local(actor: Actor, key: KeyScope, work: Callable[[], Reply]) -> Reply:
     """Do database work once under a key; see the module."""
-    with transaction(actor) as db:
-        if _claim(db, key, leased=False):
+
+    def once() -> Reply | None:
+        with transaction(actor) as db:
+            if not _claim(db, key, lease=None):
+                return None
             reply = work()
-            _store(db, key, reply)
+            _store(db, key, reply, lease=None)
             return reply
-    return _replay(key)
+
+    return retrying(once) or _replay(key)
 
 
 def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
@@ -85,23 +89,23 @@ def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
     Raises:
         IdempotencyInProgress: another request holds the key.
     """
+    lease = clock.now() + timedelta(seconds=LEASE_SECONDS)
     with transaction() as db:
-        mine = _claim(db, key, leased=True) or _take_over(db, key)
+        mine = _claim(db, key, lease=lease) or _take_over(db, key, lease)
     if not mine:
         return _replay(key)
     try:
         reply = work()
     except Exception:
         with transaction() as db:
-            db.execute(_row(delete(IdempotencyRecord), key))
+            db.execute(_held(delete(IdempotencyRecord), key, lease))
         raise
     with transaction() as db:
-        _store(db, key, reply)
+        _store(db, key, reply, lease=lease)
     return reply
 
 
-def _claim(db: Session, key: KeyScope, *, leased: bool) -> bool:
-    now = clock.now()
+def _claim(db: Session, key: KeyScope, *, lease: datetime | None) -> bool:
     values = {
         "scope_hash": key.scope_hash,
         "tenant_id": key.tenant_id,
@@ -109,29 +113,27 @@ def _claim(db: Session, key: KeyScope, *, leased: bool) -> bool:
         "route": key.route,
         "fingerprint": key.fingerprint,
         "request_id": key.request_id,
-        "lease_until": now + timedelta(seconds=LEASE_SECONDS) if leased else None,
-        "created_at": now,
+        "lease_until": lease,
+        "created_at": clock.now(),
     }
     dialect = postgresql if db.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(IdempotencyRecord).values(values).on_conflict_do_nothing()
     return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
 
 
-def _take_over(db: Session, key: KeyScope) -> bool:
+def _take_over(db: Session, key: KeyScope, lease: datetime) -> bool:
     """The holder of the key is gone when its lease has lapsed without an answer."""
-    now = clock.now()
     statement = _row(update(IdempotencyRecord), key).where(
         IdempotencyRecord.status.is_(None),
-        IdempotencyRecord.lease_until < now,
+        IdempotencyRecord.lease_until < clock.now(),
         IdempotencyRecord.fingerprint == key.fingerprint,
     )
-    taken = statement.values(lease_until=now + timedelta(seconds=LEASE_SECONDS))
-    return bool(db.execute(taken).rowcount)  # type: ignore[attr-defined]
+    return bool(db.execute(statement.values(lease_until=lease)).rowcount)  # type: ignore[attr-defined]
 
 
-def _store(db: Session, key: KeyScope, reply: Reply) -> None:
+def _store(db: Session, key: KeyScope, reply: Reply, *, lease: datetime | None) -> None:
     db.execute(
-        _row(update(IdempotencyRecord), key).values(
+        _held(update(IdempotencyRecord), key, lease).values(
             status=reply.status, body=reply.body, headers=reply.headers, lease_until=None
         )
     )
@@ -155,3 +157,9 @@ def _replay(key: KeyScope) -> Reply:
 
 def _row(statement: Any, key: KeyScope) -> Any:
     return statement.where(IdempotencyRecord.scope_hash == key.scope_hash)
+
+
+def _held(statement: Any, key: KeyScope, lease: datetime | None) -> Any:
+    """The row while it is still ours: a holder that outlived its lease changes nothing of its successor's."""
+    mine = IdempotencyRecord.lease_until
+    return _row(statement, key).where(mine.is_(None) if lease is None else mine == lease)

@@ -6,6 +6,7 @@ import math
 from datetime import timedelta
 
 from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
 
 from app.db import transaction
 from app.domain.errors import RateLimited
@@ -18,7 +19,7 @@ from app.models.operations.rate_window import RateHit
 def hit(name: str, who: str, *, limit: int, window_seconds: int) -> None:
     """Count a request of `who` against the limit `name`; refused ones do not count.
 
-    Two that come at the same moment may both see the last slot; the window is a brake, not a lock.
+    Those who come for one bucket at the same moment queue, so that the last slot is given once.
 
     Raises:
         RateLimited: with the seconds until a slot is free.
@@ -27,6 +28,7 @@ def hit(name: str, who: str, *, limit: int, window_seconds: int) -> None:
     now = clock.now()
     since = now - timedelta(seconds=window_seconds)
     with transaction() as db:
+        _queue(db, bucket)
         seen, oldest = db.execute(
             select(func.count(), func.min(RateHit.at)).where(RateHit.bucket == bucket, RateHit.at > since)
         ).one()
@@ -34,6 +36,12 @@ def hit(name: str, who: str, *, limit: int, window_seconds: int) -> None:
             db.execute(insert(RateHit), {"id": new_id("hit"), "bucket": bucket, "at": now, "weight": 1})
             return
     raise RateLimited(max(1, math.ceil((oldest - since).total_seconds())))
+
+
+def _queue(db: Session, bucket: str) -> None:
+    """PostgreSQL counts side by side unless told otherwise; SQLite has one writer anyway."""
+    if db.get_bind().dialect.name == "postgresql":
+        db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(bucket, 0))))
 
 
 def forget(name: str, who: str) -> None:

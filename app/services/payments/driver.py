@@ -20,7 +20,7 @@ from app.kit.failpoints import failpoint
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.services.payments import attempts, gateway, outcomes
+from app.services.payments import attempts, gateway, outcomes, recording
 from app.services.payments.attempts import Flow
 from app.services.payments.outcomes import Kind
 
@@ -96,7 +96,7 @@ def _ask_for_authorization(
         failpoint("auth_answered")
     else:
         outcome = outcomes.of_lookup(gateway.find(attempt))
-    attempts.apply(attempt, outcome, flow, cause)
+    recording.apply(attempt, outcome, flow, cause)
     if outcome.kind == Kind.ACTION_REQUIRED:
         failpoint("action_required")
         return False
@@ -109,7 +109,7 @@ def _withdraw(attempt: Attempt, flow: Flow, cause: str) -> bool:
     outcome = outcomes.of_lookup(gateway.find(attempt))
     if released and outcome.kind == Kind.ACTION_REQUIRED:
         outcome = outcomes.Outcome(Kind.VOIDED, attempt.gateway_reference)
-    attempts.apply(attempt, outcome, flow, cause)
+    recording.apply(attempt, outcome, flow, cause)
     return outcome.kind in (Kind.AUTHORIZED, Kind.CAPTURED)
 
 
@@ -129,12 +129,12 @@ def _ask_for_capture(attempt: Attempt, flow: Flow, cause: str, just_submitted: b
     if not just_submitted:
         state = outcomes.of_lookup(gateway.find(attempt))
         if state.kind != Kind.AUTHORIZED:
-            attempts.apply(attempt, state, flow, cause)
+            recording.apply(attempt, state, flow, cause)
             return state.kind != Kind.UNKNOWN
     failpoint("capture_submitted")
     outcome = outcomes.of_capture(gateway.capture(attempt))
     failpoint("capture_answered")
-    attempts.apply(attempt, outcome, flow, cause)
+    recording.apply(attempt, outcome, flow, cause)
     return outcome.kind != Kind.UNKNOWN
 
 
@@ -142,10 +142,10 @@ def _ask_for_void(attempt: Attempt, flow: Flow, cause: str, just_submitted: bool
     if not just_submitted:
         state = outcomes.of_lookup(gateway.find(attempt))
         if state.kind not in (Kind.AUTHORIZED, Kind.ACTION_REQUIRED):
-            attempts.apply(attempt, state, flow, cause)
+            recording.apply(attempt, state, flow, cause)
             return state.kind != Kind.UNKNOWN
     outcome = outcomes.of_void(gateway.void(attempt))
-    attempts.apply(attempt, outcome, flow, cause)
+    recording.apply(attempt, outcome, flow, cause)
     return outcome.kind != Kind.UNKNOWN
 
 

@@ -1,0 +1,116 @@
+"""How a session looks in JSON on the checkout surface (contract/checkout.md 2.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.actor import Actor
+from app.models.checkout.session import CheckoutSession
+from app.models.payments.intent import PaymentIntent
+from app.services.access import tokens
+from app.services.payments import intents
+from app.web.endpoint import Answer
+from app.web.schemas import Instant, View
+
+
+class SessionIntent(View):
+    """How the payment of a session stands."""
+
+    id: str
+    status: str
+    amount: int
+    currency: str
+    next_action: dict[str, Any] | None
+    last_error: dict[str, Any] | None
+
+
+class SessionView(View):
+    """The whole state of a session (contract/checkout.md 2.1)."""
+
+    checkout_id: str
+    cart_id: str | None
+    cart_snapshot: dict[str, Any]
+    owner: dict[str, str]
+    status: str
+    client_token: str
+    calculation_id: str | None
+    totals: dict[str, Any] | None
+    shipping_address: dict[str, Any] | None
+    billing_address: dict[str, Any] | None
+    selected_shipping: dict[str, Any] | None
+    pickup_location: dict[str, Any] | None
+    reservation_id: str | None
+    payment_intent: SessionIntent | None
+    order_id: str | None
+    receipt_id: str | None
+    cancel_reason: str | None
+    expires_at: Instant
+    created_at: Instant
+    updated_at: Instant
+    version: int
+    metadata: dict[str, Any]
+    channel: str
+    options: dict[str, Any]
+    customer: dict[str, Any]
+    contact: dict[str, Any]
+    applied_promotions: list[Any]
+    validation_issues: list[Any]
+    livemode: bool
+
+    @classmethod
+    def of(cls, row: CheckoutSession, intent: PaymentIntent | None = None) -> SessionView:
+        """The view of a row."""
+        return cls.model_construct(
+            checkout_id=row.id,
+            cart_id=row.cart_id,
+            cart_snapshot=row.cart_snapshot,
+            owner={"type": row.owner_type, "id": row.owner_id},
+            status=row.status,
+            client_token=tokens.client_token(row),
+            calculation_id=row.calculation_id,
+            totals=row.totals,
+            shipping_address=row.shipping_address,
+            billing_address=row.billing_address,
+            selected_shipping=row.selected_shipping,
+            pickup_location=row.pickup_location,
+            reservation_id=row.reservation_id,
+            payment_intent=intent_of(intent),
+            order_id=row.order_id,
+            receipt_id=row.receipt_id,
+            cancel_reason=row.cancel_reason,
+            expires_at=row.expires_at,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            version=row.version,
+            metadata=row.metadata_,
+            channel=row.channel,
+            options=row.options,
+            customer=row.customer,
+            contact=row.contact,
+            applied_promotions=row.applied_promotions,
+            validation_issues=row.validation_issues,
+            livemode=row.mode == "live",
+        )
+
+
+def intent_of(intent: PaymentIntent | None) -> SessionIntent | None:
+    """The short form of an intent; checkout says `redirect` for `redirect_to_url` (OP-22)."""
+    if intent is None:
+        return None
+    action = intent.next_action
+    if action and action["type"] == "redirect_to_url":
+        action = {**action, "type": "redirect"}
+    return SessionIntent.model_construct(
+        id=intent.id,
+        status=intent.status,
+        amount=intent.amount,
+        currency=intent.currency,
+        next_action=action,
+        last_error=intent.last_error,
+    )
+
+
+def answer(actor: Actor, session: CheckoutSession) -> Answer:
+    """A session, its payment and its `ETag`."""
+    intent = intents.get(actor, session.payment_intent_id) if session.payment_intent_id else None
+    return Answer(SessionView.of(session, intent), {"ETag": f'"{session.version}"'})

@@ -1,0 +1,159 @@
+"""What is known of the buyer, and the terms of the session (CK-003, CK-006 to CK-010)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from app.domain.actor import Actor
+from app.domain.errors import Conflict, InvalidRequest
+from app.kit import clock
+from app.models.checkout.session import CheckoutSession
+from app.providers import registry
+from app.providers.base import Scope
+from app.services.checkout import addresses, reservations, totals
+from app.services.checkout.editing import edit
+from app.services.checkout.sessions import MAX_LIFETIME_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a PATCH names; None leaves a thing as it is. `ttl_seconds` counts from now."""
+
+    customer: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = None
+    ttl_seconds: int | None = None
+    expires_at: datetime | None = None
+    promotion_codes: tuple[str, ...] | None = None
+    version: int | None = None
+
+
+def change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
+    """Change a session in part (CK-003). Unknown promotion codes become validation issues (OP-28).
+
+    Raises:
+        VersionConflict: it is no longer at `wanted.version`.
+        Conflict: `session_immutable`: the lifetime of this session is fixed.
+        InvalidRequest: naming the field that cannot be.
+    """
+    with edit(actor, checkout_id, version=wanted.version) as (db, session):
+        if wanted.customer is not None:
+            session.customer = {**session.customer, **_customer(actor, wanted.customer)}
+        if wanted.metadata is not None:
+            session.metadata_ = dict(wanted.metadata)
+        until = _until(wanted)
+        if until is not None:
+            _lengthen(session, until)
+        if wanted.promotion_codes is not None:
+            session.promotion_codes = _distinct(wanted.promotion_codes)
+            totals.calculate(db, session, actor.tenant)
+            reservations.rehold_coupons(db, session, actor.tenant)
+        return session
+
+
+def set_customer(actor: Actor, checkout_id: str, customer: Mapping[str, Any]) -> CheckoutSession:
+    """Set or replace who buys (CK-006); `save_for_later` is kept as the consent that the vault asks for."""
+    with edit(actor, checkout_id) as (_, session):
+        session.customer = _customer(actor, customer)
+        if session.customer.get("customer_id"):
+            session.owner_type, session.owner_id = "user", session.customer["customer_id"]
+        return session
+
+
+def set_contact(actor: Actor, checkout_id: str, contact: Mapping[str, Any]) -> CheckoutSession:
+    """Update where notices go (CK-010)."""
+    with edit(actor, checkout_id) as (_, session):
+        session.contact = {**session.contact, **_customer(actor, contact)}
+        return session
+
+
+def set_shipping_address(actor: Actor, checkout_id: str, address: Mapping[str, Any]) -> CheckoutSession:
+    """Set where the goods go (CK-007): a chosen delivery that is not offered there is dropped.
+
+    Raises:
+        Unprocessable: `invalid_address`.
+    """
+    good = addresses.checked(address)
+    with edit(actor, checkout_id) as (_, session):
+        session.shipping_address = good
+        session.totals_stale = True
+        chosen = session.selected_shipping
+        if chosen is not None:
+            scope = Scope(actor.tenant, session.mode)
+            offered = registry.shipping(actor.tenant).options(scope, session.currency, good)
+            if chosen["id"] not in {option.shipping_option_id for option in offered}:
+                session.selected_shipping = None
+        return session
+
+
+def set_billing_address(actor: Actor, checkout_id: str, address: Mapping[str, Any]) -> CheckoutSession:
+    """Set where the bill goes (CK-008); it decides the tax where nothing is shipped.
+
+    Raises:
+        Unprocessable: `invalid_address`.
+    """
+    good = addresses.checked(address)
+    with edit(actor, checkout_id) as (_, session):
+        session.billing_address = good
+        session.totals_stale = session.totals_stale or session.shipping_address is None
+        return session
+
+
+def _customer(actor: Actor, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Who buys, with e-mail address and phone number in their normal form."""
+    found = {name: value for name, value in given.items() if value is not None}
+    if "email" in found:
+        found["email"] = _email(found["email"], lenient=actor.mode == "test")
+    if "phone" in found:
+        found["phone"] = _phone(found["phone"])
+    return found
+
+
+def _email(text: str, *, lenient: bool) -> str:
+    try:
+        return validate_email(text, check_deliverability=False, test_environment=lenient).normalized
+    except EmailNotValidError as error:
+        raise InvalidRequest(f"email: {error}", code="invalid_email", field="email") from error
+
+
+def _phone(text: str) -> str:
+    try:
+        number = phonenumbers.parse(text, None)
+        good = phonenumbers.is_possible_number(number)
+    except phonenumbers.NumberParseException:
+        good = False
+    if not good:
+        raise InvalidRequest(
+            "phone: write it with its country code, like +44 20 7946 0958",
+            code="invalid_phone",
+            field="phone",
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _distinct(codes: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(code.strip().upper() for code in codes if code.strip()))
+
+
+def _until(wanted: Change) -> datetime | None:
+    if wanted.ttl_seconds is not None and wanted.expires_at is not None:
+        raise InvalidRequest("Send ttl_seconds or expires_at, not both", field="expires_at")
+    if wanted.ttl_seconds is not None:
+        return clock.now() + timedelta(seconds=wanted.ttl_seconds)
+    return wanted.expires_at
+
+
+def _lengthen(session: CheckoutSession, until: datetime) -> None:
+    """Raises Conflict where the surface fixes the lifetime, InvalidRequest beyond 24 h (OP-26)."""
+    if session.surface != "checkout":
+        raise Conflict("The lifetime of this session is fixed", code="session_immutable")
+    if until <= session.expires_at:
+        raise InvalidRequest("A session can only be lengthened", field="expires_at")
+    if until > session.created_at + timedelta(seconds=MAX_LIFETIME_SECONDS):
+        raise InvalidRequest("A session lives at most 24 hours", field="expires_at")
+    session.expires_at = until
