@@ -9,7 +9,7 @@ from pydantic import Field
 from app.api.checkout.surface import surface
 from app.domain.actor import Actor
 from app.domain.errors import NotFound
-from app.services.checkout import calculations
+from app.services.checkout import calculations, sessions
 from app.web.schemas import Body, Instant, Integer, Query, View
 from app.web.surface import BROWSER
 
@@ -73,7 +73,10 @@ def calculate(actor: Actor, checkout_id: str, body: Calculate, query: Fresh) -> 
 )
 def read(actor: Actor, checkout_id: str, query: Fresh) -> TotalsView:
     """Last computed totals with their calculation_id."""
-    session = calculations.current(actor, checkout_id, fresh=query.fresh)
+    if query.fresh:
+        session = calculations.current(actor, checkout_id, fresh=True)
+    else:
+        session = sessions.get(actor, checkout_id)
     if session.calculation_id is None:
         raise NotFound("Nothing has been calculated yet", code="not_calculated")
     assert session.calculated_at is not None

@@ -65,11 +65,11 @@ def compute(
         [pricing.PricedLine(line.line_id, line.quantity, line.unit_price) for line in lines],
         [pricing.Discount(p.code, p.percent) for p in promotions.applied],
         rate.name,
-        rate.percent.normalize() if rate.percent else Decimal(0),
+        Decimal(_plain(rate.percent)),
         cost,
     )
     outputs["promotions"] = [
-        {"code": p.code, "percent": str(p.percent.normalize())} for p in promotions.applied
+        {"code": p.code, "percent": _plain(p.percent)} for p in promotions.applied
     ]
     outputs["issues"] = [
         {"code": "promotion_invalid", "explain": {"reason": reason, "promotion_code": code}}
@@ -81,10 +81,15 @@ def compute(
         "promotion_codes": codes,
         "address": address,
         "shipping": shipping,
-        "tax": {"name": rate.name, "percent": str(rate.percent)},
+        "tax": {"name": rate.name, "percent": _plain(rate.percent)},
         "promotions": outputs["promotions"],
     }
     return inputs, outputs
+
+
+def _plain(percent: Decimal) -> str:
+    """`10.000` and `1E+1` as `10`."""
+    return format(percent.normalize(), "f")
 
 
 def prepare(

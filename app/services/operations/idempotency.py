@@ -118,7 +118,9 @@ def _claim(db: Session, key: KeyScope, *, lease: datetime | None) -> bool:
     }
     dialect = postgresql if db.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(IdempotencyRecord).values(values).on_conflict_do_nothing()
-    return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+    # Without the option psycopg's count of an INSERT is dropped and reads -1: every claim would be a success.
+    done = db.execute(statement.execution_options(preserve_rowcount=True))
+    return bool(done.rowcount == 1)  # type: ignore[attr-defined]
 
 
 def _take_over(db: Session, key: KeyScope, lease: datetime) -> bool:

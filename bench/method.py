@@ -1,0 +1,16 @@
+"""Prints the id of a card method that the bench confirms with."""
+
+from __future__ import annotations
+
+import sys
+
+from app import db, settings
+from app.connectors.base import CardDetails
+from app.kit import clock
+from app.services.access import keys
+from app.services.payments import methods
+
+settings.use(settings.load())
+db.configure(settings.current().database)
+card = CardDetails("4242424242424242", 12, clock.now().year + 3, "123")
+print(methods.tokenize_card(keys.authenticate(sys.argv[1]), card).id)
