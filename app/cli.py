@@ -14,6 +14,7 @@ from flask.cli import AppGroup
 from app import migrations
 from app.api import SURFACES
 from app.domain.actor import Actor, system_actor
+from app.domain.errors import InvalidRequest
 from app.domain.lifecycles.mermaid import render
 from app.domain.lifecycles.registry import ALL
 from app.kit import clock
@@ -48,7 +49,11 @@ def upgrade() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output alone.")
 def demo(name: str, as_json: bool) -> None:
     """Make the demo merchant, or roll its keys and passwords."""
-    made = demo_service.make(name)
+    migrations.upgrade()
+    try:
+        made = demo_service.make(name)
+    except InvalidRequest as refused:
+        raise click.ClickException(refused.message) from refused
     if as_json:
         click.echo(json.dumps(made, indent=2))
     else:

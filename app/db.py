@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import DateTime, Engine, create_engine, event
+from sqlalchemy import DateTime, Engine, Executable, Row, create_engine, event
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -155,6 +155,16 @@ def reading() -> Iterator[Session]:
         session.close()
 
 
+def fetch_one(statement: Executable, parameters: dict[str, Any]) -> Row[Any] | None:
+    """One row of a prepared statement, without a session around it: for look-ups on every request."""
+    active = _active.get()
+    if active is not None:
+        return active.connection().execute(statement, parameters).one_or_none()
+    assert _reader is not None, "the database is not configured"
+    with _reader.connect() as connection:
+        return connection.execute(statement, parameters).one_or_none()
+
+
 def in_transaction() -> bool:
     """Whether a transaction is open here; nothing outside may be called while one is."""
     return _active.get() is not None
@@ -194,7 +204,7 @@ def before_commit(hook: Callable[[Session], None]) -> Callable[[Session], None]:
 
 def _sqlite_engine(url: str, ephemeral: bool) -> Engine:
     """SQLite in WAL mode, its writers queued in the kernel (its own busy handler polls: docs/adr/0003)."""
-    made = create_engine(url, connect_args={"check_same_thread": False, "timeout": 10})
+    made = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 10})
     path = made.url.database
     lock_path = f"{path}.lock" if path and path != ":memory:" else None
 

@@ -13,8 +13,7 @@ from app import cli, dashboard, db, pages
 from app import settings as environment
 from app.api import SURFACES
 from app.settings import Settings
-from app.web import errors, filters, headers, health, logs, openapi, static_files
-from app.web.languages import choose_language
+from app.web import errors, filters, headers, health, languages, logs, openapi, static_files
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -41,6 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,
+        WTF_I18N_ENABLED=False,  # the words of our forms are ours
         WTF_CSRF_SSL_STRICT=settings.production,
         TRUSTED_HOSTS=settings.trusted_hosts or None,
     )
@@ -50,7 +50,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
 
     csrf = CSRFProtect(app)
-    Babel(app, locale_selector=choose_language)
+    Babel(app, locale_selector=languages.language)
+    languages.install(app)
     filters.install(app)
     headers.install(app)
     errors.install(app, SURFACES)

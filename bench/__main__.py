@@ -29,8 +29,23 @@ def serve(target: str, port: int, variables: dict[str, str]) -> subprocess.Popen
     """granian as `flask serve` starts it: one blocking thread a process."""
     child = subprocess.Popen(
         [
-            sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-            "--workers", "2", "--blocking-threads", "1", "--no-ws", "--log-level", "warning", target,
+            sys.executable,
+            "-m",
+            "granian",
+            "--interface",
+            "wsgi",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "2",
+            "--blocking-threads",
+            "1",
+            "--no-ws",
+            "--log-level",
+            "warning",
+            target,
         ],
         env={**os.environ, **variables},
     )
@@ -63,7 +78,9 @@ class Till:
     def call(self, method: str, path: str, body: bytes, **headers: str) -> dict[str, str]:
         """One request through the ordinary client."""
         made = urllib.request.Request(
-            f"http://127.0.0.1:{TILL_PORT}{path}", body, {**self.auth, "Content-Type": "application/json", **headers},
+            f"http://127.0.0.1:{TILL_PORT}{path}",
+            body,
+            {**self.auth, "Content-Type": "application/json", **headers},
             method=method,
         )
         with urllib.request.urlopen(made) as answer:
@@ -98,9 +115,13 @@ def confirm_run(till: Till, seconds: float) -> Result:
         number = 0
         while time.perf_counter() < until:
             started, key = time.perf_counter(), f"{till.run}-{worker}-{number}"
-            body = json.dumps({"amount": 5000, "currency": "GBP", "payment_method_id": till.method_id}).encode()
+            body = json.dumps(
+                {"amount": 5000, "currency": "GBP", "payment_method_id": till.method_id}
+            ).encode()
             intent = till.call("POST", "/v1/payments/intents", body, **{"Idempotency-Key": key})
-            till.call("POST", f"/v1/payments/intents/{intent['id']}/confirm", b"{}", **{"Idempotency-Key": key})
+            till.call(
+                "POST", f"/v1/payments/intents/{intent['id']}/confirm", b"{}", **{"Idempotency-Key": key}
+            )
             seen.append((time.perf_counter() - started) * 1000)
             number += 1
 
@@ -147,8 +168,10 @@ def grow(url: str, tenant_id: str, rows: int) -> None:
             )
         ]
         changed = {
-            "id": "'chk_0' || lpad((%(base)s + n)::text, 24, '0')", "public_id": "gen_random_uuid()::text",
-            "hosted_id": "NULL", "surface": "'sessions'",
+            "id": "'chk_0' || lpad((%(base)s + n)::text, 24, '0')",
+            "public_id": "gen_random_uuid()::text",
+            "hosted_id": "NULL",
+            "surface": "'sessions'",
         }
         values = ", ".join(changed.get(name, f's."{name}"') for name in columns)
         names = ", ".join(f'"{name}"' for name in columns)
@@ -163,7 +186,9 @@ def grow(url: str, tenant_id: str, rows: int) -> None:
 
 def memory(child: subprocess.Popen[bytes]) -> list[float]:
     """Resident megabytes of the server's worker processes."""
-    found = subprocess.run(["ps", "--ppid", str(child.pid), "-o", "rss="], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["ps", "--ppid", str(child.pid), "-o", "rss="], capture_output=True, text=True, check=False
+    )
     return [round(int(line) / 1024, 1) for line in found.stdout.split()]
 
 
@@ -189,20 +214,31 @@ def main() -> None:
         server.cleanup()
 
 
-def bench(url: str, folder: Path, seconds: float, rounds: int, children: list[subprocess.Popen[bytes]]) -> None:
+def bench(
+    url: str, folder: Path, seconds: float, rounds: int, children: list[subprocess.Popen[bytes]]
+) -> None:
     """The scenarios, interleaved: floor, Till, floor, Till."""
     variables = {
-        "DATABASE_URL": url, "TILL_DATA_DIR": str(folder), "TILL_LOG_LEVEL": "ERROR",
-        "TILL_API_READS_PER_SECOND": "0", "TILL_API_WRITES_PER_SECOND": "0", "FLOOR_DATABASE": url,
+        "DATABASE_URL": url,
+        "TILL_DATA_DIR": str(folder),
+        "TILL_LOG_LEVEL": "ERROR",
+        "TILL_API_READS_PER_SECOND": "0",
+        "TILL_API_WRITES_PER_SECOND": "0",
+        "FLOOR_DATABASE": url,
     }
     flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
     subprocess.run([*flask, "db", "upgrade"], env={**os.environ, **variables}, check=True)
     made = json.loads(
-        subprocess.run([*flask, "demo", "--json"], env={**os.environ, **variables}, check=True, capture_output=True).stdout
+        subprocess.run(
+            [*flask, "demo", "--json"], env={**os.environ, **variables}, check=True, capture_output=True
+        ).stdout
     )
     method = subprocess.run(
-        [sys.executable, "-m", "bench.method", made["keys"]["secret"]], env={**os.environ, **variables}, check=True,
-        capture_output=True, text=True,
+        [sys.executable, "-m", "bench.method", made["keys"]["secret"]],
+        env={**os.environ, **variables},
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
     floor.prepare(url)
     children.append(serve("wsgi:app", TILL_PORT, variables))
@@ -225,8 +261,16 @@ def bench(url: str, folder: Path, seconds: float, rounds: int, children: list[su
             mine.append(load.run(TILL_PORT, make, seconds=seconds, offset=offset))
             offset += 1_000_000
         show(name, median(mine), median(theirs), wanted)
-    theirs = [load.run(FLOOR_PORT, floor_request("/confirm", b"{}"), seconds=seconds, connections=4) for _ in range(rounds)]
-    show("create + confirm (4 conn.)", median([confirm_run(till, seconds) for _ in range(rounds)]), median(theirs), None)
+    theirs = [
+        load.run(FLOOR_PORT, floor_request("/confirm", b"{}"), seconds=seconds, connections=4)
+        for _ in range(rounds)
+    ]
+    show(
+        "create + confirm (4 conn.)",
+        median([confirm_run(till, seconds) for _ in range(rounds)]),
+        median(theirs),
+        None,
+    )
     for rows in ROWS:
         grow(url, made["tenant_id"], rows)
         show(f"list at {rows:,} rows", load.run(TILL_PORT, till.list, seconds=seconds), None, None)

@@ -61,7 +61,9 @@ class Shop:
             item = db.query(StockItem).filter_by(tenant_id=self.actor.tenant_id, sku=sku).one()
             return item.on_hand, item.held, item.sold
 
-    def session(self, sku: str = "MUG", quantity: int = 1, price: int = 1500, **draft: Any) -> CheckoutSession:
+    def session(
+        self, sku: str = "MUG", quantity: int = 1, price: int = 1500, **draft: Any
+    ) -> CheckoutSession:
         """A hosted session for one line."""
         line = CartLine("line_1", sku, "Mug", quantity, price)
         values: dict[str, Any] = {"surface": "checkout", "hosted": True, **draft}

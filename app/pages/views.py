@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from babel import Locale
+from flask import render_template
 from flask_babel import get_locale, gettext
+from markupsafe import Markup
 
 from app.connectors import registry
 from app.connectors.sandbox.cards import CARDS
@@ -17,6 +19,7 @@ from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.services.checkout import totals
 from app.services.operations.settings import CheckoutSettings, checkout_settings
+from app.web.languages import language
 
 #: Cards that the panel shows first; the rest are under "more".
 _USUAL = (
@@ -118,19 +121,27 @@ def decline(intent: PaymentIntent | None) -> list[dict[str, str | None]]:
     return [{"field": code.field, "text": code.shopper_text}]
 
 
-def sandbox(session: CheckoutSession) -> dict[str, Any] | None:
-    """The panel of test cards, in test mode."""
+def sandbox(session: CheckoutSession) -> Markup | None:
+    """The panel of test cards, in test mode. It is the same for everybody, so each language has it drawn once."""
     if session.mode != "test":
         return None
+    chosen = language()
+    if chosen not in _PANELS:
+        drawn = render_template("checkout/_sandbox.html", sandbox={"cards": _test_cards(), "actions": None})
+        _PANELS[chosen] = Markup(drawn)  # noqa: S704 - our own template
+    return _PANELS[chosen]
+
+
+_PANELS: dict[str, Markup] = {}
+
+
+def _test_cards() -> list[dict[str, Any]]:
     rows = [
         {"number": card.spaced, "brand": brand_of(card.number), "outcome": card.description} for card in CARDS
     ]
     usual = [row for row in rows if row["number"].replace(" ", "") in _USUAL]
     rest = [row for row in rows if row not in usual]
-    return {
-        "cards": [{"title": "Usual", "cards": usual}, {"title": "More outcomes", "cards": rest}],
-        "actions": None,
-    }
+    return [{"title": "Usual", "cards": usual}, {"title": "More outcomes", "cards": rest}]
 
 
 def receipt(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from app.domain.errors import DomainError, RateLimited
@@ -36,3 +37,36 @@ def numbered(error: DomainError, request_id: str) -> dict[str, Any]:
     if error.code == "method_not_allowed":
         return {"statusCode": 405, "message": "Checkout sessions are immutable"}
     return {"statusCode": status, "message": error.message}
+
+
+_TEXT = {"type": "string"}
+
+#: The JSON Schema of each body, for the OpenAPI document.
+SCHEMAS: dict[Callable[[DomainError, str], dict[str, Any]], dict[str, Any]] = {
+    lower: {
+        "type": "object",
+        "required": ["error", "code", "request_id"],
+        "properties": {
+            "error": {**_TEXT, "description": "For people"},
+            "code": {**_TEXT, "description": "For programs; it does not change"},
+            "explain": {"type": "object", "description": "What a program may act on"},
+            "field": {**_TEXT, "description": "Where the trouble is: a dotted path or a JSON pointer"},
+            "request_id": _TEXT,
+        },
+    },
+    upper: {
+        "type": "object",
+        "required": ["error", "code"],
+        "properties": {
+            "error": _TEXT,
+            "code": {**_TEXT, "pattern": "^[A-Z0-9_]+$"},
+            "retryAfter": {"type": "integer", "minimum": 1, "description": "Seconds, on 429"},
+        },
+    },
+    numbered: {
+        "type": "object",
+        "required": ["statusCode", "message"],
+        "properties": {"statusCode": {"type": "integer"}, "message": _TEXT},
+        "additionalProperties": False,
+    },
+}

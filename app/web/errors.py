@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import structlog
 from flask import Flask, Response, g, render_template, request
+from flask.globals import request_ctx
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError, TimeoutError
 from werkzeug.exceptions import HTTPException
@@ -45,7 +46,7 @@ def install(app: Flask, surfaces: Sequence[Surface]) -> None:
         body = surface.render_error(domain_error, g.get("request_id", ""))
         response = Response(
             json.dumps(body, ensure_ascii=False),
-            status=_status(surface, domain_error, status),
+            status=status_of(surface, status),
             mimetype="application/json",
         )
         response.headers.update(headers)
@@ -92,7 +93,7 @@ def _of_http(error: HTTPException) -> tuple[DomainError, int, dict[str, str]]:
     return kind(message), status, headers
 
 
-def _status(surface: Surface, error: DomainError, status: int) -> int:
+def status_of(surface: Surface, status: int) -> int:
     """Three surfaces say 400 where the others say 409 or 422 (OP-11)."""
     if surface.name in ("merchant", "sessions", "orders") and status in (409, 422):
         return 400
@@ -107,10 +108,10 @@ def _by_length(surfaces: Sequence[Surface]) -> list[tuple[re.Pattern[str], Surfa
 
 
 def _page(error: DomainError, status: int, headers: dict[str, str]) -> Response:
-    response = Response(
-        render_template("errors/error.html", status=status, error=error),
-        status=status,
-        mimetype="text/html",
-    )
+    if request_ctx.url_adapter is None:  # a host that isn't ours: no page of ours can link anywhere
+        response = Response(f"{error.message}\n", status=status, mimetype="text/plain")
+    else:
+        page = render_template("errors/error.html", status=status, error=error)
+        response = Response(page, status=status, mimetype="text/html")
     response.headers.update(headers)
     return response

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
 from flask import Flask
-from flask_babel import get_locale
 
 from app.domain import money
+from app.web.languages import language
 
-
-def _locale() -> str:
-    return str(get_locale() or "en")
+_locale = language
 
 
 def install(app: Flask) -> None:
@@ -27,7 +26,12 @@ def install(app: Flask) -> None:
     app.context_processor(_direction)
 
 
+@lru_cache(maxsize=64)
+def _text_direction(code: str) -> str:
+    return Locale.parse(code).text_direction
+
+
 def _direction() -> dict[str, str]:
     """The page's language and writing direction, for <html>."""
-    locale = get_locale() or Locale("en")
-    return {"lang": str(locale).replace("_", "-"), "dir": locale.text_direction}
+    chosen = language()
+    return {"lang": chosen.replace("_", "-"), "dir": _text_direction(chosen)}

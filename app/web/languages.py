@@ -1,8 +1,11 @@
-"""Which language a reader gets."""
+"""Which language a reader gets, and the words in it: looked up once a request, not once a word."""
 
 from __future__ import annotations
 
-from flask import request
+from typing import Any
+
+from flask import Flask, g, has_request_context, request
+from flask_babel import get_translations
 
 #: Languages that have words so far; the first is the fallback.
 LANGUAGES = ("en",)
@@ -11,3 +14,28 @@ LANGUAGES = ("en",)
 def choose_language() -> str:
     """The best of Accept-Language."""
     return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+
+
+def language() -> str:
+    """The language of this request."""
+    if not has_request_context():
+        return LANGUAGES[0]
+    if "language" not in g:
+        g.language = choose_language()
+    return str(g.language)
+
+
+def install(app: Flask) -> None:
+    """Give templates `_()` and `ngettext()` over the request's catalogue (a page has some eighty words)."""
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda text: _catalogue().gettext(text),
+        lambda one, many, count: _catalogue().ngettext(one, many, count),
+        newstyle=True,
+    )
+
+
+def _catalogue() -> Any:
+    if "catalogue" not in g:
+        g.catalogue = get_translations()
+    return g.catalogue

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response
 from pydantic import TypeAdapter
 
-from app.web.surface import PUBLIC, Policy, Surface
+from app.web import error_bodies
+from app.web.errors import status_of
+from app.web.surface import PUBLIC, Idempotency, Policy, Surface
+
+#: What an endpoint may refuse with, before a surface folds some of them into 400.
+_REFUSALS = (400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 429, 500, 503)
 
 
 def install(app: Flask, surfaces: Sequence[Surface]) -> None:
@@ -30,7 +36,7 @@ def document(surfaces: Sequence[Surface]) -> dict[str, Any]:
     schemas: dict[str, Any] = {}
     paths: dict[str, Any] = {}
     for surface in surfaces:
-        schemas[f"{surface.name}_error"] = {"type": "object"}
+        schemas[f"{surface.name}_error"] = error_bodies.SCHEMAS[surface.render_error]
         for policy in surface.policies:
             path = paths.setdefault(surface.prefix + policy.path, {})
             path[policy.method.lower()] = _operation(surface, policy, schemas)
@@ -45,7 +51,12 @@ def document(surfaces: Sequence[Surface]) -> dict[str, Any]:
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A secret key; where the endpoint says so a publishable key or the "
+                    "`client_token` of a session",
+                },
                 "api_key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
             },
         },
@@ -64,7 +75,8 @@ def _operation(surface: Surface, policy: Policy, schemas: dict[str, Any]) -> dic
         else [{"bearer" if surface.key_header == "Authorization" else "api_key": []}],
     }
     if policy.body is not None:
-        schema = _schema(f"{surface.name}_{policy.body.__name__}", policy.body, schemas, "validation")
+        name = f"{surface.name}_{policy.contract_id.replace('-', '_')}_body"
+        schema = _schema(surface, name, policy.body, schemas, "validation")
         operation["requestBody"] = {
             "content": {"application/json": {"schema": schema}},
             "required": True,
@@ -78,12 +90,12 @@ def _parameters(policy: Policy, schemas: dict[str, Any]) -> list[dict[str, Any]]
         for name in re.findall(r"{(\w+)}", policy.path)
     ]
     if policy.query is not None:
-        shape = policy.query.model_json_schema()
+        shape = _resolved(policy.surface, policy.query, schemas, "validation")
         found += [
             {"name": name, "in": "query", "required": False, "schema": schema}
             for name, schema in shape["properties"].items()
         ]
-    if policy.method != "GET":
+    if policy.idempotency != Idempotency.NONE:
         found.append(
             {
                 "name": "Idempotency-Key",
@@ -100,19 +112,30 @@ def _responses(surface: Surface, policy: Policy, schemas: dict[str, Any]) -> dic
     success: dict[str, Any] = {"description": "Done"}
     if policy.returns is not None:
         name = f"{surface.name}_{policy.contract_id.replace('-', '_')}_answer"
-        schema = _schema(name, policy.returns, schemas, "serialization")
+        schema = _schema(surface, name, policy.returns, schemas, "serialization")
         success["content"] = {"application/json": {"schema": schema}}
-    statuses = ("400", "401", "403", "404", "409", "413", "415", "422", "429", "503")
+    statuses = sorted({status_of(surface, status) for status in _REFUSALS})
     return {
         str(policy.status): success,
-        **{status: {"description": "Refused", "content": error} for status in statuses},
+        **{str(status): {"description": HTTPStatus(status).phrase, "content": error} for status in statuses},
     }
 
 
-def _schema(name: str, kind: Any, schemas: dict[str, Any], mode: Any) -> dict[str, str]:
+def _schema(surface: Surface, name: str, kind: Any, schemas: dict[str, Any], mode: Any) -> dict[str, str]:
     """Put a model's schema among the components under `name`, its parts beside it."""
-    schema = TypeAdapter(kind).json_schema(mode=mode, ref_template="#/components/schemas/{model}")
-    for part, value in schema.pop("$defs", {}).items():
-        schemas.setdefault(part, value)
-    schemas[name] = schema
+    schemas[name] = _resolved(surface, kind, schemas, mode)
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _resolved(surface: Surface, kind: Any, schemas: dict[str, Any], mode: Any) -> dict[str, Any]:
+    """A model's schema; its parts stand among the components, under the surface's and their own name.
+
+    Raises:
+        ValueError: two parts of one surface have the same name and another form.
+    """
+    prefix = f"{surface.name}_{mode[0]}_"
+    schema = TypeAdapter(kind).json_schema(mode=mode, ref_template=f"#/components/schemas/{prefix}{{model}}")
+    for part, value in schema.pop("$defs", {}).items():
+        if schemas.setdefault(prefix + part, value) != value:
+            raise ValueError(f"two models of the {surface.name} surface are called {part}")
+    return schema

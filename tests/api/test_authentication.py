@@ -115,9 +115,7 @@ def test_the_named_tenant_has_to_be_the_credentials_own(client: FlaskClient, sho
     profile = shop.actor.tenant
     for header in ("X-Tenant-ID", "X-Tenant"):
         for name in (profile.id, profile.slug, profile.public_id):
-            answer = client.post(
-                "/v1/checkout/sessions", json=CART, headers={**shop.bearer, header: name}
-            )
+            answer = client.post("/v1/checkout/sessions", json=CART, headers={**shop.bearer, header: name})
             assert answer.status_code == 201
         answer = client.post(
             "/v1/checkout/sessions", json=CART, headers={**shop.bearer, header: "somebody-else"}

@@ -102,7 +102,9 @@ def test_a_large_body_is_too_large_also_in_chunks(client: FlaskClient, shop: Sho
     assert count() == 0
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+)
 def test_another_content_type_is_415(client: FlaskClient, shop: Shop, kind: str) -> None:
     answer = client.post("/v1/checkout/sessions", data=b"{}", content_type=kind, headers=shop.bearer)
     assert answer.status_code == 415
@@ -153,9 +155,7 @@ def test_sessions_are_immutable(client: FlaskClient, shop: Shop) -> None:
 
 
 def test_the_sessions_surface_says_400_and_a_message(client: FlaskClient, shop: Shop) -> None:
-    answer = client.post(
-        "/checkout-sessions", json={"amount": True}, headers={"x-api-key": shop.secret}
-    )
+    answer = client.post("/checkout-sessions", json={"amount": True}, headers={"x-api-key": shop.secret})
     assert answer.status_code == 400
     assert answer.json is not None
     assert set(answer.json) == {"statusCode", "message"}

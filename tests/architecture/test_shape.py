@@ -13,8 +13,18 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "app").rglob("*.py"))
 
 #: Routes that are no part of the JSON contract: pages, the dashboard, and the machine's own.
-PAGES = ("/pay/", "/l/", "/return/", "/sandbox/", "/dashboard", "/docs", "/openapi.json", "/healthz",
-         "/static/", "/vendor/")
+PAGES = (
+    "/pay/",
+    "/l/",
+    "/return/",
+    "/sandbox/",
+    "/dashboard",
+    "/docs",
+    "/openapi.json",
+    "/healthz",
+    "/static/",
+    "/vendor/",
+)
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -50,7 +50,11 @@ def run(url: str, folder: Path, shop: Shop, session: CheckoutSession, what: str,
         variables["TILL_FAILPOINT"] = point
     done = subprocess.run(
         [sys.executable, "-c", PAY, shop.secret, session.id, what],
-        env=variables, timeout=60, check=False, capture_output=True, text=True,
+        env=variables,
+        timeout=60,
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode in (0, 137), done.stderr
     return done.returncode
@@ -93,9 +97,7 @@ def test_dying_during_a_payment(database: str, tmp_path: Path, shop: Shop, point
 
 
 @pytest.mark.parametrize("point", RETURNING)
-def test_dying_on_the_way_back_from_three_ds(
-    database: str, tmp_path: Path, shop: Shop, point: str
-) -> None:
+def test_dying_on_the_way_back_from_three_ds(database: str, tmp_path: Path, shop: Shop, point: str) -> None:
     session = shop.session()
     assert run(database, tmp_path, shop, session, CHALLENGED, "action_required") == 137
     action = shop.intent(session).next_action

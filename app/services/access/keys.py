@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
-from app.db import reading, transaction
+from app.db import fetch_one, reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
 from app.domain.errors import InvalidRequest, NotFound, Unauthenticated
 from app.domain.permissions import SCOPES
@@ -21,24 +21,28 @@ from app.services.operations.secrets_at_rest import hash_token
 LAST_USE_SECONDS = 60
 
 #: The one look-up of every API call: narrow columns over a unique index, no objects.
-_LOOKUP = select(
-    ApiKey.id,
-    ApiKey.public_id,
-    ApiKey.kind,
-    ApiKey.mode,
-    ApiKey.name,
-    ApiKey.scopes,
-    ApiKey.expires_at,
-    ApiKey.revoked_at,
-    ApiKey.last_used_at,
-    ApiKey.created_by,
-    Tenant.id.label("tenant_id"),
-    Tenant.public_id.label("tenant_public_id"),
-    Tenant.slug,
-    Tenant.name.label("tenant_name"),
-    Tenant.default_currency,
-    Tenant.settings,
-).join(Tenant, Tenant.id == ApiKey.tenant_id)
+_LOOKUP = (
+    select(
+        ApiKey.id,
+        ApiKey.public_id,
+        ApiKey.kind,
+        ApiKey.mode,
+        ApiKey.name,
+        ApiKey.scopes,
+        ApiKey.expires_at,
+        ApiKey.revoked_at,
+        ApiKey.last_used_at,
+        ApiKey.created_by,
+        Tenant.id.label("tenant_id"),
+        Tenant.public_id.label("tenant_public_id"),
+        Tenant.slug,
+        Tenant.name.label("tenant_name"),
+        Tenant.default_currency,
+        Tenant.settings,
+    )
+    .join(Tenant, Tenant.id == ApiKey.tenant_id)
+    .where(ApiKey.key_hash == bindparam("key_hash"))
+)
 
 
 def authenticate(presented: str) -> Actor:
@@ -49,8 +53,7 @@ def authenticate(presented: str) -> Actor:
     """
     if not crypto.looks_like_api_key(presented):
         raise Unauthenticated("Invalid API key")
-    with reading() as db:
-        row = db.execute(_LOOKUP.where(ApiKey.key_hash == hash_token(presented))).one_or_none()
+    row = fetch_one(_LOOKUP, {"key_hash": hash_token(presented)})
     now = clock.now()
     if row is None or row.revoked_at is not None or (row.expires_at and row.expires_at <= now):
         raise Unauthenticated("Invalid API key")

@@ -32,9 +32,7 @@ def calculate(actor: Actor, checkout_id: str, *, force: bool, timeout_ms: int = 
     return {"calculation_id": kept.id, "calculated_at": kept.calculated_at, **kept.outputs}
 
 
-def current(
-    actor: Actor, checkout_id: str, *, fresh: bool, timeout_ms: int | None = None
-) -> CheckoutSession:
+def current(actor: Actor, checkout_id: str, *, fresh: bool, timeout_ms: int | None = None) -> CheckoutSession:
     """The session with its totals up to date; when asked to be `fresh`, computed in any case."""
     session = sessions.get(actor, checkout_id)
     if not fresh and not session.totals_stale and session.calculation_id is not None:

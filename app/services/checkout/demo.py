@@ -35,7 +35,7 @@ _USERS = (
 
 def make(name: str = DEFAULT_NAME) -> dict[str, Any]:
     """Make the merchant, or roll the passwords and keys of the one that is there; what to print."""
-    slug = "demo" if name == DEFAULT_NAME else tenants.slug_of(name)
+    slug = slug_for(name)
     tenant = tenants.by_slug(slug)
     if tenant is None:
         tenant = tenants.create(name, slug, "GBP")
@@ -55,6 +55,14 @@ def make(name: str = DEFAULT_NAME) -> dict[str, Any]:
         "customer_id": "cust_123",
         "merchant_account_id": "ma_1",
     }
+
+
+def slug_for(name: str) -> str:
+    """The demo's own slug is nobody else's, whatever they are called."""
+    if name == DEFAULT_NAME:
+        return "demo"
+    slug = tenants.slug_of(name)[:40].strip("-")
+    return f"{slug}-shop" if slug == "demo" else slug
 
 
 def link_slug(tenant: Tenant) -> str:
@@ -139,7 +147,7 @@ def _fill(tenant: Tenant) -> None:
                 amount=9900,
                 currency="USD",
                 reference="promo_ref",
-                method_types=["card", "paypal"],
+                method_types=["card", "paypal", "promptpay"],
                 **owned,
             )
         )

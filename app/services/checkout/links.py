@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
+from sqlalchemy import update as sql_update
 from sqlalchemy.exc import IntegrityError
 
 from app.db import reading, transaction
@@ -44,6 +45,17 @@ class LinkDraft:
     expires_at: datetime | None = None
     usage_limit: int | None = None
     method_types: tuple[str, ...] = ("card",)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """What is to change of a link; None leaves a thing as it is."""
+
+    title: str | None = None
+    description: str | None = None
+    expires_at: datetime | None = None
+    usage_limit: int | None = None
+    version: int | None = None
 
 
 def create(actor: Actor, draft: LinkDraft) -> PaymentLink:
@@ -145,6 +157,34 @@ def set_active(actor: Actor, link_id: str, active: bool) -> PaymentLink:
         return link
 
 
+def update(actor: Actor, link_id: str, change: LinkChange) -> PaymentLink:
+    """Change what may be changed of a link; payments that have started keep what they were shown.
+
+    Raises:
+        VersionConflict: it is no longer at `change.version`.
+        InvalidRequest: naming the field that cannot be.
+    """
+    get(actor, link_id)
+    with transaction(actor) as db:
+        link = db.get_one(PaymentLink, link_id, with_for_update=True, populate_existing=True)
+        link.expect_version(change.version)
+        if change.title is not None:
+            link.title = change.title
+        if change.description is not None:
+            link.description = change.description
+        if change.expires_at is not None:
+            link.expires_at = change.expires_at
+        if change.usage_limit is not None:
+            if change.usage_limit < max(link.used + link.held, 1):
+                raise InvalidRequest("The limit is below what is used already", field="usage_limit")
+            link.usage_limit = change.usage_limit
+        if not link.title.strip():
+            raise InvalidRequest("Enter a title", field="title")
+        db.flush()
+        _note(db, link, "payment_link.updated")
+        return link
+
+
 def by_slug(slug: str) -> tuple[PaymentLink, TenantProfile]:
     """The link of a public page, with its merchant.
 
@@ -230,7 +270,7 @@ def count_scan(slug: str) -> None:
     """Count that somebody came by the QR code."""
     with transaction() as db:
         db.execute(
-            update(PaymentLink)
+            sql_update(PaymentLink)
             .where(PaymentLink.slug == slug)
             .values(scans=PaymentLink.scans + 1)
             .execution_options(synchronize_session=False)

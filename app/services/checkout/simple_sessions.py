@@ -20,6 +20,8 @@ from app.services.checkout.drafts import SessionDraft
 
 #: Not extendable (OP-26).
 LIFETIME_SECONDS = 3600
+#: The SKU of what is in no catalogue; nothing tracks it.
+CUSTOM = "custom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def create(actor: Actor, draft: SimpleDraft) -> CheckoutSession:
         raise InvalidRequest("amount must be positive", field="amount")
     if not money.is_currency(draft.currency):
         raise InvalidRequest("currency_code is not supported", field="currency_code")
-    _check_stock(actor, sku, draft.quantity)
+    if sku != CUSTOM:
+        _check_stock(actor, sku, draft.quantity)
     line = CartLine("line_1", sku, draft.title or "Payment", draft.quantity, draft.amount)
     return sessions.create(
         actor,
@@ -87,7 +90,7 @@ def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str]
     if not draft.product_id and not draft.price_id:
         if draft.subscription_id and draft.amount is None:
             raise InvalidRequest("Product, price or subscription not found")
-        return draft, "custom"
+        return draft, CUSTOM
     statement = (
         select(Product, Price)
         .join(Price, Price.product_id == Product.id)
@@ -103,7 +106,7 @@ def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str]
     if row is None:
         if draft.amount is None:
             raise InvalidRequest("Product, price or subscription not found")
-        return draft, "custom"
+        return draft, CUSTOM
     product, price = row
     filled = replace(
         draft,

@@ -68,9 +68,7 @@ def compute(
         Decimal(_plain(rate.percent)),
         cost,
     )
-    outputs["promotions"] = [
-        {"code": p.code, "percent": _plain(p.percent)} for p in promotions.applied
-    ]
+    outputs["promotions"] = [{"code": p.code, "percent": _plain(p.percent)} for p in promotions.applied]
     outputs["issues"] = [
         {"code": "promotion_invalid", "explain": {"reason": reason, "promotion_code": code}}
         for code, reason in promotions.refused.items()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,22 @@ from app.domain.errors import IdempotencyInProgress, InvalidRequest, Unprocessab
 from app.kit import clock
 from app.kit.canonical import fingerprint
 from app.models.operations.idempotency import IdempotencyRecord
+
+_TABLE: Any = IdempotencyRecord.__table__
+
+#: Made once, for the hot path. Without the option psycopg's count of an INSERT is dropped and reads -1:
+#: every claim would be a success.
+_CLAIM = {
+    name: dialect.insert(_TABLE).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
+_KEEP = (
+    update(_TABLE)
+    .where(_TABLE.c.scope_hash == bindparam("scope"), _TABLE.c.lease_until.is_(None))
+    .values(
+        status=bindparam("reply_status"), body=bindparam("reply_body"), headers=bindparam("reply_headers")
+    )
+)
 
 LEASE_SECONDS = 90
 MAX_KEY = 255
@@ -116,11 +132,8 @@ def _claim(db: Session, key: KeyScope, *, lease: datetime | None) -> bool:
         "lease_until": lease,
         "created_at": clock.now(),
     }
-    dialect = postgresql if db.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(IdempotencyRecord).values(values).on_conflict_do_nothing()
-    # Without the option psycopg's count of an INSERT is dropped and reads -1: every claim would be a success.
-    done = db.execute(statement.execution_options(preserve_rowcount=True))
-    return bool(done.rowcount == 1)  # type: ignore[attr-defined]
+    connection = db.connection()
+    return bool(connection.execute(_CLAIM[connection.dialect.name], values).rowcount == 1)
 
 
 def _take_over(db: Session, key: KeyScope, lease: datetime) -> bool:
@@ -134,6 +147,10 @@ def _take_over(db: Session, key: KeyScope, lease: datetime) -> bool:
 
 
 def _store(db: Session, key: KeyScope, reply: Reply, *, lease: datetime | None) -> None:
+    if lease is None:
+        answer = {"reply_status": reply.status, "reply_body": reply.body, "reply_headers": reply.headers}
+        db.connection().execute(_KEEP, {"scope": key.scope_hash, **answer})
+        return
     db.execute(
         _held(update(IdempotencyRecord), key, lease).values(
             status=reply.status, body=reply.body, headers=reply.headers, lease_until=None

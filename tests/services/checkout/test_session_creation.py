@@ -162,7 +162,9 @@ BAD: dict[str, tuple[Callable[[], SessionDraft], type[DomainError], str]] = {
         "invalid_request",
     ),
     "a way back with a backslash": (
-        lambda: draft(cart=CartSnapshot("GBP", (one_line(),)), success_url="https://shop.example\\@evil.example"),
+        lambda: draft(
+            cart=CartSnapshot("GBP", (one_line(),)), success_url="https://shop.example\\@evil.example"
+        ),
         InvalidRequest,
         "invalid_request",
     ),

@@ -15,7 +15,16 @@ from app.models.checkout.order import Order
 from app.services.checkout import payment, reservations, sessions
 from app.services.payments import refunds
 from tests import shops
-from tests.shops import CHALLENGED, GOOD, NO_FUNDS, TIMES_OUT_AFTER, TIMES_OUT_BEFORE, WRONG_AMOUNT, Shop, later
+from tests.shops import (
+    CHALLENGED,
+    GOOD,
+    NO_FUNDS,
+    TIMES_OUT_AFTER,
+    TIMES_OUT_BEFORE,
+    WRONG_AMOUNT,
+    Shop,
+    later,
+)
 
 pytestmark = pytest.mark.usefixtures("holds")
 
@@ -273,7 +282,10 @@ def test_another_merchant_sees_none_of_it(shop: Shop) -> None:
     session = shop.session()
     shop.pay(session)
     stranger = shops.make("Stranger")
-    for look in (lambda: stranger.read(session), lambda: refunds.create(stranger.actor, shop.intent(session).id)):
+    for look in (
+        lambda: stranger.read(session),
+        lambda: refunds.create(stranger.actor, shop.intent(session).id),
+    ):
         with pytest.raises(DomainError) as refused:
             look()
         assert refused.value.http_status == 404

@@ -72,9 +72,7 @@ def machine(template: Path) -> type[RuleBasedStateMachine]:
 
         @rule(amount=st.one_of(st.none(), st.integers(1, 6000)))
         def refund(self, amount: int | None) -> None:
-            self.attempt(
-                lambda: refunds.send(refunds.create(self.shop.actor, self.id, amount).id)
-            )
+            self.attempt(lambda: refunds.send(refunds.create(self.shop.actor, self.id, amount).id))
 
         @rule(seconds=st.sampled_from([20, 90, 1000, 90_000]))
         def wait_and_sweep(self, seconds: int) -> None:
@@ -106,7 +104,10 @@ def test_any_order_of_calls_keeps_the_books(sqlite_template: Path, examples: int
     run_state_machine_as_test(
         machine(sqlite_template),
         settings=settings(
-            max_examples=examples, stateful_step_count=12, deadline=None, derandomize=True,
+            max_examples=examples,
+            stateful_step_count=12,
+            deadline=None,
+            derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )

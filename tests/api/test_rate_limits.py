@@ -1,0 +1,110 @@
+"""Limits: the contract's strict ones exact in a sliding window, the general ones per second and key."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import settings
+from app.domain.errors import RateLimited
+from app.factory import create_app
+from app.kit import clock
+from app.services.access import keys
+from app.services.checkout import links
+from app.services.checkout.links import LinkDraft
+from app.services.operations import rate_limits
+from tests.shops import Shop
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_window_slides(database: str) -> None:
+    def hit_at(second: float) -> int:
+        with clock.frozen(START + timedelta(seconds=second)):
+            try:
+                rate_limits.hit("test", "somebody", limit=3, window_seconds=60)
+            except RateLimited as error:
+                return error.retry_after
+            return 0
+
+    assert [hit_at(0), hit_at(20), hit_at(40)] == [0, 0, 0]
+    assert hit_at(45) == 15, "the first slot frees at 60"
+    assert hit_at(59.5) == 1
+    assert hit_at(60) == 0
+    assert hit_at(61) == 19, "refused calls take no slot"
+
+
+def test_buckets_do_not_mix(database: str) -> None:
+    for name, who in (("a", "x"), ("a", "y"), ("b", "x"), ("a:x", "")):
+        rate_limits.hit(name, who, limit=1, window_seconds=60)
+    with pytest.raises(RateLimited):
+        rate_limits.hit("a", "x", limit=1, window_seconds=60)
+    rate_limits.forget("a", "x")
+    rate_limits.hit("a", "x", limit=1, window_seconds=60)
+
+
+def test_many_at_once_get_no_more_than_the_limit(database: str) -> None:
+    def call(_: int) -> bool:
+        try:
+            rate_limits.hit("test", "somebody", limit=3, window_seconds=60)
+        except RateLimited:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        assert Counter(pool.map(call, range(16))) == {True: 3, False: 13}
+
+
+def test_a_public_link_is_limited_per_address_in_the_merchants_form(client: FlaskClient, shop: Shop) -> None:
+    link = links.create(shop.actor, LinkDraft("Mug", "GBP", slug="mug", amount=1500))
+    url = f"/api/v1/links/{link.slug}"
+    assert [client.get(url).status_code for _ in range(10)] == [200] * 10
+    refused = client.get(url)
+    assert refused.status_code == 429
+    assert refused.json is not None
+    assert refused.json["error"] == "Rate limit exceeded"
+    assert refused.json["code"] == "RATE_LIMIT_EXCEEDED"
+    assert 1 <= refused.json["retryAfter"] <= 60
+    assert refused.headers["Retry-After"] == str(refused.json["retryAfter"])
+    elsewhere = client.get(url, environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
+    assert elsewhere.status_code == 200
+    forged = client.get(url, headers={"X-Forwarded-For": "203.0.113.10"})
+    assert forged.status_code == 429, "no trusted proxy, no forwarded address"
+
+
+@pytest.fixture
+def limited(database: str) -> Iterator[Flask]:
+    """The app with two writes and three reads a second."""
+    changes = {"api_reads_per_second": 3, "api_writes_per_second": 2, "log_level": "CRITICAL"}
+    yield create_app(settings.current().model_copy(update=changes))
+
+
+def test_the_general_limit_is_per_key_and_second(limited: Flask, shop: Shop) -> None:
+    client, url = limited.test_client(), "/v1/checkout/sessions/chk_none"
+    _, second = keys.create(shop.actor, "second server")
+    time.sleep(1.01 - time.time() % 1)  # the limits library counts by the machine's own clock
+    answers = [client.get(url, headers=shop.bearer) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 429]
+    assert answers[0].headers["RateLimit-Policy"] == '"reads";q=3;w=1'
+    assert answers[0].headers["RateLimit"].startswith('"reads";r=2;t=')
+    refused = answers[3]
+    assert refused.headers["RateLimit"].startswith('"reads";r=0;t=')
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.json is not None
+    assert refused.json["code"] == "rate_limit_exceeded"
+    assert client.get(url, headers={"Authorization": second}).status_code == 404
+    write = client.post("/v1/payments/intents", json={}, headers=shop.bearer)
+    assert write.status_code == 400, "writes have a window of their own"
+
+
+def test_nought_turns_the_general_limit_off(client: FlaskClient, shop: Shop) -> None:
+    answers = [client.get("/v1/checkout/sessions/chk_none", headers=shop.bearer) for _ in range(120)]
+    assert {answer.status_code for answer in answers} == {404}
+    assert "RateLimit" not in answers[-1].headers

@@ -1,0 +1,157 @@
+"""Payment links: what a payer may do, and that a limit holds however many pay at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.db import reading
+from app.domain.errors import Conflict, InvalidRequest, NotFound, VersionConflict
+from app.kit import clock
+from app.models.checkout.payment_link import PaymentLink
+from app.services.checkout import links, sessions
+from app.services.checkout.links import LinkChange, LinkDraft
+from tests.buyers import together
+from tests.shops import CHALLENGED, NO_FUNDS, Shop, later, make
+
+pytestmark = pytest.mark.usefixtures("holds")
+
+
+def link(shop: Shop, **values: Any) -> PaymentLink:
+    draft = {"title": "Boat trip", "currency": "USD", "amount": 9900, "slug": "boat-trip", **values}
+    return links.create(shop.actor, LinkDraft(**draft))
+
+
+def counts(made: PaymentLink) -> tuple[int, int]:
+    """(held, used)."""
+    with reading() as db:
+        found = db.get_one(PaymentLink, made.id)
+        return found.held, found.used
+
+
+def test_a_payer_gets_a_page_of_half_an_hour_for_exactly_the_amount(shop: Shop) -> None:
+    made = link(shop, reference="promo_ref", method_types=("card", "promptpay"))
+    session = links.pay("boat-trip")
+    assert (session.surface, session.grand_total, session.currency) == ("link", 9900, "USD")
+    assert (session.reference, session.payment_link_id) == ("promo_ref", made.id)
+    assert session.method_types == ["card", "promptpay"]
+    assert session.hosted_id is not None
+    assert (session.expires_at - session.created_at).total_seconds() == pytest.approx(1800, abs=1)
+    assert links.pay("boat-trip", method_types=("card", "cheque")).method_types == ["card"]
+    assert links.pay("boat-trip", method_types=("cheque",)).method_types == ["card", "promptpay"]
+
+
+def test_a_use_is_held_then_counted(shop: Shop) -> None:
+    made = link(shop, usage_limit=1)
+    session = links.pay("boat-trip")
+    assert counts(made) == (1, 0)
+    with pytest.raises(Conflict) as refused:
+        links.pay("boat-trip")
+    assert refused.value.code == "link_not_payable"
+    shop.pay(session)
+    assert counts(made) == (0, 1)
+    assert links.state(links.get(shop.actor, made.id)) == "used_up"
+
+
+def test_a_use_is_given_back_once_by_cancel_expiry_or_failure(shop: Shop) -> None:
+    made = link(shop, usage_limit=3)
+    canceled, expired, failed = (links.pay("boat-trip") for _ in range(3))
+    sessions.cancel(shop.actor, canceled.id)
+    for number in range(5):
+        shop.pay(failed, NO_FUNDS, nonce=f"n{number}")
+    assert shop.read(failed).status == "failed"
+    assert counts(made) == (1, 0)
+    sessions.cancel(shop.actor, failed.id)
+    with later(1801):
+        sessions.expire_due()
+    assert shop.read(expired).cancel_reason == "expired"
+    assert counts(made) == (0, 0)
+
+
+def test_a_payment_under_way_keeps_its_use(shop: Shop) -> None:
+    made = link(shop, usage_limit=1)
+    shop.pay(links.pay("boat-trip"), CHALLENGED)
+    with later(4000):
+        assert sessions.expire_due() == 0
+    assert counts(made) == (1, 0)
+
+
+def test_five_uses_go_to_exactly_five_of_sixteen_payers(shop: Shop) -> None:
+    made = link(shop, usage_limit=5)
+
+    def pay(number: int) -> str:
+        session = links.pay("boat-trip")
+        return shop.pay(session, nonce=f"n{number}").status
+
+    results = together(16, pay)
+    errors = {getattr(result, "code", repr(result)) for result in results if isinstance(result, Exception)}
+    assert errors == {"link_not_payable"}
+    assert results.count("completed") == 5
+    assert counts(made) == (0, 5)
+
+
+@pytest.mark.parametrize("amount", [None, 0, 499, 10_001])
+def test_a_payer_chooses_within_the_bounds(shop: Shop, amount: int | None) -> None:
+    link(shop, amount=None, min_amount=500, max_amount=10_000)
+    with pytest.raises(InvalidRequest) as refused:
+        links.pay("boat-trip", amount=amount)
+    assert refused.value.code == "invalid_amount"
+    assert links.pay("boat-trip", amount=500).grand_total == 500
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"slug": "No"}, "slug"),
+        ({"slug": "-a-"}, "slug"),
+        ({"title": " "}, "title"),
+        ({"currency": "ZZZ"}, "currency"),
+        ({"amount": 0}, "amount"),
+        ({"amount": None, "min_amount": 9, "max_amount": 8}, "max_amount"),
+        ({"usage_limit": 0}, "usage_limit"),
+        ({"expires_at": clock.now() - timedelta(seconds=1)}, "expires_at"),
+    ],
+)
+def test_a_link_that_cannot_be_is_refused_by_its_field(shop: Shop, values: Any, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        link(shop, **values)
+    assert refused.value.field == field
+    assert links.list_page(shop.actor).data == []
+
+
+def test_a_slug_is_one_merchants(shop: Shop) -> None:
+    made, other = link(shop), make("Other shop")
+    with pytest.raises(Conflict) as refused:
+        link(other)
+    assert refused.value.code == "slug_taken"
+    for act in (
+        links.get,
+        lambda a, i: links.set_active(a, i, False),
+        lambda a, i: links.update(a, i, LinkChange()),
+    ):
+        with pytest.raises(NotFound):
+            act(other.actor, made.id)
+    with pytest.raises(NotFound):
+        links.pay("boat-trap")
+
+
+def test_links_are_switched_off_changed_and_end(shop: Shop) -> None:
+    made = link(shop, usage_limit=2, expires_at=clock.now() + timedelta(hours=1))
+    links.pay("boat-trip")
+    changed = links.update(shop.actor, made.id, LinkChange(title="Two boats", usage_limit=9, version=1))
+    assert (changed.title, changed.usage_limit, changed.version) == ("Two boats", 9, 2)
+    with pytest.raises(VersionConflict):
+        links.update(shop.actor, made.id, LinkChange(title="Late", version=1))
+    with pytest.raises(InvalidRequest):
+        links.update(shop.actor, made.id, LinkChange(usage_limit=0))
+    links.set_active(shop.actor, made.id, False)
+    with pytest.raises(Conflict):
+        links.pay("boat-trip")
+    again = links.set_active(shop.actor, made.id, True)
+    assert links.state(again) == "payable"
+    with later(3601):
+        assert links.state(again) == "expired"
+        with pytest.raises(Conflict):
+            links.pay("boat-trip")

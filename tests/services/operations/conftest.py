@@ -1,0 +1,3 @@
+"""What the tests of operations share."""
+
+from tests.merchants import actor, stranger, tenant  # noqa: F401 - fixtures

@@ -1,0 +1,30 @@
+"""Counting SQL: what a piece of work sends to the database, without BEGIN and COMMIT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+
+from app import db
+
+_FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The statements that are sent meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith(_FRAME):
+            sent.append(statement)
+
+    engine = db.engine()
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)

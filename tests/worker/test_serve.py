@@ -1,0 +1,117 @@
+"""`flask serve`: everything by one command, and nothing left when it ends, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.databases import environment
+from tests.workers import until
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def port() -> int:
+    """A free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
+
+
+@pytest.fixture
+def serving(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """A server of its own process group over a fresh SQLite database."""
+    child = _serve(tmp_path, port)
+    yield child
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _serve(folder: Path, port: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "serve"],
+        cwd=ROOT,
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**environment(f"sqlite:///{folder / 'till.db'}", folder), "PORT": str(port)},
+    )
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _group(leader: int) -> set[int]:
+    """The living processes of a group."""
+    listed = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return {int(row[0]) for row in rows if int(row[1]) == leader and not row[2].startswith("Z")}
+
+
+def _children(parent: int) -> dict[str, int]:
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    return {
+        "worker" if "worker-child" in row[2] else "web": int(row[0]) for row in rows if int(row[1]) == parent
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_to_go_heals_its_worker_and_stops_clean(
+    serving: subprocess.Popen[str], port: int, tmp_path: Path, number: signal.Signals
+) -> None:
+    until(lambda: _answers(port), seconds=40)
+    first = _children(serving.pid)["worker"]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: _children(serving.pid).get("worker", first) != first, seconds=20)
+    refused = _serve(tmp_path, port)
+    said, _ = refused.communicate(timeout=40)
+    assert refused.returncode == 1
+    assert f"Port {port} of 127.0.0.1 is in use" in said
+    assert _answers(port)
+    if number == signal.SIGINT:
+        os.killpg(serving.pid, number)  # as Ctrl-C does
+    else:
+        serving.send_signal(number)
+    said, _ = serving.communicate(timeout=30)
+    assert serving.returncode == 0
+    for word in (
+        f"http://127.0.0.1:{port}/l/summer-promo",
+        "/dashboard",
+        "owner@demo.test",
+        "sk_test_",
+        "curl ",
+    ):
+        assert word in said
+    assert "Traceback" not in said
+    until(lambda: not _group(serving.pid), seconds=10)
+
+
+def test_a_killed_server_leaves_nobody_on_the_port(serving: subprocess.Popen[str], port: int) -> None:
+    until(lambda: _answers(port), seconds=40)
+    until(lambda: len(_children(serving.pid)) == 2)
+    time.sleep(1)
+    serving.kill()
+    serving.wait()
+    until(lambda: not _group(serving.pid), seconds=20)
+    assert not _answers(port)
