@@ -5,10 +5,10 @@ Exponents are CLDR's, through Babel (decisions.md 9): JPY 0, GBP 2, KWD 3.
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 from functools import lru_cache
 
-from babel import Locale, UnknownLocaleError
+from babel import UnknownLocaleError
 from babel.core import get_global
 from babel.numbers import format_currency
 
@@ -16,7 +16,15 @@ from babel.numbers import format_currency
 MAX_AMOUNT = 2**53
 
 _FRACTIONS = get_global("currency_fractions")
-_KNOWN = frozenset(Locale("en").currencies)
+#: In use and legal tender somewhere: not DEM, not gold (XAU), not "no currency" (XXX).
+_KNOWN = frozenset(
+    code
+    for used in get_global("territory_currencies").values()
+    for code, _, until, tender in used
+    if tender and until is None
+)
+#: Refuses to lose a digit, where the usual context would round.
+_EXACT = Context(prec=40, traps=[Inexact, InvalidOperation, Overflow])
 
 
 def exponent(currency: str) -> int:
@@ -41,8 +49,8 @@ def from_major(value: Decimal | int | str, currency: str) -> int:
         ValueError: not a number, out of range, or more decimals than the currency has.
     """
     try:
-        scaled = Decimal(str(value)).scaleb(exponent(currency))
-    except InvalidOperation as error:
+        scaled = Decimal(str(value)).scaleb(exponent(currency), _EXACT)
+    except DecimalException as error:
         raise ValueError("not an amount") from error
     if not scaled.is_finite() or abs(scaled) > MAX_AMOUNT:
         raise ValueError("amount out of range")
@@ -52,10 +60,13 @@ def from_major(value: Decimal | int | str, currency: str) -> int:
 
 
 def allocate(total: int, weights: list[int]) -> list[int]:
-    """Split `total` in proportion to `weights` by largest remainder; the parts sum to it exactly."""
+    """Split `total` in proportion to `weights` by largest remainder; the parts sum to it exactly.
+
+    Where all weights are 0 the parts are equal, as far as they can be.
+    """
+    if not any(weights):
+        weights = [1] * len(weights)
     whole = sum(weights)
-    if whole <= 0:
-        return [0] * len(weights)
     parts = [total * weight // whole for weight in weights]
     remainders = [total * weight % whole for weight in weights]
     order = sorted(range(len(weights)), key=lambda i: (-remainders[i], i))
@@ -68,6 +79,6 @@ def allocate(total: int, weights: list[int]) -> list[int]:
 def format_money(minor: int, currency: str, locale: str = "en") -> str:
     """`£51.94`, as the reader's language writes it."""
     try:
-        return format_currency(to_major(minor, currency), currency, locale=locale)
-    except UnknownLocaleError:
+        return format_currency(to_major(minor, currency), currency, locale=locale.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
         return format_currency(to_major(minor, currency), currency, locale="en")

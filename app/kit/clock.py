@@ -23,11 +23,12 @@ def install(source: Callable[[], datetime] | None) -> None:
 @contextmanager
 def frozen(at: datetime) -> Iterator[None]:
     """Stop the clock at `at` (tests)."""
+    before = _source
     install(lambda: at)
     try:
         yield
     finally:
-        install(None)
+        install(before)
 
 
 def to_rfc3339(instant: datetime) -> str:

@@ -54,6 +54,41 @@ _COMMON = frozenset(
         "asdfghjkl123",
     )
 )
+#: What most bad passwords are made of; digits and signs around it don't make it better.
+_COMMON_STEMS = frozenset(
+    (
+        "admin",
+        "administrator",
+        "baseball",
+        "changeme",
+        "checkout",
+        "default",
+        "dragon",
+        "football",
+        "iloveyou",
+        "letmein",
+        "login",
+        "master",
+        "merchant",
+        "michael",
+        "monkey",
+        "passw0rd",
+        "password",
+        "payment",
+        "princess",
+        "qwerty",
+        "qwertyuiop",
+        "secret",
+        "shadow",
+        "summer",
+        "sunshine",
+        "superman",
+        "till",
+        "trustno",
+        "welcome",
+        "winter",
+    )
+)
 
 
 class DecryptionError(ValueError):
@@ -125,7 +160,8 @@ def password_problem(password: str) -> str | None:
     if len(password) > MAX_PASSWORD:
         return "too_long"
     folded = password.lower()
-    if folded in _COMMON or len(set(folded)) < 4:
+    stem = folded.strip(string.digits + string.punctuation + " ")
+    if folded in _COMMON or stem in _COMMON_STEMS or len(set(folded)) < 4:
         return "too_common"
     return None
 

@@ -36,8 +36,11 @@ _REFUSED = tuple(
         "::/96",
         "ff00::/8",
         "fec0::/10",
+        "3fff::/20",
     )
 )
+#: The only part of IPv6 that is given out to the public; the rest translates, maps or is reserved.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class AddressRefused(Exception):
@@ -78,6 +81,8 @@ def address_allowed(address: str, *, allow_loopback: bool = False) -> bool:
     if ip.is_loopback:
         return allow_loopback
     if any(ip.version == net.version and ip in net for net in _REFUSED):
+        return False
+    if ip.version == 6 and ip not in _GLOBAL_UNICAST:
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_private
 

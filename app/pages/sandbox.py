@@ -27,6 +27,8 @@ def answer_acs(challenge_id: str) -> AnyResponse:
     action = request.form.get("action", "submit")
     if action == "submit":
         found = challenges.answer(challenge_id, request.form.get("code", ""))
+    elif action == "cancel":
+        found = challenges.cancel(challenge_id)
     else:
         found = challenges.decide(challenge_id, approve=False)
     if found is None:

@@ -27,7 +27,7 @@ from app.domain.errors import (
 from app.kit import strict_json
 from app.services.operations import idempotency
 from app.services.operations.idempotency import Reply
-from app.web import authentication, rate_limits
+from app.web import authentication, mfa, rate_limits
 
 if TYPE_CHECKING:
     from app.web.surface import Policy
@@ -77,7 +77,7 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
 
 
 def _admit(policy: Policy, path: dict[str, str]) -> Actor | None:
-    """Authentication, tenant, rate limit and permission, in this order."""
+    """Authentication, tenant, rate limit, permission and second factor, in this order."""
     path_tenant = path.pop("tenant_id", None)
     if not policy.auth:
         rate_limits.strict(policy, None)
@@ -96,6 +96,7 @@ def _admit(policy: Policy, path: dict[str, str]) -> Actor | None:
     bound = actor.kind == ActorKind.PUBLISHABLE_KEY
     if policy.permission is not None and not bound and not actor.can(policy.permission):
         raise PermissionDenied(f"Missing {policy.permission} permission")
+    mfa.require(policy.mfa, actor)
     return actor
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app.domain.errors import DomainError, RateLimited
+from app.domain.errors import DomainError, MfaRequired, RateLimited
 
 
 def lower(error: DomainError, request_id: str) -> dict[str, Any]:
@@ -28,6 +28,8 @@ def upper(error: DomainError, request_id: str) -> dict[str, Any]:
     body: dict[str, Any] = {"error": error.message, "code": code}
     if isinstance(error, RateLimited):
         body["retryAfter"] = error.retry_after
+    if isinstance(error, MfaRequired):
+        body |= error.explain or {}
     return body
 
 
@@ -61,6 +63,9 @@ SCHEMAS: dict[Callable[[DomainError, str], dict[str, Any]], dict[str, Any]] = {
             "error": _TEXT,
             "code": {**_TEXT, "pattern": "^[A-Z0-9_]+$"},
             "retryAfter": {"type": "integer", "minimum": 1, "description": "Seconds, on 429"},
+            "challengeId": {**_TEXT, "description": "What POST /api/v1/mfa/verify answers"},
+            "action": {**_TEXT, "description": "What the second factor is wanted for"},
+            "enrollmentRequired": {"type": "boolean"},
         },
     },
     numbered: {

@@ -37,6 +37,10 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class Nothing(Body):
+    """A body in which nothing has to be said."""
+
+
 class Query(BaseModel):
     """Query parameters: texts are read as what the field wants."""
 

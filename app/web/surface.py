@@ -7,7 +7,7 @@ An endpoint module writes
     def create(actor: Actor, body: SessionCreate) -> SessionView: ...
 
 and gets `actor`, `body`, `query` and the path's parameters by name. Authentication, tenant, rate limit,
-permission, idempotency and validation are done before it is called, in this order (OP-10); the contract
+permission, second factor, validation and idempotency come before it, in this order (OP-10); the contract
 test and the OpenAPI document read the same policies.
 """
 
@@ -29,10 +29,12 @@ from app.web import endpoint
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Who may call: a merchant's server alone, or also the browser of one session, or a store front.
-SERVER = frozenset({ActorKind.API_KEY, ActorKind.USER})
+SERVER = frozenset({ActorKind.API_KEY, ActorKind.MACHINE_TOKEN, ActorKind.USER})
 BROWSER = SERVER | {ActorKind.CLIENT_TOKEN}
 #: A client token has a session already; it makes no other (OP-07).
 STOREFRONT = SERVER | {ActorKind.PUBLISHABLE_KEY}
+#: Signed-in people alone: a merchant's own staff with a JWT.
+PEOPLE = frozenset({ActorKind.USER})
 PUBLIC: frozenset[ActorKind] = frozenset()
 
 
@@ -66,6 +68,7 @@ class Policy:
     summary: str
     auth: frozenset[ActorKind]
     permission: str | None
+    mfa: str | None
     limit: Limit | None
     idempotency: Idempotency
     key_required: bool
@@ -131,6 +134,7 @@ class Surface:
                 summary=(function.__doc__ or "").strip().split("\n")[0],
                 auth=declared.pop("auth", SERVER),
                 permission=declared.pop("permission", None),
+                mfa=declared.pop("mfa", None),
                 limit=declared.pop("limit", None),
                 idempotency=declared.pop(
                     "idempotency", Idempotency.NONE if method == "GET" else Idempotency.LOCAL

@@ -83,7 +83,7 @@ def test_a_public_link_is_limited_per_address_in_the_merchants_form(client: Flas
 def limited(database: str) -> Iterator[Flask]:
     """The app with two writes and three reads a second."""
     changes = {"api_reads_per_second": 3, "api_writes_per_second": 2, "log_level": "CRITICAL"}
-    yield create_app(settings.current().model_copy(update=changes))
+    return create_app(settings.current().model_copy(update=changes))
 
 
 def test_the_general_limit_is_per_key_and_second(limited: Flask, shop: Shop) -> None:

@@ -7,12 +7,8 @@ from app.domain.actor import Actor
 from app.domain.errors import NotFound
 from app.kit import clock
 from app.services.checkout import hosted, sessions
-from app.web.schemas import Body, Instant, View
+from app.web.schemas import Instant, Nothing, View
 from app.web.surface import BROWSER
-
-
-class HostedUrlCreate(Body):
-    """Nothing has to be said."""
 
 
 class HostedUrlView(View):
@@ -35,12 +31,12 @@ class HostedStatusView(View):
 @surface.post(
     "/sessions/{checkout_id}/hosted-url",
     "CK-054",
-    body=HostedUrlCreate,
+    body=Nothing,
     returns=HostedUrlView,
     status=201,
     permission="checkout:write",
 )
-def create(actor: Actor, checkout_id: str, body: HostedUrlCreate) -> HostedUrlView:
+def create(actor: Actor, checkout_id: str, body: Nothing) -> HostedUrlView:
     """Generate a secure hosted page URL for the session."""
     session = hosted.open_page(actor, checkout_id)
     left = (session.expires_at - clock.now()).total_seconds()

@@ -12,7 +12,7 @@ from app.domain.errors import InvalidRequest
 from app.models.checkout.reservation import Reservation
 from app.providers.base import Allocation, Lot
 from app.services.checkout import holds
-from app.web.schemas import Body, Instant, Integer, View
+from app.web.schemas import Body, Instant, Integer, Nothing, View
 from app.web.surface import BROWSER
 
 _DAY = 24 * 3600
@@ -49,10 +49,6 @@ class Extend(Body):
     """By how much."""
 
     extend_by_seconds: Integer = Field(900, ge=1, le=_DAY)
-
-
-class Nothing(Body):
-    """Nothing has to be said."""
 
 
 class HeldLineView(View):

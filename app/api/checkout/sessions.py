@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from app.api.checkout.details import Customer
 from app.api.checkout.session_views import SessionView, answer
 from app.api.checkout.surface import surface
 from app.domain.actor import Actor
@@ -14,7 +15,7 @@ from app.providers.base import CartLine, CartSnapshot
 from app.services.checkout import cancellation, sessions, validation
 from app.services.checkout.drafts import SessionDraft
 from app.web.endpoint import Answer
-from app.web.schemas import Body, Integer, Query, View
+from app.web.schemas import Body, Integer, Nothing, Query, View
 from app.web.surface import BROWSER, STOREFRONT, Idempotency
 
 #: Long texts have no business in a name.
@@ -32,15 +33,15 @@ class Line(Body):
 
 
 class Cart(Body):
-    """An inline cart."""
+    """An inline cart; without a currency it is the session's, else the merchant's."""
 
-    currency: str = Field(pattern="^[A-Z]{3}$")
+    currency: str | None = Field(None, pattern="^[A-Z]{3}$")
     lines: list[Line]
 
     def snapshot(self) -> CartSnapshot:
         """The frozen form; lines without an id are numbered."""
         return CartSnapshot(
-            self.currency,
+            self.currency or "",
             tuple(
                 CartLine(
                     line.line_id or f"line_{number}",
@@ -80,7 +81,7 @@ class SessionCreate(Body):
     metadata: dict[str, Any] = Field(default_factory=dict)
     options: Options = Field(default_factory=Options)
     promotion_codes: list[str] = Field(default_factory=list, max_length=10)
-    customer: dict[str, Any] = Field(default_factory=dict)
+    customer: Customer = Field(default_factory=Customer)
     success_url: str | None = Field(None, max_length=2000)
     cancel_url: str | None = Field(None, max_length=2000)
 
@@ -95,15 +96,11 @@ class SessionCreate(Body):
             channel=self.channel,
             metadata=self.metadata,
             options=self.options.model_dump(exclude_none=True),
-            customer=self.customer,
+            customer=self.customer.model_dump(exclude_none=True),
             promotion_codes=tuple(self.promotion_codes),
             success_url=self.success_url,
             cancel_url=self.cancel_url,
         )
-
-
-class Nothing(Body):
-    """Nothing has to be said."""
 
 
 class FindingView(View):

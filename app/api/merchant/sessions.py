@@ -86,6 +86,7 @@ def _shown(row: CheckoutSession) -> dict[str, Any]:
     status=201,
     auth=SERVER,
     permission="sessions:write",
+    mfa="create-payment",
     limit=Limit(10, "tenant"),
 )
 def create(actor: Actor, body: SessionCreate) -> SessionCreated:

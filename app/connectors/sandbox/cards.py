@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.rules.cards import brand_of
+
 
 class Behaviour(StrEnum):
     """What the acquirer does with a card."""
 
+    REFUSE = "refuse"
     APPROVE = "approve"
     DECLINE = "decline"
     CHALLENGE = "challenge"
@@ -43,10 +46,20 @@ class TestCard:
     risk_score: int = 12
 
     @property
+    def brand(self) -> str:
+        """The network, upper case."""
+        return brand_of(self.number)
+
+    @property
     def spaced(self) -> str:
         """The number in groups, as it stands on a card."""
         return " ".join(self.number[i : i + 4] for i in range(0, len(self.number), 4))
 
+
+#: Details of `CHALLENGE` cards: what an earlier authentication, or none, changes.
+ALREADY_SET_UP, UNLESS_SET_UP = "already_set_up", "unless_set_up"
+#: Detail of a `FRICTIONLESS` card whose issuer cannot be asked.
+LOOK_UP_ERROR = "look_up_error"
 
 _B = Behaviour
 
@@ -62,6 +75,7 @@ CARDS: tuple[TestCard, ...] = (
     TestCard("4000000000000069", _B.DECLINE, "Expired card", "expired_card"),
     TestCard("4000000000000127", _B.DECLINE, "Wrong security code", "incorrect_cvc"),
     TestCard("4000000000000119", _B.DECLINE, "Processing error", "processing_error"),
+    TestCard("4242424242424241", _B.REFUSE, "Not a card number", "incorrect_number"),
     TestCard("4000000000000341", _B.DECLINE, "Attaches, then charges fail", "generic_decline"),
     TestCard("4100000000000019", _B.DECLINE, "Always blocked", "fraudulent", 99),
     TestCard("4000000000004954", _B.APPROVE, "Highest risk", "", 90),
@@ -71,15 +85,15 @@ CARDS: tuple[TestCard, ...] = (
     TestCard("4000000000003220", _B.CHALLENGE, "3-D Secure, then succeeds"),
     TestCard("4000000000003063", _B.CHALLENGE, "3-D Secure, then succeeds"),
     TestCard("4000002760003184", _B.CHALLENGE, "3-D Secure every time"),
-    TestCard("4000002500003155", _B.CHALLENGE, "3-D Secure unless set up before"),
-    TestCard("4000003800000446", _B.CHALLENGE, "Set up; on-session still 3-D Secure"),
+    TestCard("4000002500003155", _B.CHALLENGE, "3-D Secure unless set up before", UNLESS_SET_UP),
+    TestCard("4000003800000446", _B.CHALLENGE, "Set up; on-session still 3-D Secure", ALREADY_SET_UP),
     TestCard(
         "4000008260003178", _B.CHALLENGE_THEN_DECLINE, "3-D Secure, then no funds", "insufficient_funds"
     ),
     TestCard("4000008400001629", _B.CHALLENGE_THEN_DECLINE, "3-D Secure, then declined", "generic_decline"),
     TestCard("4000008400001280", _B.CHALLENGE_ERROR, "3-D Secure look-up error", "generic_decline"),
     TestCard("4000000000003055", _B.FRICTIONLESS, "3-D Secure without a challenge"),
-    TestCard("4000000000003097", _B.FRICTIONLESS, "3-D Secure optional, look-up error"),
+    TestCard("4000000000003097", _B.FRICTIONLESS, "3-D Secure optional, look-up error", LOOK_UP_ERROR),
     TestCard("4000000000000259", _B.DISPUTE, "Disputed as fraudulent", "fraudulent"),
     TestCard("4000000000002685", _B.DISPUTE, "Disputed: not received", "product_not_received"),
     TestCard("4000000000001976", _B.DISPUTE, "Inquiry", "inquiry"),

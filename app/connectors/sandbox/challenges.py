@@ -52,7 +52,7 @@ def answer(challenge_id: str, code: str) -> Challenge | None:
         tries = row["challenge_tries"] + 1
         changes: dict[str, Any] = {"challenge_tries": tries}
         if tries >= MAX_TRIES:
-            changes |= _outcome(row, approve=False)
+            changes |= _refusal(row, "authentication_failed")
         _apply(db, row, changes)
     return get(challenge_id)
 
@@ -62,17 +62,27 @@ def decide(challenge_id: str, *, approve: bool) -> Challenge | None:
     with transaction() as db:
         row = db.execute(_select(challenge_id).with_for_update()).mappings().one_or_none()
         if row is not None and _open(row):
-            _apply(db, row, _outcome(row, approve=approve))
+            _apply(db, row, _approval(row) if approve else _refusal(row, "authentication_failed"))
     return get(challenge_id)
 
 
-def _outcome(row: RowMapping, *, approve: bool) -> dict[str, Any]:
-    if not approve:
-        return {
-            "status": GatewayStatus.DECLINED,
-            "decline_code": "authentication_failed",
-            "three_ds_result": "failed",
-        }
+def cancel(challenge_id: str) -> Challenge | None:
+    """The shopper gives up at the bank, which says so at once (walking away says nothing)."""
+    with transaction() as db:
+        row = db.execute(_select(challenge_id).with_for_update()).mappings().one_or_none()
+        if row is not None and _open(row):
+            _apply(db, row, _refusal(row, "authentication_abandoned"))
+    return get(challenge_id)
+
+
+def _refusal(row: RowMapping, code: str) -> dict[str, Any]:
+    three_ds = "failed" if row["challenge_kind"] == "acs" else None
+    return {"status": GatewayStatus.DECLINED, "decline_code": code, "three_ds_result": three_ds}
+
+
+def _approval(row: RowMapping) -> dict[str, Any]:
+    if row["challenge_kind"] == "bank":
+        return {"status": GatewayStatus.AUTHORIZED}
     if row["behaviour"] == Behaviour.CHALLENGE_THEN_DECLINE:
         return {
             "status": GatewayStatus.DECLINED,

@@ -17,20 +17,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.connectors import base
-from app.connectors.sandbox import book, notices, vault
-from app.connectors.sandbox.cards import Behaviour
+from app.connectors.sandbox import answers, book, notices, openings, vault
+from app.connectors.sandbox.cards import UNLESS_SET_UP, Behaviour
 from app.db import reading, retrying, transaction
 from app.kit import clock, signing
-from app.kit.ids import new_id, random_token
+from app.kit.ids import new_id
 
-#: How long a shopper has for 3-D Secure or at the bank.
-ACTION_MINUTES = 15
-#: How long an authorisation holds, in days.
-AUTHORIZATION_DAYS = 7
 #: After how many seconds a refund that turns, turns.
 REFUND_TURN_SECONDS = 10
 
-_CHALLENGES = (Behaviour.CHALLENGE, Behaviour.CHALLENGE_THEN_DECLINE)
+#: Cards whose first answer is lost although the payment was executed, and what the caller sees.
+_LOST_ANSWERS = {Behaviour.TIME_OUT_AFTER: "timed out", Behaviour.TRUNCATED: "cut short"}
 
 
 class SandboxConnector:
@@ -51,38 +48,32 @@ class SandboxConnector:
     def authorize(
         self, context: base.ConnectorContext, request: base.AuthorizeRequest
     ) -> base.AuthorizeResult:
-        """See `Authorizes`."""
+        """See `Authorizes`; where an answer is lost, the same key gets it at the next call."""
         token = vault.find(context, request.token)
-        if token is None:
+        if token is None or token["type"] != request.method_type:
             return base.Declined("processing_error")
         known = _payment_by_key(context, request.key)
-        if known is None:
-            if token["behaviour"] == Behaviour.TIME_OUT_BEFORE:
-                return base.Unknown("timed out")
-            known = self._open(context, request, token)
-        return _authorize_answer(known)
+        if known is not None:
+            return answers.to_authorize(known)
+        if token["behaviour"] == Behaviour.TIME_OUT_BEFORE and _drop(context, request):
+            return base.Unknown("timed out")
+        row, fresh = _open(context, request, token)
+        if fresh and row["behaviour"] in _LOST_ANSWERS:
+            return base.Unknown(_LOST_ANSWERS[row["behaviour"]])
+        return answers.to_authorize(row)
 
     def find(self, context: base.ConnectorContext, key: str) -> base.LookupResult:
         """See `Authorizes.find`."""
         row = _payment_by_key(context, key)
-        return base.NotFound() if row is None else _as_payment(row)
+        return base.NotFound() if row is None else answers.payment(row)
 
     def capture(self, context: base.ConnectorContext, request: base.CaptureRequest) -> base.OperationResult:
         """See `Captures`: once, and never more than was authorised; a part releases the rest."""
         return retrying(lambda: self._capture(context, request))
 
     def void(self, context: base.ConnectorContext, request: base.VoidRequest) -> base.OperationResult:
-        """See `Voids`."""
-        with transaction() as db:
-            row = _lock(db, context, request.reference)
-            if row is None:
-                return base.Declined("processing_error")
-            if row["captured"]:
-                return base.Declined("already_captured", request.reference)
-            if row["status"] != base.GatewayStatus.VOIDED:
-                _set(db, row, status=base.GatewayStatus.VOIDED)
-                notices.queue(db, dict(row), "payment.voided")
-            return base.Approved(request.reference, row["amount"], row["currency"])
+        """See `Voids`; what is declined, abandoned or captured holds no money that could be released."""
+        return retrying(lambda: self._void(context, request))
 
     def refund(self, context: base.ConnectorContext, request: base.RefundRequest) -> base.OperationResult:
         """See `Refunds`."""
@@ -91,10 +82,10 @@ class SandboxConnector:
     def find_refund(self, context: base.ConnectorContext, key: str) -> base.RefundLookupResult:
         """See `Refunds.find_refund`; refunds that turn later have turned by the clock."""
         with transaction() as db:
-            row = _operation(db, context, key)
+            row = _operation(db, context, "refund", key)
             if row is None:
                 return base.NotFound()
-            return _refund_answer(_turn(db, row))
+            return answers.refund(_turn(db, row))
 
     def parse_webhook(
         self, raw: bytes, headers: Mapping[str, str], secrets: list[str]
@@ -116,171 +107,133 @@ class SandboxConnector:
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def _open(
-        self, context: base.ConnectorContext, request: base.AuthorizeRequest, token: RowMapping
-    ) -> RowMapping:
-        """Write the payment, or find the one that another call with the same key wrote first."""
-        values = _new_payment(context, request, token)
-        try:
-            with transaction() as db:
-                db.execute(insert(book.payments), values)
-                row = _lock(db, context, values["reference"])
-                assert row is not None
-                notices.queue(db, dict(row), f"payment.{row['status']}")
-        except IntegrityError:
-            pass
-        found = _payment_by_key(context, request.key)
-        assert found is not None
-        return found
-
     def _capture(self, context: base.ConnectorContext, request: base.CaptureRequest) -> base.OperationResult:
         with transaction() as db:
             row = _lock(db, context, request.reference)
             if row is None:
                 return base.Declined("processing_error")
-            known = _operation(db, context, request.key)
-            if known is not None:
-                return base.Approved(row["reference"], known["amount"], row["currency"])
-            if row["status"] != base.GatewayStatus.AUTHORIZED or not (0 < request.amount <= row["amount"]):
-                return base.Declined("capture_refused", request.reference)
+            known = _operation(db, context, "capture", request.key)
+            if known is not None and known["reference"] == row["reference"]:
+                return base.Approved(row["reference"], known["amount"], row["currency"], answers.facts(row))
+            refusal = "capture_refused" if known is not None else _capture_refusal(row, request)
+            if refusal is not None:
+                return base.Declined(refusal, request.reference)
             _set(db, row, status=base.GatewayStatus.CAPTURED, captured=request.amount)
             _write_operation(db, context, "capture", request.key, row, request.amount)
             notices.queue(db, dict(row), "payment.captured")
             if row["behaviour"] == Behaviour.DISPUTE:
-                notices.queue(db, dict(row), "dispute.created", reason=row["detail"])
-            return base.Approved(request.reference, request.amount, row["currency"], _facts(row))
+                notices.queue(db, dict(row), _dispute_event(row["detail"]), reason=row["detail"])
+            return base.Approved(request.reference, request.amount, row["currency"], answers.facts(row))
+
+    def _void(self, context: base.ConnectorContext, request: base.VoidRequest) -> base.OperationResult:
+        status = base.GatewayStatus
+        with transaction() as db:
+            row = _lock(db, context, request.reference)
+            if row is None:
+                return base.Declined("processing_error")
+            if row["captured"]:
+                return base.Declined("already_captured", request.reference)
+            if row["status"] == status.DECLINED or answers.abandoned(row):
+                return base.Declined("nothing_to_void", request.reference)
+            if row["status"] != status.VOIDED:
+                _set(db, row, status=status.VOIDED)
+                notices.queue(db, dict(row), "payment.voided")
+            return base.Approved(request.reference, row["amount"], row["currency"])
 
     def _refund(self, context: base.ConnectorContext, request: base.RefundRequest) -> base.OperationResult:
         with transaction() as db:
             row = _lock(db, context, request.reference)
             if row is None:
                 return base.Declined("processing_error")
-            known = _operation(db, context, request.key)
-            if known is None:
-                if request.amount > row["captured"] - row["refunded"]:
-                    return base.Declined("refund_exceeds_captured", request.reference)
-                _set(db, row, refunded=row["refunded"] + request.amount)
-                known = _write_operation(db, context, "refund", request.key, row, request.amount)
-                if known["status"] == "succeeded":
-                    notices.queue(db, dict(row), "refund.succeeded", refund_key=request.key)
-            answer = _refund_answer(_turn(db, known))
-            assert not isinstance(answer, base.NotFound)
-            return answer
+            known = _operation(db, context, "refund", request.key)
+            if known is not None:
+                same = known["reference"] == row["reference"]
+                return answers.refund(_turn(db, known)) if same else base.Declined("refund_refused")
+            if not 0 < request.amount <= row["captured"] - row["refunded"]:
+                return base.Declined("refund_exceeds_captured", request.reference)
+            if request.currency != row["currency"]:
+                return base.Declined("currency_mismatch", request.reference)
+            _set(db, row, refunded=row["refunded"] + request.amount)
+            made = _write_operation(db, context, "refund", request.key, row, request.amount)
+            _announce_refund(db, row, made)
+            return answers.refund(made)
 
 
-def _new_payment(
+def _open(
     context: base.ConnectorContext, request: base.AuthorizeRequest, token: RowMapping
-) -> dict[str, Any]:
-    behaviour, detail = token["behaviour"], token["detail"]
-    status, decline, three_ds, challenge_kind = _first_status(behaviour, detail, token, request)
-    return {
-        "reference": new_id("sbx"),
+) -> tuple[RowMapping, bool]:
+    """Write the payment, or find the one that another call with the same key wrote first.
+
+    The second value says whether this call wrote it.
+    """
+    set_up = token["detail"] == UNLESS_SET_UP and _was_authenticated(context, request.token)
+    values = openings.payment(context, request, token, set_up=set_up)
+    try:
+        with transaction() as db:
+            db.execute(insert(book.payments), values)
+            notices.queue(db, values, f"payment.{values['status']}")
+    except IntegrityError:
+        pass
+    found = _payment_by_key(context, request.key)
+    assert found is not None
+    return found, found["reference"] == values["reference"]
+
+
+def _drop(context: base.ConnectorContext, request: base.AuthorizeRequest) -> bool:
+    """Lose a call before it is executed; False when this key was lost before, so that a retry gets through."""
+    values = {
+        "id": new_id("sbo"),
         "tenant_id": context.tenant_id,
-        "mode": context.mode,
         "key": request.key,
-        "token": request.token,
-        "method_type": request.method_type,
-        "behaviour": behaviour,
-        "detail": detail,
-        "last4": token["last4"],
+        "kind": "dropped",
+        "reference": "",
         "amount": request.amount,
         "currency": request.currency,
-        "status": status,
-        "captured": 0,
-        "refunded": 0,
-        "decline_code": decline,
-        "three_ds_result": three_ds,
-        "risk_score": token["risk_score"],
-        "cvc_given": token["cvc_given"],
-        "challenge_id": random_token(18) if challenge_kind else None,
-        "challenge_kind": challenge_kind,
-        "challenge_tries": 0,
-        "action_expires_at": clock.now() + timedelta(minutes=ACTION_MINUTES),
-        "return_url": request.return_url,
-        "webhook_url": f"{context.base_url}/v1/payments/webhook/gateway",
+        "status": "lost",
+        "code": None,
+        "turns_at": None,
         "created_at": clock.now(),
     }
+    try:
+        with transaction() as db:
+            db.execute(insert(book.operations), values)
+    except IntegrityError:
+        return False
+    return True
 
 
-def _first_status(
-    behaviour: str, detail: str, token: RowMapping, request: base.AuthorizeRequest
-) -> tuple[str, str | None, str | None, str | None]:
-    """Status, decline code, 3-D Secure result, and the page that the shopper has to see."""
-    status = base.GatewayStatus
-    if request.method_type != "card":
-        return status.ACTION_REQUIRED, None, None, "bank"
-    if behaviour == Behaviour.DECLINE:
-        if detail == "incorrect_cvc" and not token["cvc_given"]:
-            return status.AUTHORIZED, None, None, None
-        return status.DECLINED, detail, None, None
-    if behaviour == Behaviour.CHALLENGE_ERROR:
-        return status.DECLINED, detail, "error", None
-    if (behaviour in _CHALLENGES or request.force_three_ds) and not request.off_session:
-        return status.ACTION_REQUIRED, None, None, "acs"
-    if behaviour == Behaviour.FRICTIONLESS:
-        return status.AUTHORIZED, None, "frictionless", None
-    return status.AUTHORIZED, None, None, None
-
-
-def _authorize_answer(row: RowMapping) -> base.AuthorizeResult:
-    if row["behaviour"] in (Behaviour.TIME_OUT_AFTER, Behaviour.TRUNCATED):
-        return base.Unknown("timed out" if row["behaviour"] == Behaviour.TIME_OUT_AFTER else "cut short")
-    state = _as_payment(row)
-    if state.status == base.GatewayStatus.ACTION_REQUIRED:
-        assert state.action is not None
-        return base.ActionRequired(state.reference, state.action)
-    if state.status in (base.GatewayStatus.DECLINED, base.GatewayStatus.EXPIRED):
-        return base.Declined(state.decline_code or "generic_decline", state.reference, state.facts)
-    wrong = 100 if row["behaviour"] == Behaviour.WRONG_AMOUNT else 0
-    return base.Approved(state.reference, state.amount + wrong, state.currency, state.facts, state.expires_at)
-
-
-def _as_payment(row: RowMapping) -> base.GatewayPayment:
-    status, decline = base.GatewayStatus(row["status"]), row["decline_code"]
-    action = None
-    if status == base.GatewayStatus.ACTION_REQUIRED:
-        if clock.now() > row["action_expires_at"]:
-            status, decline = base.GatewayStatus.EXPIRED, "authentication_abandoned"
-        else:
-            action = _action(row)
-    wrong = 100 if row["behaviour"] == Behaviour.WRONG_AMOUNT else 0
-    return base.GatewayPayment(
-        reference=row["reference"],
-        status=status,
-        amount=row["amount"] + wrong,
-        currency=row["currency"],
-        captured=row["captured"],
-        refunded=row["refunded"],
-        decline_code=decline,
-        action=action,
-        facts=_facts(row),
-        expires_at=row["created_at"] + timedelta(days=AUTHORIZATION_DAYS),
+def _was_authenticated(context: base.ConnectorContext, token: str) -> bool:
+    """Whether the shopper has confirmed a payment with this card by 3-D Secure."""
+    statement = select(book.payments.c.reference).where(
+        book.payments.c.tenant_id == context.tenant_id,
+        book.payments.c.token == token,
+        book.payments.c.three_ds_result == "authenticated",
     )
+    with reading() as db:
+        return db.execute(statement.limit(1)).first() is not None
 
 
-def _action(row: RowMapping) -> base.NextAction:
-    origin = row["webhook_url"].removesuffix("/v1/payments/webhook/gateway")
-    url = f"{origin}/sandbox/{row['challenge_kind']}/{row['challenge_id']}"
-    if row["method_type"] == "promptpay":
-        kind = base.ActionType.QR_CODE
-    elif row["challenge_kind"] == "acs":
-        kind = base.ActionType.THREE_DS_CHALLENGE
-    else:
-        kind = base.ActionType.REDIRECT_TO_URL
-    payload = url if kind == base.ActionType.QR_CODE else None
-    return base.NextAction(kind, url=url, qr_payload=payload, expires_at=row["action_expires_at"])
+def _capture_refusal(row: RowMapping, request: base.CaptureRequest) -> str | None:
+    """Why this capture cannot be: once, and never more than was authorised while that holds."""
+    if row["status"] != base.GatewayStatus.AUTHORIZED or not 0 < request.amount <= row["amount"]:
+        return "capture_refused"
+    if request.currency != row["currency"]:
+        return "currency_mismatch"
+    return "authorization_expired" if clock.now() > answers.lapses_at(row) else None
 
 
-def _facts(row: RowMapping) -> base.AcquirerFacts:
-    declined = row["status"] == base.GatewayStatus.DECLINED
-    cvv = None if not row["cvc_given"] else ("fail" if row["detail"] == "cvc_fail" else "pass")
-    return base.AcquirerFacts(
-        response_code="05" if declined else "00",
-        avs_result="fail" if row["detail"] == "zip_fail" else "pass",
-        cvv_result=cvv,
-        three_ds_result=row["three_ds_result"],
-        risk_score=row["risk_score"],
-    )
+def _dispute_event(detail: str) -> str:
+    return "fraud_warning.created" if detail == "early_fraud_warning" else "dispute.created"
+
+
+def _announce_refund(db: Session, payment: RowMapping, refund: Mapping[str, Any]) -> None:
+    """Tell of a refund now, and of its turn when that comes."""
+    key, turns_at = refund["key"], refund["turns_at"]
+    if refund["status"] == "succeeded":
+        notices.queue(db, dict(payment), "refund.succeeded", refund_key=key)
+    if turns_at is not None:
+        later = "refund.succeeded" if refund["status"] == "pending" else "refund.failed"
+        notices.queue(db, dict(payment), later, refund_key=key, due_at=turns_at)
 
 
 def _payment_by_key(context: base.ConnectorContext, key: str) -> RowMapping | None:
@@ -304,9 +257,11 @@ def _set(db: Session, row: RowMapping, **changes: Any) -> None:
     db.execute(update(book.payments).where(book.payments.c.reference == row["reference"]).values(changes))
 
 
-def _operation(db: Session, context: base.ConnectorContext, key: str) -> Mapping[str, Any] | None:
+def _operation(db: Session, context: base.ConnectorContext, kind: str, key: str) -> Mapping[str, Any] | None:
     statement = select(book.operations).where(
-        book.operations.c.tenant_id == context.tenant_id, book.operations.c.key == key
+        book.operations.c.tenant_id == context.tenant_id,
+        book.operations.c.key == key,
+        book.operations.c.kind == kind,
     )
     row = db.execute(statement).mappings().one_or_none()
     return dict(row) if row is not None else None
@@ -338,24 +293,17 @@ def _write_operation(
 
 
 def _turn(db: Session, row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Let a refund change as its card says, once its time has come."""
+    """Let a refund change as its card says, once its time has come; of several callers one turns it."""
     if row["turns_at"] is None or clock.now() < row["turns_at"]:
         return row
     status = "succeeded" if row["status"] == "pending" else "failed"
     changes = {"status": status, "turns_at": None}
-    db.execute(update(book.operations).where(book.operations.c.id == row["id"]).values(changes))
-    if status == "failed":
+    mine = (book.operations.c.id == row["id"]) & book.operations.c.turns_at.is_not(None)
+    turned = db.execute(update(book.operations).where(mine).values(changes))
+    if status == "failed" and turned.rowcount:  # type: ignore[attr-defined]
         db.execute(
             update(book.payments)
             .where(book.payments.c.reference == row["reference"])
             .values(refunded=book.payments.c.refunded - row["amount"])
         )
     return {**row, **changes}
-
-
-def _refund_answer(row: Mapping[str, Any]) -> base.RefundLookupResult:
-    if row["status"] == "pending":
-        return base.Pending(row["id"])
-    if row["status"] == "failed":
-        return base.Declined(row["code"] or "refund_failed", row["id"])
-    return base.Approved(row["id"], row["amount"], row["currency"])

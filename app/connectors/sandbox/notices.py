@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -22,7 +22,13 @@ MAX_TRIES = 5
 
 
 def queue(
-    db: Session, payment: Mapping[str, Any], type_: str, *, refund_key: str | None = None, **extra: Any
+    db: Session,
+    payment: Mapping[str, Any],
+    type_: str,
+    *,
+    refund_key: str | None = None,
+    due_at: datetime | None = None,
+    **extra: Any,
 ) -> None:
     """Queue an event about a payment, as late, doubled or disordered as its card has it."""
     behaviour = payment["behaviour"]
@@ -41,7 +47,7 @@ def queue(
         "mode": payment["mode"],
         "url": payment["webhook_url"],
         "body": body,
-        "due_at": clock.now() + delay,
+        "due_at": (due_at or clock.now()) + delay,
         "tries": 0,
     }
     times = 2 if behaviour == Behaviour.WEBHOOK_TWICE else 1
@@ -54,32 +60,38 @@ def send_due(
     limit: int = 50,
 ) -> int:
     """Send what is due; `post` answers the HTTP status, 0 where nobody answered. Returns how many."""
-    due = _due(limit)
+    due = [row for row in due_webhooks(limit) if _claim(row)]
     for row in due:
         raw = json.dumps(row["body"], separators=(",", ":")).encode()
         signature = signing.timestamped_signature(raw, [secret_for(row["tenant_id"])], clock.now())
         headers = {"Content-Type": "application/json", "X-Webhook-Signature": signature}
-        _note(row, 200 <= post(row["url"], raw, headers) < 300)
+        if 200 <= post(row["url"], raw, headers) < 300:
+            _set(row, sent_at=clock.now())
     return len(due)
 
 
-def _due(limit: int) -> list[RowMapping]:
+def due_webhooks(limit: int) -> list[RowMapping]:
+    """What is to be sent now, in the order in which it became due."""
     hooks = book.webhooks.c
     statement = (
         select(book.webhooks)
         .where(hooks.sent_at.is_(None), hooks.due_at <= clock.now(), hooks.tries < MAX_TRIES)
-        .order_by(hooks.due_at)
+        .order_by(hooks.due_at, hooks.id)
         .limit(limit)
     )
     with reading() as db:
         return list(db.execute(statement).mappings())
 
 
-def _note(row: RowMapping, taken: bool) -> None:
-    changes: dict[str, Any] = {"tries": row["tries"] + 1}
-    if taken:
-        changes["sent_at"] = clock.now()
-    else:
-        changes["due_at"] = clock.now() + timedelta(seconds=2 ** row["tries"])
+def _claim(row: RowMapping) -> bool:
+    """Count the try before it is made, so that one of two workers makes it; unanswered, it is due again."""
+    return _set(row, tries=row["tries"] + 1, due_at=clock.now() + timedelta(seconds=2 ** row["tries"]))
+
+
+def _set(row: RowMapping, **changes: Any) -> bool:
+    hooks = book.webhooks.c
+    statement = update(book.webhooks).where(hooks.id == row["id"], hooks.sent_at.is_(None))
+    if "tries" in changes:
+        statement = statement.where(hooks.tries == row["tries"])
     with transaction() as db:
-        db.execute(update(book.webhooks).where(book.webhooks.c.id == row["id"]).values(changes))
+        return bool(db.execute(statement.values(changes)).rowcount)  # type: ignore[attr-defined]

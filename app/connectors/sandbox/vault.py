@@ -37,7 +37,7 @@ def keep_card(context: ConnectorContext, card: CardDetails) -> MethodToken:
     """
     number = rules.digits_of(card.number)
     known = BY_NUMBER.get(number)
-    if known is None:
+    if known is None or known.behaviour == Behaviour.REFUSE:
         code = "test_card_required" if rules.passes_luhn(number) else "incorrect_number"
         raise TokenRefused(code, "card_number")
     year, today = rules.full_year(card.exp_year), clock.now()
@@ -69,7 +69,9 @@ def keep_redirect(context: ConnectorContext, method_type: str) -> MethodToken:
 def find(context: ConnectorContext, token: str) -> RowMapping | None:
     """What the token stands for."""
     statement = select(book.tokens).where(
-        book.tokens.c.token == token, book.tokens.c.tenant_id == context.tenant_id
+        book.tokens.c.token == token,
+        book.tokens.c.tenant_id == context.tenant_id,
+        book.tokens.c.mode == context.mode,
     )
     with reading() as db:
         return db.execute(statement).mappings().one_or_none()

@@ -38,7 +38,8 @@ class Lifecycle(Generic[S, T]):
     """The table of one entity.
 
     Raises:
-        ValueError: when made with two edges for one trigger, or a status that cannot be reached.
+        ValueError: when made with two edges for one trigger, or a status that cannot be reached or
+            that no edge mentions.
     """
 
     def __init__(self, name: str, edges: Iterable[Edge[S, T]]) -> None:
@@ -106,6 +107,7 @@ class Lifecycle(Generic[S, T]):
             more = {str(e.target) for (s, _), e in self._table.items() if s in reached} - reached
             reached |= more
             grew = bool(more)
-        lost = {str(e.source) for e in self.edges if e.source is not None} - reached
+        vocabulary = {str(status) for e in self.edges for status in type(e.target)}
+        lost = vocabulary - reached
         if lost:
             raise ValueError(f"{self.name}: cannot be reached: {sorted(lost)}")

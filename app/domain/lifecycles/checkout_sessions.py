@@ -33,6 +33,8 @@ class Trigger(StrEnum):
     FAILED = "failed"
     CANCELED = "canceled"
     RESOLVED = "resolved"
+    RESOLVED_HELD = "resolved_held"
+    OVERRIDDEN = "overridden"
     ROLLED_BACK = "rolled_back"
 
 
@@ -64,6 +66,8 @@ LIFECYCLE = Lifecycle(
         Edge(_S.PAYMENT_PROCESSING, _T.CANCELED, _S.CANCELED, _E.CHECKOUT_CANCELED, "after the void"),
         Edge(_S.FAILED, _T.CANCELED, _S.CANCELED, _E.CHECKOUT_CANCELED),
         Edge(_S.FAILED, _T.RESOLVED, _S.COLLECTING),
+        Edge(_S.FAILED, _T.RESOLVED_HELD, _S.RESERVED, note="resolved while its hold is still alive"),
+        Edge(_S.FAILED, _T.OVERRIDDEN, _S.COMPLETED, _E.CHECKOUT_COMPLETED, "manual override, audited"),
         Edge(_S.COMPLETED, _T.ROLLED_BACK, _S.FAILED, _E.CHECKOUT_FAILED, "OP-78"),
     ),
 )

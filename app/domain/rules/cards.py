@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _BRANDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("VISA", re.compile(r"^4")),
@@ -12,7 +13,9 @@ _BRANDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("JCB", re.compile(r"^35")),
     ("DINERS", re.compile(r"^3(0[0-5]|[689])")),
 )
-_DIGIT_RUNS = re.compile(r"(?:\d[ -]?){13,19}")
+#: Groups of digits as people write them: parted by spaces, full stops or dashes.
+_DIGIT_GROUPS = re.compile(r"[0-9]+(?:[ .\-\u2010-\u2014]{1,3}[0-9]+)*")
+_SHORTEST, _LONGEST = 13, 19
 
 
 def digits_of(text: str) -> str:
@@ -44,8 +47,21 @@ def full_year(year: int) -> int:
 
 
 def holds_card_number(text: str) -> bool:
-    """Whether a text seems to hold a card number, which must not be stored or logged."""
-    return any(
-        13 <= len(run := digits_of(match.group())) <= 19 and passes_luhn(run)
-        for match in _DIGIT_RUNS.finditer(text)
-    )
+    """Whether a text seems to hold a card number, which must not be stored or logged.
+
+    Also one that stands among other digits ("order 12 4242 4242 4242 4242") or is typed full width.
+    """
+    plain = unicodedata.normalize("NFKC", text)
+    return any(_run_holds_one(re.findall("[0-9]+", run)) for run in _DIGIT_GROUPS.findall(plain))
+
+
+def _run_holds_one(groups: list[str]) -> bool:
+    for start in range(len(groups)):
+        number = ""
+        for group in groups[start:]:
+            number += group
+            if len(number) > _LONGEST:
+                break
+            if len(number) >= _SHORTEST and passes_luhn(number):
+                return True
+    return False

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, or_, select, update
 
-from app.db import reading, transaction
+from app.db import fetch_one, reading, transaction
 from app.kit import clock
 from app.models.catalogue.cart import Cart
 from app.models.catalogue.promotion import Coupon
@@ -28,6 +28,29 @@ from app.providers.base import (
 DEFAULT_TAX = TaxRateQuote("Tax", Decimal(8))
 
 
+# Every new session looks a cart and a rate up: both statements are built once, and read no objects.
+_CART = select(Cart.currency, Cart.lines).where(
+    Cart.tenant_id == bindparam("tenant_id"),
+    Cart.mode == bindparam("mode"),
+    Cart.cart_id == bindparam("cart_id"),
+)
+_TAX_RATE = (
+    select(TaxRate.name, TaxRate.percent)
+    .where(
+        TaxRate.tenant_id == bindparam("tenant_id"),
+        TaxRate.mode == bindparam("mode"),
+        or_(TaxRate.country == "", TaxRate.country == bindparam("country")),
+        or_(TaxRate.region == "", TaxRate.region == bindparam("region")),
+    )
+    .order_by(TaxRate.country.desc(), TaxRate.region.desc())
+    .limit(1)
+)
+
+
+def _of(scope: Scope) -> dict[str, str]:
+    return {"tenant_id": scope.tenant.id, "mode": scope.mode}
+
+
 class BuiltinCarts:
     """Carts that the merchant stored with us."""
 
@@ -35,11 +58,7 @@ class BuiltinCarts:
 
     def get(self, scope: Scope, cart_id: str) -> CartSnapshot | None:
         """See `Carts.get`."""
-        statement = select(Cart.currency, Cart.lines).where(
-            Cart.tenant_id == scope.tenant.id, Cart.mode == scope.mode, Cart.cart_id == cart_id
-        )
-        with reading() as db:
-            row = db.execute(statement).one_or_none()
+        row = fetch_one(_CART, {**_of(scope), "cart_id": cart_id})
         if row is None:
             return None
         return CartSnapshot(row.currency, tuple(CartLine(**line) for line in row.lines))
@@ -132,17 +151,11 @@ class BuiltinTaxes:
 
     def rate(self, scope: Scope, address: Mapping[str, Any] | None) -> TaxRateQuote:
         """See `Taxes.rate`."""
-        country = (address or {}).get("country") or ""
-        region = (address or {}).get("state") or ""
-        statement = select(TaxRate).where(
-            TaxRate.tenant_id == scope.tenant.id,
-            TaxRate.mode == scope.mode,
-            TaxRate.country.in_({"", country}),
-            TaxRate.region.in_({"", region}),
-        )
-        with reading() as db:
-            rows = list(db.scalars(statement))
-        best = max(rows, key=lambda row: (bool(row.country), bool(row.region)), default=None)
+        place = {
+            "country": (address or {}).get("country") or "",
+            "region": (address or {}).get("state") or "",
+        }
+        best = fetch_one(_TAX_RATE, {**_of(scope), **place})
         return TaxRateQuote(best.name, best.percent) if best is not None else DEFAULT_TAX
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from app.db import fetch_one, reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
@@ -21,28 +22,26 @@ from app.services.operations.secrets_at_rest import hash_token
 LAST_USE_SECONDS = 60
 
 #: The one look-up of every API call: narrow columns over a unique index, no objects.
-_LOOKUP = (
-    select(
-        ApiKey.id,
-        ApiKey.public_id,
-        ApiKey.kind,
-        ApiKey.mode,
-        ApiKey.name,
-        ApiKey.scopes,
-        ApiKey.expires_at,
-        ApiKey.revoked_at,
-        ApiKey.last_used_at,
-        ApiKey.created_by,
-        Tenant.id.label("tenant_id"),
-        Tenant.public_id.label("tenant_public_id"),
-        Tenant.slug,
-        Tenant.name.label("tenant_name"),
-        Tenant.default_currency,
-        Tenant.settings,
-    )
-    .join(Tenant, Tenant.id == ApiKey.tenant_id)
-    .where(ApiKey.key_hash == bindparam("key_hash"))
-)
+_COLUMNS = select(
+    ApiKey.id,
+    ApiKey.public_id,
+    ApiKey.kind,
+    ApiKey.mode,
+    ApiKey.name,
+    ApiKey.scopes,
+    ApiKey.expires_at,
+    ApiKey.revoked_at,
+    ApiKey.last_used_at,
+    ApiKey.created_by,
+    Tenant.id.label("tenant_id"),
+    Tenant.public_id.label("tenant_public_id"),
+    Tenant.slug,
+    Tenant.name.label("tenant_name"),
+    Tenant.default_currency,
+    Tenant.settings,
+).join(Tenant, Tenant.id == ApiKey.tenant_id)
+_BY_HASH = _COLUMNS.where(ApiKey.key_hash == bindparam("key_hash"))
+_BY_ID = _COLUMNS.where(ApiKey.id == bindparam("key_id"))
 
 
 def authenticate(presented: str) -> Actor:
@@ -53,7 +52,15 @@ def authenticate(presented: str) -> Actor:
     """
     if not crypto.looks_like_api_key(presented):
         raise Unauthenticated("Invalid API key")
-    row = fetch_one(_LOOKUP, {"key_hash": hash_token(presented)})
+    return _actor(fetch_one(_BY_HASH, {"key_hash": hash_token(presented)}))
+
+
+def by_id(key_id: str) -> Actor:
+    """The actor of the key that a token stands for; see `authenticate`."""
+    return _actor(fetch_one(_BY_ID, {"key_id": key_id}))
+
+
+def _actor(row: Row[Any] | None) -> Actor:
     now = clock.now()
     if row is None or row.revoked_at is not None or (row.expires_at and row.expires_at <= now):
         raise Unauthenticated("Invalid API key")

@@ -1,19 +1,43 @@
-"""Browser credentials: client tokens, bound to one session and expiring with it (OP-07)."""
+"""Credentials that are signed, not stored: client tokens of browsers (OP-07) and short JWTs (OP-05).
+
+A client token is bound to one session and expires with it. A JWT stands for a person or for an API key
+(a machine's token); whoever it stands for is looked up on each call, so that revoking them ends it.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+import hashlib
+from typing import Any
+
+import jwt
+from sqlalchemy import bindparam, select
 
 from app import settings
 from app.db import reading
 from app.domain.actor import Actor, ActorKind, Mode
 from app.domain.errors import Unauthenticated
-from app.kit import clock, signing
+from app.domain.permissions import of_role
+from app.kit import clock, crypto, signing
+from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
+from app.models.access.user import User
 from app.models.checkout.session import CheckoutSession
+from app.services.access import keys
+
+#: How long a JWT lives (security.md).
+JWT_SECONDS = 600
 
 _KIND = "client"
 _PREFIX = "pub_"
+_AUDIENCE = "till-api"
+_CLAIMS = ["aud", "iss", "sub", "jti", "iat", "exp", "tenant_id", "mode", "machine"]
+#: Clocks of two of our machines may differ by so much.
+_SKEW_SECONDS = 5
+
+_REFUSED = "Invalid or expired token"
+_PERSON = (
+    select(User, Tenant).join(Tenant, Tenant.id == User.tenant_id).where(User.id == bindparam("user_id"))
+)
 
 
 def client_token(session: CheckoutSession) -> str:
@@ -22,17 +46,50 @@ def client_token(session: CheckoutSession) -> str:
     return _PREFIX + signing.sign_token(_KIND, claims, settings.current().signing_key)
 
 
-def authenticate(presented: str) -> Actor:
-    """The actor behind a client token: it may do what its own session's page may do.
+def mint_jwt(actor: Actor) -> str:
+    """A JWT for a person or an API key, in the actor's mode, for ten minutes."""
+    now = int(clock.now().timestamp())
+    claims = {
+        "aud": _AUDIENCE,
+        "iss": settings.current().base_url,
+        "sub": actor.id,
+        "jti": new_id("jwt"),
+        "iat": now,
+        "exp": now + JWT_SECONDS,
+        "tenant_id": actor.tenant_id,
+        "mode": str(actor.mode),
+        "machine": actor.kind == ActorKind.API_KEY,
+        "permissions": sorted(actor.permissions),
+    }
+    key = _jwt_key()
+    return jwt.encode(claims, key, algorithm="HS256", headers={"kid": _key_id(key)})
+
+
+def person(user_id: str, mode: str) -> Actor:
+    """A person of the dashboard as an actor of the API.
 
     Raises:
-        Unauthenticated: not one of ours, or expired.
+        Unauthenticated: there is no such person any more.
     """
+    return _person(user_id, mode, issued_at=None)
+
+
+def authenticate(presented: str) -> Actor:
+    """The actor behind a client token or a JWT.
+
+    Raises:
+        Unauthenticated: not one of ours, expired, or whom it stands for is gone.
+    """
+    return _of_client_token(presented) if presented.startswith(_PREFIX) else _of_jwt(presented)
+
+
+def _of_client_token(presented: str) -> Actor:
+    """It may do what its own session's page may do."""
     claims = signing.read_token(
         _KIND, presented.removeprefix(_PREFIX), settings.current().signing_key, clock.now()
     )
     if claims is None:
-        raise Unauthenticated("Invalid or expired token")
+        raise Unauthenticated(_REFUSED)
     statement = (
         select(Tenant, CheckoutSession.mode)
         .join(CheckoutSession, CheckoutSession.tenant_id == Tenant.id)
@@ -41,7 +98,7 @@ def authenticate(presented: str) -> Actor:
     with reading() as db:
         row = db.execute(statement).one_or_none()
     if row is None:
-        raise Unauthenticated("Invalid or expired token")
+        raise Unauthenticated(_REFUSED)
     return Actor(
         ActorKind.CLIENT_TOKEN,
         claims["sid"],
@@ -51,3 +108,76 @@ def authenticate(presented: str) -> Actor:
         "client token",
         session_id=claims["sid"],
     )
+
+
+def _of_jwt(presented: str) -> Actor:
+    claims = _claims(presented)
+    if not claims["machine"]:
+        actor = _person(claims["sub"], claims["mode"], issued_at=claims["iat"])
+    else:
+        key = keys.by_id(claims["sub"])
+        actor = Actor(
+            ActorKind.MACHINE_TOKEN,
+            key.id,
+            key.tenant,
+            key.mode,
+            key.permissions,
+            key.label,
+            created_by=key.created_by,
+        )
+    if actor.tenant_id != claims["tenant_id"]:
+        raise Unauthenticated(_REFUSED)
+    return actor
+
+
+def _claims(presented: str) -> dict[str, Any]:
+    """The claims of a good JWT; the time is told by our clock, not by the library's."""
+    key = _jwt_key()
+    try:
+        if jwt.get_unverified_header(presented).get("kid") != _key_id(key):
+            raise Unauthenticated(_REFUSED)
+        claims: dict[str, Any] = jwt.decode(
+            presented,
+            key,
+            algorithms=["HS256"],
+            audience=_AUDIENCE,
+            issuer=settings.current().base_url,
+            options={"require": _CLAIMS, "verify_exp": False, "verify_iat": False},
+        )
+    except jwt.PyJWTError as error:
+        raise Unauthenticated(_REFUSED) from error
+    now, issued, expires = clock.now().timestamp(), claims["iat"], claims["exp"]
+    if not (isinstance(issued, int) and isinstance(expires, int)):
+        raise Unauthenticated(_REFUSED)
+    if not issued - _SKEW_SECONDS <= now < expires <= issued + JWT_SECONDS:
+        raise Unauthenticated(_REFUSED)
+    return claims
+
+
+def _person(user_id: str, mode: str, *, issued_at: int | None) -> Actor:
+    with reading() as db:
+        row = db.execute(_PERSON, {"user_id": user_id}).one_or_none()
+    if row is None or row[0].disabled_at is not None:
+        raise Unauthenticated(_REFUSED)
+    user: User = row[0]
+    after = user.tokens_valid_after
+    if issued_at is not None and after is not None and issued_at < int(after.timestamp()):
+        raise Unauthenticated(_REFUSED)
+    return Actor(
+        ActorKind.USER,
+        user.id,
+        row[1].profile(),
+        Mode(mode),
+        of_role(user.role),
+        user.name,
+        created_by=user.id,
+    )
+
+
+def _jwt_key() -> bytes:
+    """A key of its own, so that nothing else that is signed here can pass for a JWT."""
+    return crypto.keyed_hash("jwt", settings.current().signing_key).encode()
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()[:8]

@@ -123,7 +123,7 @@ def _use_step(user_id: str, code: str) -> bool:
     """A time step can be used once: a conditional UPDATE takes it (reliability.md 36)."""
     secret = secret_of(user_id)
     digits = code.strip().replace(" ", "")
-    if secret is None or len(digits) != 6 or not digits.isdigit():
+    if secret is None or len(digits) != 6 or not (digits.isascii() and digits.isdigit()):
         return False
     now_step = int(clock.now().timestamp()) // STEP_SECONDS
     generator = pyotp.HOTP(secret)

@@ -69,6 +69,7 @@ def set_password(user_id: str, password: str) -> None:
         user = find(db, user_id)
         user.password_hash = crypto.password_hash(password)
         user.failed_logins, user.locked_until = 0, None
+        user.tokens_valid_after = clock.now()
         _note(db, user, "user.password_set")
 
 

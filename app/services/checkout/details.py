@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
-
 from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
 from app.providers import registry
 from app.providers.base import Scope
-from app.services.checkout import addresses, reservations, totals
+from app.services.checkout import addresses, buyers, reservations, totals
 from app.services.checkout.editing import edit
 from app.services.checkout.sessions import MAX_LIFETIME_SECONDS
 
@@ -43,7 +40,7 @@ def change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
     """
     with edit(actor, checkout_id, version=wanted.version) as (db, session):
         if wanted.customer is not None:
-            session.customer = {**session.customer, **_customer(actor, wanted.customer)}
+            session.customer = {**session.customer, **buyers.checked(actor, wanted.customer)}
         if wanted.metadata is not None:
             session.metadata_ = dict(wanted.metadata)
         until = _until(wanted)
@@ -59,7 +56,7 @@ def change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
 def set_customer(actor: Actor, checkout_id: str, customer: Mapping[str, Any]) -> CheckoutSession:
     """Set or replace who buys (CK-006); `save_for_later` is kept as the consent that the vault asks for."""
     with edit(actor, checkout_id) as (_, session):
-        session.customer = _customer(actor, customer)
+        session.customer = buyers.checked(actor, customer)
         if session.customer.get("customer_id"):
             session.owner_type, session.owner_id = "user", session.customer["customer_id"]
         return session
@@ -68,7 +65,7 @@ def set_customer(actor: Actor, checkout_id: str, customer: Mapping[str, Any]) ->
 def set_contact(actor: Actor, checkout_id: str, contact: Mapping[str, Any]) -> CheckoutSession:
     """Update where notices go (CK-010)."""
     with edit(actor, checkout_id) as (_, session):
-        session.contact = {**session.contact, **_customer(actor, contact)}
+        session.contact = {**session.contact, **buyers.checked(actor, contact)}
         return session
 
 
@@ -102,38 +99,6 @@ def set_billing_address(actor: Actor, checkout_id: str, address: Mapping[str, An
         session.billing_address = good
         session.totals_stale = session.totals_stale or session.shipping_address is None
         return session
-
-
-def _customer(actor: Actor, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Who buys, with e-mail address and phone number in their normal form."""
-    found = {name: value for name, value in given.items() if value is not None}
-    if "email" in found:
-        found["email"] = _email(found["email"], lenient=actor.mode == "test")
-    if "phone" in found:
-        found["phone"] = _phone(found["phone"])
-    return found
-
-
-def _email(text: str, *, lenient: bool) -> str:
-    try:
-        return validate_email(text, check_deliverability=False, test_environment=lenient).normalized
-    except EmailNotValidError as error:
-        raise InvalidRequest(f"email: {error}", code="invalid_email", field="email") from error
-
-
-def _phone(text: str) -> str:
-    try:
-        number = phonenumbers.parse(text, None)
-        good = phonenumbers.is_possible_number(number)
-    except phonenumbers.NumberParseException:
-        good = False
-    if not good:
-        raise InvalidRequest(
-            "phone: write it with its country code, like +44 20 7946 0958",
-            code="invalid_phone",
-            field="phone",
-        )
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _distinct(codes: tuple[str, ...]) -> list[str]:

@@ -21,7 +21,10 @@ MAX_QUANTITY = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class SessionDraft:
-    """A purchase to be; either `cart_id`, or `cart`. Durations in seconds."""
+    """A purchase to be; either `cart_id`, or `cart` (without a currency: this one's, else the merchant's).
+
+    Durations in seconds.
+    """
 
     surface: str
     cart_id: str | None = None
@@ -62,6 +65,8 @@ def resolve_cart(actor: Actor, draft: SessionDraft) -> CartSnapshot:
         cart = registry.carts(actor.tenant).get(Scope(actor.tenant, str(actor.mode)), draft.cart_id)
         if cart is None:
             raise NotFound("Cart not found", code="cart_not_found")
+    if not cart.currency:
+        cart = CartSnapshot(draft.currency or actor.tenant.default_currency, cart.lines)
     _check_lines(cart.lines)
     _check_currency(actor, cart.currency, draft.currency)
     return cart

@@ -24,7 +24,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
 from app.providers.base import CartSnapshot
-from app.services.checkout import drafts, link_uses, reservations, totals
+from app.services.checkout import buyers, drafts, link_uses, reservations, totals
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations.settings import CheckoutSettings, checkout_settings
 
@@ -85,7 +85,7 @@ def _row(
         reference=draft.reference,
         cart_id=draft.cart_id,
         cart_snapshot={"currency": cart.currency, "lines": [line.as_dict() for line in cart.lines]},
-        customer=draft.customer,
+        customer=buyers.checked(actor, draft.customer) if draft.surface == "checkout" else draft.customer,
         promotion_codes=list(draft.promotion_codes),
         options={"capture_mode": settings.default_capture_mode, **draft.options},
         method_types=list(draft.method_types),

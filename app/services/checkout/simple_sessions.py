@@ -15,7 +15,7 @@ from app.models.catalogue.product import Price, Product
 from app.models.checkout.session import CheckoutSession
 from app.providers import registry
 from app.providers.base import CartLine, CartSnapshot, Scope
-from app.services.checkout import sessions
+from app.services.checkout import buyers, sessions
 from app.services.checkout.drafts import SessionDraft
 
 #: Not extendable (OP-26).
@@ -51,6 +51,8 @@ def create(actor: Actor, draft: SimpleDraft) -> CheckoutSession:
     """
     if not draft.customer.get("customer_id") and not draft.customer.get("email"):
         raise InvalidRequest("Either customer_id or customer_email is required")
+    if draft.customer.get("email"):
+        buyers.email(actor, draft.customer["email"], "customer_email")
     if draft.quantity <= 0:
         raise InvalidRequest("quantity must be greater than 0", field="quantity")
     draft, sku = _from_catalogue(actor, draft)

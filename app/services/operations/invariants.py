@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 from app.db import reading
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles.registry import ALL
+from app.models.catalogue.promotion import Coupon
 from app.models.catalogue.stock import StockItem
 from app.models.checkout.order import Order
+from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import JournalEntry
@@ -121,6 +123,33 @@ def _stock_holds(db: Session) -> Iterator[Violation]:
             yield Violation("stock_holds", item.sku, f"{item.held} held, {held.get(key, 0)} reserved")
 
 
+def _coupon_holds(db: Session) -> Iterator[Violation]:
+    held: dict[tuple[str, str, str], int] = {}
+    for reservation in db.scalars(select(Reservation).where(Reservation.status == "active")):
+        for code in reservation.coupons:
+            key = (reservation.tenant_id, reservation.mode, code)
+            held[key] = held.get(key, 0) + 1
+    for coupon in db.scalars(select(Coupon)):
+        promised = held.get((coupon.tenant_id, coupon.mode, coupon.code), 0)
+        if coupon.held != promised:
+            yield Violation("coupon_holds", coupon.code, f"{coupon.held} held, {promised} promised")
+
+
+def _link_holds(db: Session) -> Iterator[Violation]:
+    live = ("created", "collecting", "reserved", "payment_processing")
+    statement = (
+        select(PaymentLink.id, PaymentLink.held, func.count(CheckoutSession.id))
+        .outerjoin(
+            CheckoutSession,
+            (CheckoutSession.payment_link_id == PaymentLink.id) & CheckoutSession.status.in_(live),
+        )
+        .group_by(PaymentLink.id, PaymentLink.held)
+        .having(PaymentLink.held != func.count(CheckoutSession.id))
+    )
+    for link_id, held, sessions in db.execute(statement):
+        yield Violation("link_holds", link_id, f"{held} held, {sessions} sessions are open")
+
+
 def _transitions_were_legal(db: Session) -> Iterator[Violation]:
     statement = select(
         JournalEntry.id,
@@ -165,6 +194,8 @@ _RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     _one_charge_per_intent,
     _sessions_have_their_order,
     _stock_holds,
+    _coupon_holds,
+    _link_holds,
     _transitions_were_legal,
     _statuses_are_told,
 )

@@ -62,6 +62,10 @@ def test_defaults_fill_in_what_is_left_out(client: FlaskClient, shop: Shop) -> N
     assert made["owner"]["type"] == "guest"
     assert (made["channel"], made["options"]["capture_mode"]) == ("web", "auto")
     assert [line["line_id"] for line in made["cart_snapshot"]["lines"]] == ["line_1"]
+    lines = {"lines": CART["lines"]}
+    for body, currency in (({}, "GBP"), ({"currency": "EUR"}, "EUR")):
+        bare = make_session(client, shop, cart_snapshot=lines, **body)
+        assert bare["totals"]["currency"] == bare["cart_snapshot"]["currency"] == currency
 
 
 LINE: dict[str, Any] = CART["lines"][0]  # type: ignore[assignment]
@@ -82,6 +86,8 @@ REFUSED: list[tuple[str, int, str]] = [
      400, "invalid_json"),
     ('{"cart_id": "a", "cart_id": "b"}', 400, "invalid_json"),
     (json.dumps({"cart_snapshot": CART, "success_url": "javascript:alert(1)"}), 400, "invalid_request"),
+    (json.dumps({"cart_snapshot": CART, "customer": {"email": "nobody"}}), 400, "invalid_email"),
+    (json.dumps({"cart_snapshot": CART, "customer": {"shoe_size": 44}}), 400, "invalid_field"),
 ]  # fmt: skip
 
 

@@ -94,6 +94,7 @@ def test_major_units_are_exact(
     ("change", "message"),
     [
         ({"customer_email": None}, "Either customer_id or customer_email is required"),
+        ({"customer_email": "nobody"}, None),
         ({"amount": 0}, "amount must be positive"),
         ({"amount": -5}, "amount must be positive"),
         ({"quantity": 0}, "quantity must be greater than 0"),

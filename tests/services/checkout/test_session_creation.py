@@ -111,7 +111,7 @@ def test_lists_page_newest_first(shop: Shop) -> None:
 
 
 BAD: dict[str, tuple[Callable[[], SessionDraft], type[DomainError], str]] = {
-    "nothing to buy": (lambda: draft(), InvalidRequest, "invalid_request"),
+    "nothing to buy": (draft, InvalidRequest, "invalid_request"),
     "no such cart": (lambda: draft(cart_id="cart_9"), NotFound, "cart_not_found"),
     "an empty cart": (lambda: draft(cart=CartSnapshot("GBP", ())), Unprocessable, "empty_cart"),
     "another currency than the cart's": (

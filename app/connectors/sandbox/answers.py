@@ -1,0 +1,111 @@
+"""What the sandbox says about a row of its book: payments, next actions, acquirer facts, refunds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+
+from app.connectors import base
+from app.connectors.sandbox.cards import Behaviour
+from app.kit import clock
+
+#: How long an authorisation holds, in days.
+AUTHORIZATION_DAYS = 7
+#: Where the sandbox's webhooks go, under our own address.
+WEBHOOK_PATH = "/v1/payments/webhook/gateway"
+
+#: Declines in the words of acquirers (ISO 8583, field 39); any other is 05, do not honour.
+_RESPONSE_CODES = {
+    "insufficient_funds": "51",
+    "lost_card": "41",
+    "stolen_card": "43",
+    "expired_card": "54",
+    "incorrect_cvc": "82",
+    "fraudulent": "59",
+    "card_velocity_exceeded": "65",
+    "processing_error": "96",
+}
+
+
+def to_authorize(row: RowMapping) -> base.AuthorizeResult:
+    """The answer to an authorise call, the same for each call with its key."""
+    state = payment(row)
+    if state.status == base.GatewayStatus.ACTION_REQUIRED:
+        assert state.action is not None
+        return base.ActionRequired(state.reference, state.action)
+    if state.status in (base.GatewayStatus.DECLINED, base.GatewayStatus.EXPIRED):
+        return base.Declined(state.decline_code or "generic_decline", state.reference, state.facts)
+    return base.Approved(state.reference, state.amount, state.currency, state.facts, state.expires_at)
+
+
+def payment(row: RowMapping) -> base.GatewayPayment:
+    """The payment as it stands by the clock: what the shopper did not finish in time has expired."""
+    status, decline = base.GatewayStatus(row["status"]), row["decline_code"]
+    action = None
+    if status == base.GatewayStatus.ACTION_REQUIRED:
+        if abandoned(row):
+            status, decline = base.GatewayStatus.EXPIRED, "authentication_abandoned"
+        else:
+            action = _action(row)
+    wrong = 100 if row["behaviour"] == Behaviour.WRONG_AMOUNT else 0
+    return base.GatewayPayment(
+        reference=row["reference"],
+        status=status,
+        amount=row["amount"] + wrong,
+        currency=row["currency"],
+        captured=row["captured"],
+        refunded=row["refunded"],
+        decline_code=decline,
+        action=action,
+        facts=facts(row),
+        expires_at=lapses_at(row),
+    )
+
+
+def abandoned(row: RowMapping) -> bool:
+    """Whether the shopper's time at the bank ran out."""
+    waiting = row["status"] == base.GatewayStatus.ACTION_REQUIRED
+    return bool(waiting and clock.now() > row["action_expires_at"])
+
+
+def lapses_at(row: RowMapping) -> Any:
+    """When an authorisation ends by itself."""
+    return row["created_at"] + timedelta(days=AUTHORIZATION_DAYS)
+
+
+def facts(row: RowMapping) -> base.AcquirerFacts:
+    """What the acquirer reports beside the outcome."""
+    declined = row["status"] == base.GatewayStatus.DECLINED
+    bad_cvc = row["detail"] == "cvc_fail" or row["decline_code"] == "incorrect_cvc"
+    return base.AcquirerFacts(
+        response_code=_RESPONSE_CODES.get(row["decline_code"], "05") if declined else "00",
+        avs_result="fail" if row["detail"] == "zip_fail" else "pass",
+        cvv_result=None if not row["cvc_given"] else ("fail" if bad_cvc else "pass"),
+        three_ds_result=row["three_ds_result"],
+        risk_score=row["risk_score"],
+    )
+
+
+def refund(row: Mapping[str, Any]) -> base.Approved | base.Declined | base.Pending:
+    """A refund as it stands."""
+    if row["status"] == "pending":
+        return base.Pending(row["id"])
+    if row["status"] == "failed":
+        return base.Declined(row["code"] or "refund_failed", row["id"])
+    return base.Approved(row["id"], row["amount"], row["currency"])
+
+
+def _action(row: RowMapping) -> base.NextAction:
+    origin = row["webhook_url"].removesuffix(WEBHOOK_PATH)
+    url = f"{origin}/sandbox/{row['challenge_kind']}/{row['challenge_id']}"
+    if row["method_type"] == "promptpay":
+        kind = base.ActionType.QR_CODE
+    elif row["challenge_kind"] == "acs":
+        kind = base.ActionType.THREE_DS_CHALLENGE
+    else:
+        kind = base.ActionType.REDIRECT_TO_URL
+    payload = url if kind == base.ActionType.QR_CODE else None
+    return base.NextAction(kind, url=url, qr_payload=payload, expires_at=row["action_expires_at"])
