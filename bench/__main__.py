@@ -1,4 +1,4 @@
-"""`make bench`: starts a PostgreSQL, Till and the floor app (two processes each), loads them in turn, prints ratios.
+"""`make bench`: loads Till and the floor app in turn, over one PostgreSQL, and prints ratios.
 
 Arguments: `--seconds N` per run (default 4), `--rounds N` (default 3), `--quick`.
 """
@@ -105,7 +105,7 @@ class Till:
 
 
 def confirm_run(till: Till, seconds: float) -> Result:
-    """Create and confirm, one after the other on each of four connections (the second needs the first's id)."""
+    """Create, then confirm, on each of four connections: the second call needs the first one's id."""
     from concurrent.futures import ThreadPoolExecutor
 
     seen: list[float] = []
@@ -176,7 +176,7 @@ def grow(url: str, tenant_id: str, rows: int) -> None:
         values = ", ".join(changed.get(name, f's."{name}"') for name in columns)
         names = ", ".join(f'"{name}"' for name in columns)
         db.execute(
-            f"INSERT INTO checkout_sessions ({names}) SELECT {values} FROM "  # noqa: S608 - names of our columns
+            f"INSERT INTO checkout_sessions ({names}) SELECT {values} FROM "
             "(SELECT * FROM checkout_sessions WHERE tenant_id = %(tenant)s LIMIT 1) s, "
             "generate_series(1, %(missing)s) n",
             {"base": rows, "tenant": tenant_id, "missing": max(missing, 0)},

@@ -10,7 +10,8 @@ import os
 import uuid
 
 import psycopg
-from flask import Flask, Response, render_template_string, request
+from flask import Flask, Response, request
+from jinja2 import Environment
 
 app = Flask(__name__)
 _connection: psycopg.Connection | None = None
@@ -21,6 +22,7 @@ PAGE = (
     "<button>Pay {{ total }}</button></form>{{ filler }}</body></html>"
 )
 FILLER = "x" * 14_000
+TEMPLATE = Environment(autoescape=True).from_string(PAGE)
 
 
 def connection() -> psycopg.Connection:
@@ -38,7 +40,8 @@ def prepare(url: str) -> None:
         db.execute("CREATE TABLE floor_rows (id text PRIMARY KEY, kind text, body jsonb, at timestamptz)")
         db.execute("CREATE INDEX ON floor_rows (kind, id)")
         db.execute(
-            "INSERT INTO floor_rows SELECT 'read-' || n, 'session', %s, now() FROM generate_series(1, 1000) n",
+            "INSERT INTO floor_rows SELECT 'read-' || n, 'session', %s, now() "
+            "FROM generate_series(1, 1000) n",
             (json.dumps({"padding": "x" * 1000}),),
         )
 
@@ -72,7 +75,7 @@ def create() -> Response:
     """A session: key look-up, then session, calculation, journal and idempotency rows."""
     one("read-1")
     request.get_json()
-    return Response('{"id":"%s","padding":"%s"}' % (write(4), "x" * 1100), 201, mimetype="application/json")
+    return Response(json.dumps({"id": write(4), "padding": "x" * 1100}), 201, mimetype="application/json")
 
 
 @app.get("/read")
@@ -86,8 +89,8 @@ def read() -> Response:
 def page() -> str:
     """A page with one SELECT."""
     one("read-3")
-    return render_template_string(
-        PAGE, title="Pay", lines=["a", "b"], fields=list("abcdefgh"), total="53.95", filler=FILLER
+    return TEMPLATE.render(
+        title="Pay", lines=["a", "b"], fields=list("abcdefgh"), total="53.95", filler=FILLER
     )
 
 

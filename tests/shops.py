@@ -97,7 +97,7 @@ def make(name: str = "Test shop") -> Shop:
     """A merchant with 100 mugs."""
     tenant = tenants.create(name, tenants.slug_of(name), "GBP")
     actor = system_actor(tenant.profile(), "test", "tests")
-    key, secret = keys.create(actor, "tests")
+    _, secret = keys.create(actor, "tests")
     shop = Shop(keys.authenticate(secret), secret)
     shop.stock("MUG", 100)
     return shop

@@ -5,6 +5,7 @@ Exponents are CLDR's, through Babel (decisions.md 9): JPY 0, GBP 2, KWD 3.
 
 from __future__ import annotations
 
+import re
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 from functools import lru_cache
 
@@ -23,6 +24,8 @@ _KNOWN = frozenset(
     for code, _, until, tender in used
     if tender and until is None
 )
+#: A symbol that ends in a letter touches the number: CLDR's currency spacing, which Babel leaves out.
+_CROWDED = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 #: Refuses to lose a digit, where the usual context would round.
 _EXACT = Context(prec=40, traps=[Inexact, InvalidOperation, Overflow])
 
@@ -79,6 +82,7 @@ def allocate(total: int, weights: list[int]) -> list[int]:
 def format_money(minor: int, currency: str, locale: str = "en") -> str:
     """`£51.94`, as the reader's language writes it."""
     try:
-        return format_currency(to_major(minor, currency), currency, locale=locale.replace("-", "_"))
+        text = format_currency(to_major(minor, currency), currency, locale=locale.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
-        return format_currency(to_major(minor, currency), currency, locale="en")
+        text = format_currency(to_major(minor, currency), currency, locale="en")
+    return _CROWDED.sub("\u00a0", text)

@@ -122,7 +122,7 @@ def decline(intent: PaymentIntent | None) -> list[dict[str, str | None]]:
 
 
 def sandbox(session: CheckoutSession) -> Markup | None:
-    """The panel of test cards, in test mode. It is the same for everybody, so each language has it drawn once."""
+    """The panel of test cards, in test mode; the same for everybody, so it is drawn once a language."""
     if session.mode != "test":
         return None
     chosen = language()

@@ -10,7 +10,8 @@ import structlog
 from flask import Flask, Response, g, render_template, request
 from flask.globals import request_ctx
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError, TimeoutError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
@@ -72,7 +73,7 @@ def _understand(error: Exception) -> tuple[DomainError, int, dict[str, str]]:
         )
     if isinstance(error, HTTPException):
         return _of_http(error)
-    if isinstance(error, (OperationalError, TimeoutError)):
+    if isinstance(error, (OperationalError, PoolTimeout)):
         log.exception("database_failed")
         return errors.ServiceUnavailable(), 503, {"Retry-After": "2"}
     log.exception("unexpected_error")

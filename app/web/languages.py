@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask, g, has_request_context, request
 from flask_babel import get_translations
+from markupsafe import Markup
 
 #: Languages that have words so far; the first is the fallback.
 LANGUAGES = ("en",)
@@ -33,6 +34,20 @@ def install(app: Flask) -> None:
         lambda one, many, count: _catalogue().ngettext(one, many, count),
         newstyle=True,
     )
+    app.jinja_env.globals["_"] = translate
+
+
+def translate(text: str, **variables: Any) -> Markup:
+    """`_()` of the templates: the words are our own markup, what is filled into them is escaped."""
+    key = (language(), text)
+    words = _WORDS.get(key)
+    if words is None:
+        words = _WORDS[key] = Markup(_catalogue().gettext(text))  # noqa: S704 - catalogues are ours
+    return words % variables
+
+
+#: (language, text) → words; as many as the templates have.
+_WORDS: dict[tuple[str, str], Markup] = {}
 
 
 def _catalogue() -> Any:

@@ -67,7 +67,7 @@ FIELDS = [
     ({**cart(), "channel": 7}, "channel"),
     ({**cart(), "options": {"require_billing_address": "yes"}}, "options.require_billing_address"),
     ({**cart(), "options": {"capture_mode": "sometimes"}}, "options.capture_mode"),
-    ({"cart_snapshot": {"lines": [LINE]}}, "cart_snapshot.currency"),
+    ({"cart_snapshot": {"currency": "gbp", "lines": [LINE]}}, "cart_snapshot.currency"),
 ]
 
 

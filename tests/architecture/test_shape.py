@@ -71,3 +71,10 @@ def test_every_dashboard_screen_wants_a_signed_in_person(app: Flask) -> None:
         if rule.rule.startswith("/dashboard") and not rule.endpoint.startswith("sign_in."):
             view = app.view_functions[rule.endpoint]
             assert getattr(view, "dashboard_policy", None) == "signed-in", rule.rule
+
+
+def test_only_the_api_and_the_way_back_from_a_bank_take_posts_without_a_form_token(app: Flask) -> None:
+    csrf = app.extensions["csrf"]
+    api = {name for name in app.blueprints if name.startswith("api_")}
+    assert csrf._exempt_views == set()
+    assert {blueprint.name for blueprint in csrf._exempt_blueprints} == api | {"returns"}

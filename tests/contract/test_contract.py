@@ -27,6 +27,8 @@ STORE_FRONT = {"CK-001", "CK-030"}
 
 def test_what_is_built_is_in_the_table_or_an_addition() -> None:
     assert {contract_id[:5] for contract_id in set(BUILT) - set(ROWS)} <= EXTRAS
+    unlocked = {contract_id for contract_id in set(BUILT) - set(ROWS) if BUILT[contract_id].auth == PUBLIC}
+    assert unlocked <= {"OP-05"}, "an addition that wants no credential"
     routes = [policy.route for surface in SURFACES for policy in surface.policies]
     assert len(routes) == len(set(routes)), "a route is declared twice"
 
@@ -60,6 +62,8 @@ def test_policy_follows_the_contract(contract_id: str) -> None:
         assert bool(browsers) == ("client" in row["auth"])
         assert (ActorKind.PUBLISHABLE_KEY in policy.auth) <= (contract_id in STORE_FRONT)
         assert policy.permission is not None, "a route without a permission"
+    if row["idempotent"] == "read":
+        assert (policy.method, policy.idempotency) == ("GET", Idempotency.NONE)
     if row["idempotent"] == "key-required":
         assert policy.key_required
     if row["idempotent"] == "key":

@@ -85,6 +85,7 @@ class SandboxConnector:
             row = _operation(db, context, "refund", key)
             if row is None:
                 return base.NotFound()
+            _lock(db, context, row["reference"])  # in the order in which a refund takes its locks
             return answers.refund(_turn(db, row))
 
     def parse_webhook(
@@ -180,7 +181,7 @@ def _open(
 
 
 def _drop(context: base.ConnectorContext, request: base.AuthorizeRequest) -> bool:
-    """Lose a call before it is executed; False when this key was lost before, so that a retry gets through."""
+    """Lose a call before it is executed; False when this key was lost before: a retry gets through."""
     values = {
         "id": new_id("sbo"),
         "tenant_id": context.tenant_id,
@@ -238,7 +239,9 @@ def _announce_refund(db: Session, payment: RowMapping, refund: Mapping[str, Any]
 
 def _payment_by_key(context: base.ConnectorContext, key: str) -> RowMapping | None:
     statement = select(book.payments).where(
-        book.payments.c.tenant_id == context.tenant_id, book.payments.c.key == key
+        book.payments.c.tenant_id == context.tenant_id,
+        book.payments.c.mode == context.mode,
+        book.payments.c.key == key,
     )
     with reading() as db:
         return db.execute(statement).mappings().one_or_none()
@@ -247,7 +250,11 @@ def _payment_by_key(context: base.ConnectorContext, key: str) -> RowMapping | No
 def _lock(db: Session, context: base.ConnectorContext, reference: str) -> RowMapping | None:
     statement = (
         select(book.payments)
-        .where(book.payments.c.tenant_id == context.tenant_id, book.payments.c.reference == reference)
+        .where(
+            book.payments.c.tenant_id == context.tenant_id,
+            book.payments.c.mode == context.mode,
+            book.payments.c.reference == reference,
+        )
         .with_for_update()
     )
     return db.execute(statement).mappings().one_or_none()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
@@ -149,20 +149,23 @@ def find(db: Session, actor: Actor, checkout_id: str, *, lock: bool = False) -> 
     return found
 
 
+#: Made once: the hosted page is looked up with it on every request.
+_HOSTED = (
+    select(CheckoutSession, Tenant, PaymentIntent)
+    .join(Tenant, Tenant.id == CheckoutSession.tenant_id)
+    .outerjoin(PaymentIntent, PaymentIntent.id == CheckoutSession.payment_intent_id)
+    .where(CheckoutSession.hosted_id == bindparam("hosted_id"))
+)
+
+
 def find_hosted(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, PaymentIntent | None]:
     """The session behind a hosted page, with its merchant and payment, in one statement.
 
     Raises:
         NotFound: no such page.
     """
-    statement = (
-        select(CheckoutSession, Tenant, PaymentIntent)
-        .join(Tenant, Tenant.id == CheckoutSession.tenant_id)
-        .outerjoin(PaymentIntent, PaymentIntent.id == CheckoutSession.payment_intent_id)
-        .where(CheckoutSession.hosted_id == hosted_id)
-    )
     with reading() as db:
-        row = db.execute(statement).one_or_none()
+        row = db.execute(_HOSTED, {"hosted_id": hosted_id}).one_or_none()
     if row is None:
         raise NotFound("There is no such checkout page", code="checkout_not_found")
     return row[0], row[1].profile(), row[2]

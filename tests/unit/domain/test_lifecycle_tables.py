@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from enum import StrEnum
 from typing import Any
@@ -122,7 +123,7 @@ def words(lifecycle: Lifecycle[Any, Any], part: str) -> list[str]:
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_a_table_has_the_written_steps_and_no_other(name: str) -> None:
     walks = [walk.split(">") for walk in WALKS[name]]
-    written = {pair for walk in walks for pair in zip(walk, walk[1:], strict=False)}
+    written = {pair for walk in walks for pair in itertools.pairwise(walk)}
     assert steps(ALL[name]) == written | EXTRA.get(name, set())
 
 

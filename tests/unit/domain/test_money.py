@@ -111,6 +111,8 @@ def test_the_largest_remainder_gets_the_odd_unit_and_the_first_breaks_a_tie() ->
         (1234567, "EUR", "de", "12.345,67\u00a0€"),
         (500, "JPY", "en", "¥500"),
         (1500, "KWD", "en", "KWD\u00a01.500"),
+        (5000, "XOF", "en", "F\u202fCFA\u00a05,000"),
+        (5194, "CAD", "en", "CA$51.94"),
         (5194, "GBP", "no such language", "£51.94"),
         (5194, "GBP", "zz", "£51.94"),
         (-100, "USD", "en", "-$1.00"),

@@ -1,0 +1,88 @@
+"""What tests of connectors ask for: a caller, and calls with everything filled in that a test does not mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.connectors import base
+from app.connectors.sandbox import book
+from app.db import reading
+from app.kit import clock
+from app.kit.ids import new_id
+
+
+@dataclass
+class Caller:
+    """A merchant that calls one connector."""
+
+    connector: Any
+    context: base.ConnectorContext
+
+    def card(self, number: str, cvc: str | None = "123") -> str:
+        """The token of a card."""
+        details = base.CardDetails(number, 12, clock.now().year + 2, cvc)
+        return str(self.connector.tokenize(self.context, details).token)
+
+    def authorize(self, token: str, key: str | None = None, **changes: Any) -> Any:
+        """Ask for 1,500 minor units."""
+        values: dict[str, Any] = {
+            "key": key or f"authorize_{new_id('at')}",
+            "attempt_id": "at_test",
+            "amount": 1500,
+            "currency": "GBP",
+            "token": token,
+            "method_type": "card",
+            "return_url": "http://shop.test/return/nonce",
+            **changes,
+        }
+        return self.connector.authorize(self.context, base.AuthorizeRequest(**values))
+
+    def capture(
+        self, reference: str, amount: int = 1500, key: str | None = None, currency: str = "GBP"
+    ) -> Any:
+        """Capture; every call has its own key unless one is given."""
+        request = base.CaptureRequest(key or f"capture_{new_id('at')}", reference, amount, currency)
+        return self.connector.capture(self.context, request)
+
+    def void(self, reference: str) -> Any:
+        """Release."""
+        return self.connector.void(self.context, base.VoidRequest(f"void_{new_id('at')}", reference))
+
+    def refund(self, reference: str, amount: int, key: str | None = None, currency: str = "GBP") -> Any:
+        """Give back."""
+        request = base.RefundRequest(key or f"refund_{new_id('rf')}", reference, amount, currency)
+        return self.connector.refund(self.context, request)
+
+    def find(self, key: str) -> Any:
+        """What became of a payment."""
+        return self.connector.find(self.context, key)
+
+    def captured(self, number: str) -> str:
+        """The reference of a payment of 1,500 that is captured."""
+        approved = self.authorize(self.card(number))
+        assert isinstance(approved, base.Approved)
+        assert isinstance(self.capture(approved.reference), base.Approved)
+        return approved.reference
+
+
+def context(tenant_id: str = "ten_a", mode: str = "test") -> base.ConnectorContext:
+    """A caller's context."""
+    return base.ConnectorContext(tenant_id, mode, "http://shop.test")
+
+
+def in_the_book() -> list[dict[str, Any]]:
+    """Each payment in the sandbox's own book."""
+    with reading() as db:
+        return [dict(row) for row in db.execute(select(book.payments)).mappings()]
+
+
+@pytest.fixture
+def sandbox(database: str) -> Caller:
+    """A merchant that calls the sandbox."""
+    from app.connectors import registry
+
+    return Caller(registry.get("sandbox"), context())
