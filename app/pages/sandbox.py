@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.connectors.sandbox import challenges
 from app.connectors.sandbox.challenges import Challenge
 from app.domain.errors import NotFound
+from app.services.access import tenants
 
 blueprint = Blueprint("sandbox", __name__, url_prefix="/sandbox")
 
@@ -45,7 +46,7 @@ def bank(challenge_id: str) -> AnyResponse:
     if not found.open:
         return redirect(found.return_url, 303)
     authorization = {
-        "merchant_name": "the shop",
+        "merchant_name": tenants.profile(found.tenant_id).name,
         "amount": found.amount,
         "currency": found.currency,
         "method": found.method_type,
@@ -72,7 +73,7 @@ def answer_bank(challenge_id: str) -> AnyResponse:
 
 def _acs(found: Challenge, errors: list[dict[str, str]] | None = None, status: int = 200) -> Response:
     challenge: dict[str, Any] = {
-        "merchant_name": "the shop",
+        "merchant_name": tenants.profile(found.tenant_id).name,
         "amount": found.amount,
         "currency": found.currency,
         "brand": None,

@@ -34,14 +34,6 @@ _USUAL = (
 #: Two-letter codes of CLDR that are groups or placeholders.
 _NOT_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
 
-_METHOD_NAMES = {
-    "paypal": "PayPal",
-    "ideal": "iDEAL",
-    "bancontact": "Bancontact",
-    "klarna": "Klarna",
-    "promptpay": "PromptPay",
-}
-
 
 def merchant(profile: TenantProfile) -> dict[str, Any]:
     """Name and branding."""
@@ -163,6 +155,4 @@ def receipt(
 def action(intent: PaymentIntent) -> dict[str, Any]:
     """Where the shopper has to go next."""
     given = intent.next_action or {}
-    kind = given.get("type")
-    name = "your bank" if kind == "3ds_challenge" else _METHOD_NAMES.get("", "your bank")
-    return {"kind": "link", "url": given.get("url"), "fields": {}, "method_name": name}
+    return {"kind": "link", "url": given.get("url"), "fields": {}, "method_name": "your bank"}

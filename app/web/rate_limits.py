@@ -16,6 +16,7 @@ from app.domain.actor import Actor
 from app.domain.errors import RateLimited
 from app.services.operations import rate_limits
 from app.web.authentication import client_address
+from app.web.counters import ProcessCounters
 
 if TYPE_CHECKING:
     from app.web.surface import Policy
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=2)
 def _limiter(url: str) -> FixedWindowRateLimiter:
-    return FixedWindowRateLimiter(storage_from_string(url))
+    return FixedWindowRateLimiter(ProcessCounters() if url == "memory://" else storage_from_string(url))
 
 
 @lru_cache(maxsize=8)

@@ -22,7 +22,7 @@ def asked(sandbox: Caller, key: str = "authorize_1") -> str:
 def sent_to_bank(sandbox: Caller, method_type: str = "ideal") -> tuple[str, base.NextAction]:
     """The id of a fresh bank page, and the action that leads there."""
     token = sandbox.connector.tokenize_redirect(sandbox.context, method_type)
-    answer = sandbox.authorize(token.token, "authorize_1", method_type=method_type)
+    answer = sandbox.authorize(token.token, f"authorize_{method_type}", method_type=method_type)
     assert isinstance(answer, base.ActionRequired)
     return str(answer.action.url).rsplit("/", 1)[1], answer.action
 
@@ -113,25 +113,25 @@ def test_a_payment_that_waits_for_the_shopper_is_not_captured_and_can_be_withdra
     assert sandbox.find("authorize_1").status == "voided"
 
 
-@pytest.mark.parametrize("method_type", sorted(REDIRECT_TYPES))
-def test_each_redirect_method_has_a_bank_page(sandbox: Caller, method_type: str) -> None:
-    challenge, action = sent_to_bank(sandbox, method_type)
-    qr = method_type == "promptpay"
-    assert action.type == (base.ActionType.QR_CODE if qr else base.ActionType.REDIRECT_TO_URL)
-    assert action.url == f"http://shop.test/sandbox/bank/{challenge}"
-    assert action.qr_payload == (action.url if qr else None)
-    page = challenges.get(challenge)
-    assert page is not None
-    assert (page.kind, page.method_type, page.last4) == ("bank", method_type, None)
-    challenges.decide(challenge, approve=True)
-    found = sandbox.find("authorize_1")
-    assert (found.status, found.facts.three_ds_result) == ("authorized", None)
+def test_each_redirect_method_has_a_bank_page(sandbox: Caller) -> None:
+    for method_type in sorted(REDIRECT_TYPES):
+        challenge, action = sent_to_bank(sandbox, method_type)
+        qr = method_type == "promptpay"
+        assert action.type == (base.ActionType.QR_CODE if qr else base.ActionType.REDIRECT_TO_URL)
+        assert action.url == f"http://shop.test/sandbox/bank/{challenge}"
+        assert action.qr_payload == (action.url if qr else None)
+        page = challenges.get(challenge)
+        assert page is not None
+        assert (page.kind, page.method_type, page.last4) == ("bank", method_type, None)
+        challenges.decide(challenge, approve=True)
+        found = sandbox.find(f"authorize_{method_type}")
+        assert (found.status, found.facts.three_ds_result) == ("authorized", None)
 
 
 def test_a_bank_that_refuses(sandbox: Caller) -> None:
     challenge, _ = sent_to_bank(sandbox)
     challenges.decide(challenge, approve=False)
-    found = sandbox.find("authorize_1")
+    found = sandbox.find("authorize_ideal")
     assert (found.status, found.decline_code) == ("declined", "authentication_failed")
     assert found.facts.three_ds_result is None
 

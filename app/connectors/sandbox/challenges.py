@@ -24,6 +24,7 @@ class Challenge:
     """What the bank's page shows."""
 
     id: str
+    tenant_id: str
     kind: str
     method_type: str
     amount: int
@@ -111,6 +112,7 @@ def _open(row: RowMapping) -> bool:
 def _view(row: RowMapping) -> Challenge:
     return Challenge(
         id=row["challenge_id"],
+        tenant_id=row["tenant_id"],
         kind=row["challenge_kind"],
         method_type=row["method_type"],
         amount=row["amount"],

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.actor import Actor
-from app.domain.errors import Conflict, InvalidRequest
+from app.domain.errors import Conflict, InvalidRequest, PermissionDenied
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
 from app.providers import registry
@@ -40,7 +40,8 @@ def change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
     """
     with edit(actor, checkout_id, version=wanted.version) as (db, session):
         if wanted.customer is not None:
-            session.customer = {**session.customer, **buyers.checked(actor, wanted.customer)}
+            given = _as_far_as_allowed(actor, session, wanted.customer)
+            session.customer = {**session.customer, **buyers.checked(actor, given)}
         if wanted.metadata is not None:
             session.metadata_ = dict(wanted.metadata)
         until = _until(wanted)
@@ -54,9 +55,14 @@ def change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
 
 
 def set_customer(actor: Actor, checkout_id: str, customer: Mapping[str, Any]) -> CheckoutSession:
-    """Set or replace who buys (CK-006); `save_for_later` is kept as the consent that the vault asks for."""
+    """Set or replace who buys (CK-006); `save_for_later` is kept as the consent that the vault asks for.
+
+    Raises:
+        InvalidRequest: an e-mail address or phone number that cannot be.
+        PermissionDenied: a browser's credential names another customer than the merchant's server did.
+    """
     with edit(actor, checkout_id) as (_, session):
-        session.customer = buyers.checked(actor, customer)
+        session.customer = buyers.checked(actor, _as_far_as_allowed(actor, session, customer))
         if session.customer.get("customer_id"):
             session.owner_type, session.owner_id = "user", session.customer["customer_id"]
         return session
@@ -99,6 +105,16 @@ def set_billing_address(actor: Actor, checkout_id: str, address: Mapping[str, An
         session.billing_address = good
         session.totals_stale = session.totals_stale or session.shipping_address is None
         return session
+
+
+def _as_far_as_allowed(actor: Actor, session: CheckoutSession, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Saved methods and store credit hang on `customer_id`, so only the merchant's server may say it."""
+    if actor.session_id is None:
+        return given
+    known = session.customer.get("customer_id")
+    if given.get("customer_id", known) != known:
+        raise PermissionDenied("Only the merchant's server may say which customer this is")
+    return {**given, "customer_id": known}
 
 
 def _distinct(codes: tuple[str, ...]) -> list[str]:

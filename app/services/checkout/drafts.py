@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.domain import money
-from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest, NotFound, Unprocessable
+from app.domain.actor import Actor, ActorKind
+from app.domain.errors import InvalidRequest, NotFound, PermissionDenied, Unprocessable
 from app.kit.http import AddressRefused, check_url
 from app.providers import registry
 from app.providers.base import CartLine, CartSnapshot, Scope
@@ -91,6 +91,16 @@ def check_return_url(actor: Actor, url: str | None, field_name: str) -> None:
         raise InvalidRequest(f"{field_name} must start with https in live mode", field=field_name)
     if actor.mode == "live" and allowed and parts.hostname not in allowed:
         raise InvalidRequest(f"{field_name} leads to a host that is not allowed", field=field_name)
+
+
+def check_customer(actor: Actor, customer: dict[str, Any]) -> None:
+    """Refuse a `customer_id` from a browser: saved methods and store credit hang on it.
+
+    Raises:
+        PermissionDenied: a publishable key names a customer.
+    """
+    if actor.kind == ActorKind.PUBLISHABLE_KEY and customer.get("customer_id"):
+        raise PermissionDenied("Only the merchant's server may say which customer this is")
 
 
 def _check_lines(lines: tuple[CartLine, ...]) -> None:

@@ -45,6 +45,7 @@ def add(db: Session, actor: Actor, draft: SessionDraft) -> CheckoutSession:
     cart = drafts.resolve_cart(actor, draft)
     drafts.check_return_url(actor, draft.success_url, "success_url")
     drafts.check_return_url(actor, draft.cancel_url, "cancel_url")
+    drafts.check_customer(actor, draft.customer)
     settings = checkout_settings(actor.tenant)
     inputs, outputs = totals.compute(
         actor.tenant,

@@ -153,6 +153,25 @@ def test_a_client_token_is_for_its_own_session(client: FlaskClient, shop: Shop) 
         assert client.get(f"{URL}/{mine['checkout_id']}", headers=browser).status_code == 401
 
 
+def test_a_browser_cannot_say_that_it_is_another_customer(client: FlaskClient, shop: Shop) -> None:
+    mine = make_session(client, shop, customer={"customer_id": "cust_1", "email": "a@example.com"})
+    path = f"{URL}/{mine['checkout_id']}"
+    browser = {"Authorization": f"Bearer {mine['client_token']}"}
+    for rest, body in (
+        ("/customer", {"customer_id": "cust_2"}),
+        ("", {"customer": {"customer_id": "cust_2"}}),
+    ):
+        method = "POST" if rest else "PATCH"
+        refused = client.open(path + rest, method=method, json=body, headers=browser)
+        assert (refused.status_code, refused.json["code"]) == (403, "insufficient_permissions")
+    kept = client.post(f"{path}/customer", json={"email": "b@example.com"}, headers=browser)
+    assert kept.json["customer"] == {"customer_id": "cust_1", "email": "b@example.com"}
+    _, publishable = keys.create(shop.actor, "storefront", kind="pk")
+    store = {"Authorization": f"Bearer {publishable}"}
+    named = client.post(URL, json={"cart_snapshot": CART, "customer": {"customer_id": "c"}}, headers=store)
+    assert named.status_code == 403
+
+
 def make_reservation(client: FlaskClient, shop: Shop, checkout_id: str) -> str:
     answer = client.post(f"{URL}/{checkout_id}/reserve", json={}, headers=shop.bearer)
     found: str = answer.json["reservation_id"]
