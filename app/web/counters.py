@@ -1,7 +1,8 @@
 """Counters of this process for the general rate limits.
 
-The library's own memory storage starts a thread for the expiry of almost every request, which was a
-fifth of a read's time when measured; this one looks at the time when it counts.
+The library's own memory storage starts a thread every ten milliseconds under load to drop what has expired
+(about 6 % of the CPU of a session read, and more of its time where the machine is busy); this one looks at
+the time when it counts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from limits.storage import Storage
 _CROWD = 10_000
 
 
-class ProcessCounters(Storage):  # type: ignore[misc]
+class ProcessCounters(Storage):
     """Fixed windows in memory, behind the interface of the limits library."""
 
     STORAGE_SCHEME = None

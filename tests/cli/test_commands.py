@@ -1,0 +1,106 @@
+"""The commands of an operator: what they print, and what they change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from app import settings
+from app.api import SURFACES
+from app.db import transaction
+from app.domain.errors import Unauthenticated
+from app.models.payments.intent import PaymentIntent
+from app.services.access import keys, tokens, totp, users
+from app.web.openapi import document
+from tests.shops import Shop
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "a long enough secret"
+
+
+def run(app: Flask, *arguments: str, code: int = 0, typed: str | None = None) -> str:
+    result = app.test_cli_runner().invoke(args=list(arguments), input=typed)
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), "no traceback for people"
+    return result.output
+
+
+def test_a_key_is_made_listed_and_revoked(app: Flask, shop: Shop) -> None:
+    slug = shop.actor.tenant.slug
+    plaintext = run(app, "keys", "create", slug, "ops").strip()
+    actor = keys.authenticate(plaintext)
+    assert actor.tenant_id == shop.actor.tenant_id
+    listed = run(app, "keys", "list", slug)
+    assert plaintext not in listed
+    assert f"{actor.id}  sk_test_…{plaintext[-4:]}  active    ops" in listed
+    assert run(app, "keys", "revoke", slug, actor.id).startswith("revoked at ")
+    assert "revoked   ops" in run(app, "keys", "list", slug)
+    with pytest.raises(Unauthenticated):
+        keys.authenticate(plaintext)
+
+
+def test_live_keys_and_publishable_ones_say_so(app: Flask, shop: Shop) -> None:
+    slug = shop.actor.tenant.slug
+    made = run(app, "keys", "create", slug, "front", "--mode", "live", "--kind", "pk").strip()
+    assert made.startswith("pk_live_")
+    assert str(keys.authenticate(made).mode) == "live"
+
+
+def test_what_is_wrong_is_told_in_a_line(app: Flask, shop: Shop) -> None:
+    slug = shop.actor.tenant.slug
+    assert run(app, "keys", "create", "nobody", "ops", code=1) == "Error: no merchant nobody\n"
+    assert run(app, "keys", "revoke", slug, "key_none", code=1) == "Error: API key not found\n"
+    assert run(app, "keys", "create", slug, " ", code=1) == "Error: Enter a name\n"
+    weak = run(app, "users", "create", slug, "a@shop.test", "--password", "short", code=1)
+    assert "12 to 128" in weak
+    assert users.by_email("a@shop.test") is None
+    assert run(app, "users", "token", "a@shop.test", code=1) == "Error: no such user\n"
+
+
+def test_a_person_is_added_gets_a_token_and_loses_the_second_factor(app: Flask, shop: Shop) -> None:
+    slug = shop.actor.tenant.slug
+    made = run(app, "users", "create", slug, "A@shop.test", "--role", "read_only", typed=f"{PASSWORD}\n" * 2)
+    assert PASSWORD not in made
+    user = users.by_email("a@shop.test")
+    assert user is not None
+    assert made.strip().endswith(user.id)
+    taken = run(app, "users", "create", slug, "a@shop.test", "--password", PASSWORD, code=1)
+    assert taken == "Error: this address is taken\n"
+    actor = tokens.authenticate(run(app, "users", "token", "a@shop.test").strip())
+    assert (actor.id, actor.can("checkout:read"), actor.can("checkout:write")) == (user.id, True, False)
+    totp.begin(user.id)
+    totp.enable_without_code(user.id)
+    run(app, "users", "reset-mfa", "a@shop.test")
+    again = users.by_email("a@shop.test")
+    assert again is not None
+    assert not again.totp_enabled
+
+
+def test_the_openapi_document_is_printed(app: Flask) -> None:
+    assert json.loads(run(app, "openapi")) == json.loads(json.dumps(document(SURFACES)))
+
+
+def test_the_diagrams_in_docs_are_those_of_the_tables(app: Flask, tmp_path: Path) -> None:
+    run(app, "diagrams", "--folder", str(tmp_path))
+    drawn = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    kept = {path.name: path.read_text() for path in (ROOT / "docs" / "diagrams").glob("*.md")}
+    assert drawn == kept, "run `flask diagrams`"
+
+
+def test_the_doctor_finds_what_does_not_hold(app: Flask, shop: Shop) -> None:
+    session = shop.session()
+    shop.pay(session)
+    assert run(app, "doctor") == "Everything holds.\n"
+    with transaction() as db:
+        db.execute(update(PaymentIntent).values(amount_captured=1))
+    assert "1 problem" in run(app, "doctor", code=1) or "problems" in run(app, "doctor", code=1)
+
+
+def test_upgrading_twice_changes_nothing(app: Flask) -> None:
+    assert settings.current().env == "test"
+    run(app, "db", "upgrade")
+    run(app, "db", "upgrade")

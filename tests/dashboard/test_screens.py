@@ -1,0 +1,186 @@
+"""The dashboard through HTTP: who gets in, what they may do, what is shown once, whose data it is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.models.access.user import User
+from app.services.access import keys, users
+from app.services.events import webhooks
+from app.services.payments import refunds
+from tests import shops
+from tests.shops import Shop
+
+PASSWORD = "a long enough passphrase"
+
+
+def person(shop: Shop, role: str = "payments_admin", email: str = "owner@shop.test") -> User:
+    return users.create(shop.actor.tenant_id, email, "Olivia", role, PASSWORD)
+
+
+def token(client: FlaskClient, path: str) -> str:
+    """The CSRF token of a page's form."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(path).text)
+    assert found is not None, f"no form on {path}"
+    return found.group(1)
+
+
+def post(client: FlaskClient, form_at: str, to: str, **fields: str):  # type: ignore[no-untyped-def]
+    return client.post(to, data={"csrf_token": token(client, form_at), **fields})
+
+
+def sign_in(client: FlaskClient, email: str = "owner@shop.test") -> None:
+    answer = post(client, "/dashboard/sign-in", "/dashboard/sign-in", email=email, password=PASSWORD)
+    assert answer.status_code == 303, answer.text
+
+
+def step_up(client: FlaskClient, action: str) -> None:
+    address = f"/dashboard/confirm?action={action}&next=/dashboard/test"
+    assert post(client, address, address, secret=PASSWORD).status_code == 303
+
+
+@pytest.fixture
+def owner(client: FlaskClient, shop: Shop) -> FlaskClient:
+    """The owner, signed in."""
+    person(shop)
+    sign_in(client)
+    return client
+
+
+def test_every_screen_leads_strangers_to_the_sign_in(client: FlaskClient) -> None:
+    for path in ("", "/payments", "/refunds", "/links", "/keys", "/webhooks", "/audit"):
+        answer = client.get(f"/dashboard/test{path}")
+        assert answer.status_code == 303
+        assert answer.location.startswith("/dashboard/sign-in")
+
+
+def test_the_way_on_after_signing_in_stays_on_this_site(client: FlaskClient, shop: Shop) -> None:
+    person(shop)
+    for wanted in ("https://evil.test/", "//evil.test/dashboard/", "/dashboard/\\evil"):
+        address = f"/dashboard/sign-in?next={wanted}"
+        answer = post(client, "/dashboard/sign-in", address, email="owner@shop.test", password=PASSWORD)
+        assert answer.location == "/dashboard/test"
+        client.delete_cookie("till")
+
+
+def test_a_form_without_its_token_is_refused(owner: FlaskClient, shop: Shop) -> None:
+    assert owner.post("/dashboard/test/keys", data={"name": "x"}).status_code == 400
+    assert [key.name for key in keys.list_all(shop.actor)] == ["tests"]
+
+
+def test_signing_in_gives_a_fresh_session_and_signing_out_ends_it(owner: FlaskClient) -> None:
+    cookie = owner.get_cookie("till")
+    assert cookie is not None
+    step_up(owner, "refund")
+    changed = owner.get_cookie("till")
+    assert changed is not None and changed.value != cookie.value
+    assert post(owner, "/dashboard/security", "/dashboard/sign-out").status_code == 303
+    assert owner.get("/dashboard/test").status_code == 303
+
+
+def test_a_refund_wants_a_step_up_and_then_goes_through(owner: FlaskClient, shop: Shop) -> None:
+    session = shop.session()
+    shop.pay(session)
+    intent = shop.intent(session)
+    page = f"/dashboard/test/payments/{intent.id}"
+    assert "Refund" in owner.get(page).text
+    detour = owner.get(page + "/refund")
+    assert detour.status_code == 303 and "/dashboard/confirm?action=refund" in detour.location
+    step_up(owner, "refund")
+    answer = post(owner, page + "/refund", page + "/refund", how="part", amount="5,00", reason="Broken")
+    assert answer.status_code == 303
+    made = refunds.of_intent(shop.actor, intent.id)
+    assert [(item.amount, item.reason_text) for item in made] == [(500, "Broken")]
+    for wrong in ("", "abc", "0.001", "99"):
+        answer = post(owner, page + "/refund", page + "/refund", how="part", amount=wrong)
+        assert answer.status_code == 422, wrong
+    assert len(refunds.of_intent(shop.actor, intent.id)) == 1
+
+
+def test_a_key_is_shown_once_and_stops_working_when_revoked(owner: FlaskClient, shop: Shop) -> None:
+    step_up(owner, "api-keys")
+    answer = post(owner, "/dashboard/test/keys/new", "/dashboard/test/keys", name="Server", kind="sk")
+    secret = re.search(r"sk_test_\w+", answer.text)
+    assert secret is not None
+    headers = {"x-api-key": secret.group()}
+    assert owner.get("/checkout-sessions", headers=headers).status_code == 200
+    assert secret.group() not in owner.get("/dashboard/test/keys").text
+    key = next(item for item in keys.list_all(shop.actor) if item.name == "Server")
+    address = f"/dashboard/test/keys/{key.id}/revoke"
+    assert post(owner, address, address).status_code == 303
+    assert owner.get("/checkout-sessions", headers=headers).status_code == 401
+
+
+def test_a_viewer_may_look_and_nothing_more(client: FlaskClient, shop: Shop) -> None:
+    session = shop.session()
+    shop.pay(session)
+    intent = shop.intent(session)
+    person(shop, "read_only")
+    sign_in(client)
+    assert client.get(f"/dashboard/test/payments/{intent.id}").status_code == 200
+    for path in (f"/payments/{intent.id}/refund", "/keys", "/audit", "/webhooks/new", "/links/new"):
+        assert client.get("/dashboard/test" + path).status_code == 403, path
+
+
+def test_another_merchants_things_are_not_there(owner: FlaskClient, app: Flask) -> None:
+    stranger = shops.make("Stranger")
+    session = stranger.session()
+    stranger.pay(session)
+    intent = stranger.intent(session)
+    assert owner.get(f"/dashboard/test/payments/{intent.id}").status_code == 404
+    assert owner.get(f"/dashboard/test/payments?q={session.id}").text.count("£16.20") == 0
+
+
+def test_live_and_test_are_apart(owner: FlaskClient, shop: Shop) -> None:
+    session = shop.session()
+    shop.pay(session)
+    assert owner.get(f"/dashboard/live/payments/{shop.intent(session).id}").status_code == 404
+    assert owner.get("/dashboard/other/payments").status_code == 404
+
+
+@pytest.mark.parametrize("words", ["id", "checkout", "last4", "amount", "reference"])
+def test_a_payment_is_found_by(owner: FlaskClient, shop: Shop, words: str) -> None:
+    session = shop.session(reference="INV-77")
+    shop.pay(session)
+    shop.pay(shop.session(price=900), "5555555555554444", "n2")
+    intent = shop.intent(session)
+    query = {
+        "id": intent.id,
+        "checkout": session.id,
+        "last4": "4242",
+        "amount": "16.20",
+        "reference": "INV-77",
+    }[words]
+    page = owner.get("/dashboard/test/payments", query_string={"q": query}).text
+    assert "£16.20" in page and "£9.72" not in page
+
+
+def test_every_screen_opens(owner: FlaskClient, shop: Shop) -> None:
+    session = shop.session()
+    shop.pay(session)
+    webhooks.create(shop.actor, "https://shop.test/hook", ["payment.succeeded"])
+    for path in ("", "/payments", "/refunds", "/links", "/links/new", "/keys", "/webhooks", "/audit?check=1"):
+        answer = owner.get("/dashboard/test" + path)
+        assert answer.status_code == 200, path
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_link_is_made_with_its_qr_code_and_a_wrong_one_says_what_to_mend(owner: FlaskClient) -> None:
+    new = "/dashboard/test/links/new"
+    bad = post(owner, new, "/dashboard/test/links", title="", currency="GBP", amount="5")
+    assert bad.status_code == 422 and "Enter a title" in bad.text
+    bad = post(owner, new, "/dashboard/test/links", title="Ticket", currency="GBP", amount="five")
+    assert bad.status_code == 422 and "Enter an amount like 12.50" in bad.text
+    made = post(
+        owner, new, "/dashboard/test/links", title="Ticket", currency="GBP", amount="25", slug="ticket-1"
+    )
+    page = owner.get(made.location).text
+    assert "/l/ticket-1/qr.svg" in page
+    assert owner.get("/l/ticket-1/qr.svg").mimetype == "image/svg+xml"
+    assert owner.get("/l/ticket-1/qr.png").data.startswith(b"\x89PNG")
+    assert "£25.00" in owner.get("/l/ticket-1").text
