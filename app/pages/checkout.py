@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, g, redirect, render_template, request
+from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.connectors.base import CardDetails
@@ -14,7 +15,7 @@ from app.kit import qr
 from app.kit.ids import random_token
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
-from app.pages import steps, views
+from app.pages import skeleton, steps, views
 from app.pages.forms import CardForm
 from app.services.checkout import copies, hosted, payment, sessions
 from app.services.payments import methods
@@ -172,7 +173,12 @@ def _render(
     step = steps.of(session, intent)
     context: dict[str, Any] = {"checkout": views.checkout(session, profile, intent)}
     if step is steps.PAY:
-        context |= _pay_context(session, intent, form, refused)
+        summary = Markup(render_template("checkout/_summary.html", **context))  # noqa: S704 - our own template
+        if form is None and refused is None and skeleton.fits(context["checkout"], views.decline(intent)):
+            panel = views.sandbox(session)
+            page = skeleton.draw(context["checkout"], random_token(18), summary, panel)
+            return Response(page, mimetype="text/html")
+        context |= {"summary": summary, **_pay_context(session, intent, form, refused)}
     elif step is steps.ACTION:
         assert intent is not None
         context |= {"action": views.action(intent), "auto": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
@@ -11,14 +12,19 @@ from flask import Flask
 
 from app.domain import money
 from app.web.languages import language
+from app.web.slots import Slot
 
 _locale = language
+
+
+def _money(minor: Any, currency: str) -> str:
+    return minor if isinstance(minor, Slot) else money.format_money(int(minor), currency, _locale())
 
 
 def install(app: Flask) -> None:
     """Register the filters."""
     app.jinja_env.filters.update(
-        money=lambda minor, currency: money.format_money(int(minor), currency, _locale()),
+        money=_money,
         datetime=lambda at: format_datetime(at, "medium", locale=_locale()) if at else "",
         date=lambda at: format_date(at, "medium", locale=_locale()) if at else "",
         iso=lambda at: at.isoformat() if isinstance(at, datetime) else "",

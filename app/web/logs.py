@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
+
+_DETAIL = re.compile(r"DETAIL:.*")
 
 #: Nothing else is ever written.
 FIELDS = frozenset(
@@ -40,6 +43,13 @@ def _allowed(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Map
     return {name: value for name, value in event.items() if name in FIELDS}
 
 
+def _without_rows(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """PostgreSQL quotes the row that it refuses, which may hold somebody's name."""
+    if "exception" in event:
+        event["exception"] = _DETAIL.sub("DETAIL: …", str(event["exception"]))
+    return event
+
+
 def configure(level: str) -> None:
     """Write JSON lines to standard error."""
     structlog.configure(
@@ -47,6 +57,7 @@ def configure(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
+            _without_rows,
             _allowed,
             structlog.processors.JSONRenderer(),
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,13 @@ SAME_EVERYWHERE = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=(self)",
 }
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Loggers write to a test's own standard error; the next one gets a stream that is open."""
+    yield
+    logs.configure("CRITICAL")
 
 
 def test_every_answer_has_the_security_headers(client: FlaskClient, shop: Shop) -> None:
@@ -174,6 +182,19 @@ def test_the_log_says_who_asked_what_and_no_more(
 def test_fields_that_are_not_allowed_are_dropped() -> None:
     kept = logs._allowed(None, "info", {"event": "x", "password": "hunter2", "card_number": "4242"})
     assert kept == {"event": "x"}
+
+
+def test_a_logged_failure_quotes_no_row(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("INFO")
+    statement = text("INSERT INTO tenants (id, name) VALUES ('ten_1', 'hunter2')")
+    try:
+        with db.transaction() as session:
+            session.execute(statement)
+    except DBAPIError:
+        structlog.get_logger().exception("unexpected_error")
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert "IntegrityError" in line["exception"]
+    assert "Failing row" not in line["exception"]
 
 
 def test_statements_in_errors_show_no_values(database: str, shop: Shop) -> None:
