@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from pathlib import Path
 
 import psycopg
 from flask import Flask, Response, request
@@ -16,13 +17,14 @@ from jinja2 import Environment
 app = Flask(__name__)
 _connection: psycopg.Connection | None = None
 
-PAGE = (
-    "<!doctype html><html><body><h1>{{ title }}</h1><ul>{% for n in lines %}<li>{{ n }}</li>{% endfor %}"
-    "</ul><form method=post>{% for n in fields %}<label>{{ n }}<input name={{ n }}></label>{% endfor %}"
-    "<button>Pay {{ total }}</button></form>{{ filler }}</body></html>"
-)
-FILLER = "x" * 14_000
-TEMPLATE = Environment(autoescape=True).from_string(PAGE)
+FIELDS = [(f"field-{n}", f"Label {n}", "What to type here") for n in range(12)]
+CARDS = [(f"4242 4242 4242 {n:04}", f"What card {n} does") for n in range(41)]
+LINES = [
+    {"name": "Stoneware mug", "quantity": 2, "price": "30.00"},
+    {"name": "Tea", "quantity": 1, "price": "19.95"},
+]
+METHODS = ["paypal", "ideal", "bancontact", "klarna", "promptpay"]
+TEMPLATE = Environment(autoescape=True).from_string((Path(__file__).parent / "floor.html").read_text())
 
 
 def connection() -> psycopg.Connection:
@@ -87,10 +89,16 @@ def read() -> Response:
 
 @app.get("/page")
 def page() -> str:
-    """A page with one SELECT."""
+    """A page of about the same things, without checks, words or escaping helpers, and with one SELECT."""
     one("read-3")
     return TEMPLATE.render(
-        title="Pay", lines=["a", "b"], fields=list("abcdefgh"), total="53.95", filler=FILLER
+        title="Pay Demo Store",
+        shop="Demo Store",
+        lines=LINES,
+        total="53.95",
+        methods=METHODS,
+        fields=FIELDS,
+        cards=CARDS,
     )
 
 

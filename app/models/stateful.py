@@ -42,6 +42,10 @@ class Stateful(Versioned):
         if self.status is None:
             self.status = str(self.lifecycle.initial)
         session.flush()
+        self.journal_birth(session, cause=cause)
+
+    def journal_birth(self, session: Session, *, cause: str) -> None:
+        """Journal the birth of a row that is written already (models/insertion.py)."""
         edge = self.lifecycle.birth(self.status)
         self._journal(session, edge.event, cause, trigger=str(edge.trigger), source=None, before=None)
 

@@ -22,6 +22,7 @@ from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.access.tenant import Tenant
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
+from app.models.insertion import insert_now
 from app.models.payments.intent import PaymentIntent
 from app.providers.base import CartSnapshot
 from app.services.checkout import buyers, drafts, link_uses, reservations, totals
@@ -72,6 +73,7 @@ def _row(
     lifetime = draft.lifetime_seconds or settings.session_ttl_seconds
     return CheckoutSession(
         id=new_id("chk"),
+        status=str(_S.CREATED),
         public_id=new_uuid(),
         hosted_id=new_hosted_id() if draft.hosted else None,
         tenant_id=actor.tenant_id,
@@ -107,9 +109,9 @@ def _store_first_totals(
 ) -> None:
     """The session row is written once, with its totals on it; the calculation refers to it."""
     calculation = totals.prepare(session, inputs, outputs)
-    db.add(session)
-    session.begin(cause="api")
-    db.execute(*calculation)
+    insert_now(db, session)
+    session.journal_birth(db, cause="api")
+    db.connection().execute(*calculation)
 
 
 def new_hosted_id() -> str:

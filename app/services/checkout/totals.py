@@ -90,6 +90,10 @@ def _plain(percent: Decimal) -> str:
     return format(percent.normalize(), "f")
 
 
+#: Made once: building a statement costs more than running it.
+_INSERT = insert(Calculation.__table__)  # type: ignore[arg-type]
+
+
 def prepare(
     session: CheckoutSession, inputs: dict[str, Any], outputs: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
@@ -100,7 +104,7 @@ def prepare(
     session.totals_stale = False
     session.applied_promotions = outputs["promotions"]
     session.validation_issues = outputs["issues"]
-    return insert(Calculation), {
+    return _INSERT, {
         "id": session.calculation_id,
         "tenant_id": session.tenant_id,
         "mode": session.mode,
