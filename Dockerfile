@@ -20,5 +20,6 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 TILL_ENV=production TILL_DATA_DIR=/d
 USER till
 VOLUME /data
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", "import urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:8000/healthz'), timeout=2)"]
+# Asks by a trusted name: any other Host is refused.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", "import json, os, urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:8000/healthz', headers={'Host': json.loads(os.environ['TILL_TRUSTED_HOSTS'])[0].lstrip('.')}), timeout=2)"]
 CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "1", "--no-ws", "wsgi:app"]

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help install run test check format bench
+.PHONY: help install run test check format lock bench
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -30,6 +30,10 @@ check: ## Format, lint, types, import walls, templates, no registry address
 format: ## Put the code into its form
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
+
+lock: ## Make the locks anew from the *.in files (ARGS=--upgrade for newer versions)
+	@setup/install.sh run
+	@setup/lock.sh $(ARGS)
 
 bench: ## Print throughput and latency as ratios to a bare floor app
 	@setup/install.sh dev

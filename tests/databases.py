@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,16 +57,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def postgresql_server() -> Iterator[URL]:
     """`TEST_DATABASE_URL`, or a throw-away cluster."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield make_url(given)
         return
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent  # one cluster for all of them; the last to leave stops it
-    server = _start_cluster(base / "postgresql")
+    # One cluster for all workers of a run; the last to leave stops it. Not below pytest's own folder: another
+    # pytest on the same machine closes that folder to everybody but its owner, and the server loses its files.
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{time.time_ns()}")
+    server = _start_cluster(Path(tempfile.gettempdir()) / f"till-postgresql-{run}")
     address = make_url(server.get_uri())
     for change in ("fsync = off", "full_page_writes = off"):
         _run(address, f"ALTER SYSTEM SET {change}")

@@ -8,9 +8,10 @@ the time when it counts.
 from __future__ import annotations
 
 import threading
-import time
 
 from limits.storage import Storage
+
+from app.kit import clock
 
 #: With so many callers at once those whose window is over are dropped.
 _CROWD = 10_000
@@ -33,7 +34,7 @@ class ProcessCounters(Storage):
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Count, and start a window of `expiry` seconds where none is open."""
-        now = time.time()
+        now = clock.now().timestamp()
         with self._lock:
             count, ends = self._windows.get(key, (0, 0.0))
             if ends <= now:
@@ -48,11 +49,11 @@ class ProcessCounters(Storage):
     def get(self, key: str) -> int:
         """The count of the open window."""
         count, ends = self._windows.get(key, (0, 0.0))
-        return count if ends > time.time() else 0
+        return count if ends > clock.now().timestamp() else 0
 
     def get_expiry(self, key: str) -> float:
         """When the window ends, in unix seconds; now where none is open."""
-        return max(self._windows.get(key, (0, 0.0))[1], time.time())
+        return max(self._windows.get(key, (0, 0.0))[1], clock.now().timestamp())
 
     def check(self) -> bool:
         """Memory is always there."""

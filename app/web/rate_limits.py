@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from limits.strategies import FixedWindowRateLimiter
 from app import settings
 from app.domain.actor import Actor
 from app.domain.errors import RateLimited
+from app.kit import clock
 from app.services.operations import rate_limits
 from app.web.authentication import client_address
 from app.web.counters import ProcessCounters
@@ -47,7 +47,12 @@ def general(actor: Actor, method: str) -> None:
     limiter = _limiter(current.rate_limit_storage)
     allowed = limiter.hit(item, name, actor.id)
     window = limiter.get_window_stats(item, name, actor.id)
-    g.rate_limit = (name, count, max(window.remaining, 0), max(0, round(window.reset_time - time.time())))
+    g.rate_limit = (
+        name,
+        count,
+        max(window.remaining, 0),
+        max(0, round(window.reset_time - clock.now().timestamp())),
+    )
     if not allowed:
         raise RateLimited(1)
 

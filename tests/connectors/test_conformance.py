@@ -180,6 +180,13 @@ def test_a_lost_answer_is_found_and_the_key_does_not_pay_again(caller: Caller, s
     assert caller.find("authorize_1") == found
 
 
+def test_of_sixteen_callers_one_loses_the_answer(caller: Caller, samples: Samples) -> None:
+    token = caller.card(samples.lost_answer)
+    answers = at_once(lambda _: caller.authorize(token, "authorize_1"))
+    assert sum(isinstance(answer, base.Unknown) for answer in answers) == 1
+    assert len({answer.reference for answer in answers if isinstance(answer, base.Approved)}) == 1
+
+
 def test_a_lost_call_was_not_executed_until_it_is_made_again(caller: Caller, samples: Samples) -> None:
     token = caller.card(samples.lost_call)
     assert isinstance(caller.authorize(token, "authorize_1"), base.Unknown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -205,6 +206,16 @@ def test_a_refund_that_the_bank_returns_gives_the_amount_back_once(sandbox: Call
             answer = sandbox.connector.find_refund(sandbox.context, "refund_1")
             assert isinstance(answer, base.Declined)
             assert answer.code == "returned_by_bank"
+    assert [row["refunded"] for row in in_the_book()] == [0]
+
+
+def test_sixteen_people_looking_at_a_returned_refund_give_it_back_once(sandbox: Caller) -> None:
+    reference = sandbox.captured("4000000000005126")
+    sandbox.refund(reference, 700, "refund_1")
+    sandbox.refund(reference, 800, "refund_2")
+    with later(11), ThreadPoolExecutor(16) as pool:
+        find = sandbox.connector.find_refund
+        list(pool.map(lambda turn: find(sandbox.context, f"refund_{turn % 2 + 1}"), range(16)))
     assert [row["refunded"] for row in in_the_book()] == [0]
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from unittest import mock
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
 import pytest
 from limits import RateLimitItemPerSecond
 from limits.strategies import FixedWindowRateLimiter
 
+from app.kit import clock
 from app.web import counters
 from app.web.counters import ProcessCounters
 
 
-def at(seconds: float) -> mock._patch[float]:
-    return mock.patch("app.web.counters.time.time", return_value=1000.0 + seconds)
+def at(seconds: float) -> AbstractContextManager[None]:
+    return clock.frozen(datetime.fromtimestamp(1000 + seconds, UTC))
 
 
 def test_a_window_counts_and_starts_anew_when_it_is_over() -> None:
