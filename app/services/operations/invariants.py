@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.connectors.sandbox import book as sandbox
 from app.db import reading
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles.registry import ALL
@@ -49,16 +50,55 @@ def _ledger_balances(db: Session) -> Iterator[Violation]:
 
 
 def _captures_are_posted(db: Session) -> Iterator[Violation]:
-    statement = (
-        select(PaymentIntent.id)
-        .outerjoin(
-            LedgerTransaction,
-            (LedgerTransaction.payment_intent_id == PaymentIntent.id) & (LedgerTransaction.kind == "capture"),
-        )
-        .where(PaymentIntent.status == "succeeded", LedgerTransaction.id.is_(None))
+    """What the ledger says was captured is what the intent says, once it has succeeded."""
+    posted = (
+        select(LedgerTransaction.payment_intent_id, func.sum(Posting.amount).label("amount"))
+        .join(Posting, Posting.transaction_id == LedgerTransaction.id)
+        .where(LedgerTransaction.kind == "capture", Posting.amount > 0)
+        .group_by(LedgerTransaction.payment_intent_id)
+        .subquery()
     )
-    for intent_id in db.scalars(statement):
-        yield Violation("captures_are_posted", intent_id, "succeeded without a posting")
+    statement = (
+        select(PaymentIntent.id, PaymentIntent.amount_captured, func.coalesce(posted.c.amount, 0))
+        .outerjoin(posted, posted.c.payment_intent_id == PaymentIntent.id)
+        .where(
+            PaymentIntent.status == "succeeded",
+            PaymentIntent.amount_captured != func.coalesce(posted.c.amount, 0),
+        )
+    )
+    for intent_id, captured, amount in db.execute(statement):
+        yield Violation("captures_are_posted", intent_id, f"captured {captured}, posted {amount}")
+
+
+def _sandbox_agrees(db: Session) -> Iterator[Violation]:
+    """Our captures and refunds are those of the sandbox's own book, which the payment code never reads."""
+    book = sandbox.payments.c
+    ours = (
+        select(Attempt.id, Attempt.status, Attempt.amount_captured, book.captured)
+        .outerjoin(sandbox.payments, book.reference == Attempt.gateway_reference)
+        .where(Attempt.connector == "sandbox", Attempt.status == "captured")
+        .where(func.coalesce(book.captured, -1) != Attempt.amount_captured)
+    )
+    for attempt_id, _, captured, there in db.execute(ours):
+        yield Violation("sandbox_agrees", attempt_id, f"captured {captured}, the gateway says {there}")
+    held = (
+        select(Attempt.id, Attempt.status, book.status)
+        .join(sandbox.payments, book.reference == Attempt.gateway_reference)
+        .where(Attempt.status.in_(attempt_lifecycle.DEAD), book.captured > book.refunded)
+    )
+    for attempt_id, status, there in db.execute(held):
+        yield Violation("sandbox_agrees", attempt_id, f"{status} here and {there} at the gateway")
+    sent = func.sum(Refund.amount)
+    back = (
+        select(Refund.attempt_id, sent, book.refunded)
+        .join(Attempt, Attempt.id == Refund.attempt_id)
+        .join(sandbox.payments, book.reference == Attempt.gateway_reference)
+        .where(Refund.status == "succeeded")
+        .group_by(Refund.attempt_id, book.refunded)
+        .having(sent > book.refunded)
+    )
+    for attempt_id, amount, there in db.execute(back):
+        yield Violation("sandbox_agrees", attempt_id, f"refunded {amount}, the gateway says {there}")
 
 
 def _sums_hold(db: Session) -> Iterator[Violation]:
@@ -190,6 +230,7 @@ def _statuses_are_told(db: Session) -> Iterator[Violation]:
 _RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     _ledger_balances,
     _captures_are_posted,
+    _sandbox_agrees,
     _sums_hold,
     _one_charge_per_intent,
     _sessions_have_their_order,
