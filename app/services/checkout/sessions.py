@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from app.db import reading, transaction
+from app.db import fetch_one, in_transaction, reading, transaction
 from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.event_types import EventType
@@ -24,6 +24,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.insertion import insert_now
 from app.models.payments.intent import PaymentIntent
+from app.models.reading import Reader
 from app.providers.base import CartSnapshot
 from app.services.checkout import buyers, drafts, link_uses, reservations, totals
 from app.services.checkout.drafts import SessionDraft
@@ -125,8 +126,14 @@ def get(actor: Actor, checkout_id: str) -> CheckoutSession:
     Raises:
         NotFound: there is none, or it is another merchant's.
     """
-    with reading() as db:
-        return find(db, actor, checkout_id)
+    if in_transaction():
+        with reading() as db:
+            return find(db, actor, checkout_id)
+    row = fetch_one(_GET, {"id": checkout_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)})
+    if row is None or actor.session_id not in (None, checkout_id):
+        raise NotFound("Checkout session not found", code="checkout_not_found")
+    session: CheckoutSession = _ONE.take(row)[0]
+    return session
 
 
 def get_public(actor: Actor, public_id: str) -> CheckoutSession:
@@ -152,9 +159,19 @@ def find(db: Session, actor: Actor, checkout_id: str, *, lock: bool = False) -> 
     return found
 
 
-#: Made once: the hosted page is looked up with it on every request.
+#: Made once, like the next one: a session is looked up with it on every call of its own.
+_ONE = Reader(CheckoutSession)
+_GET = select(*_ONE.columns).where(
+    CheckoutSession.id == bindparam("id"),
+    CheckoutSession.tenant_id == bindparam("tenant_id"),
+    CheckoutSession.mode == bindparam("mode"),
+)
+
+#: The session of a hosted page with its merchant and payment.
+_PAGE = Reader(CheckoutSession, Tenant, PaymentIntent)
 _HOSTED = (
-    select(CheckoutSession, Tenant, PaymentIntent)
+    select(*_PAGE.columns)
+    .select_from(CheckoutSession)
     .join(Tenant, Tenant.id == CheckoutSession.tenant_id)
     .outerjoin(PaymentIntent, PaymentIntent.id == CheckoutSession.payment_intent_id)
     .where(CheckoutSession.hosted_id == bindparam("hosted_id"))
@@ -167,11 +184,11 @@ def find_hosted(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, Payment
     Raises:
         NotFound: no such page.
     """
-    with reading() as db:
-        row = db.execute(_HOSTED, {"hosted_id": hosted_id}).one_or_none()
+    row = fetch_one(_HOSTED, {"hosted_id": hosted_id})
     if row is None:
         raise NotFound("There is no such checkout page", code="checkout_not_found")
-    return row[0], row[1].profile(), row[2]
+    session, tenant, intent = _PAGE.take(row)
+    return session, tenant.profile(), intent
 
 
 def list_page(

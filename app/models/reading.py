@@ -1,0 +1,43 @@
+"""Reading entities with one prepared statement, for hot paths: objects to look at, outside any session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Label, Row, inspect
+from sqlalchemy.orm.attributes import manager_of_class
+
+from app.models.base import Base
+
+
+class Reader:
+    """The columns of some entities, and the way from a row of them to objects.
+
+    The objects are complete and have their properties; they belong to no session, so nothing that is set on
+    them is ever written.
+    """
+
+    def __init__(self, *kinds: type[Base]) -> None:
+        self.columns: list[Label[Any]] = []
+        self._parts: list[tuple[Any, tuple[str, ...], int, int, int]] = []
+        for number, kind in enumerate(kinds):
+            attributes = list(inspect(kind).column_attrs)
+            start = len(self.columns)
+            self.columns += [a.columns[0].label(f"e{number}_{a.key}") for a in attributes]
+            keys = tuple(a.key for a in attributes)
+            self._parts.append(
+                (manager_of_class(kind), keys, start, start + len(keys), start + keys.index("id"))
+            )
+
+    def take(self, row: Row[Any]) -> tuple[Any, ...]:
+        """The objects of a row; None where an outer join found nothing."""
+        values = tuple(row)
+        found: list[Any] = []
+        for manager, keys, start, end, identity in self._parts:
+            if values[identity] is None:
+                found.append(None)
+                continue
+            made = manager.new_instance()
+            made.__dict__.update(zip(keys, values[start:end], strict=True))
+            found.append(made)
+        return tuple(found)
