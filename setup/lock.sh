@@ -15,7 +15,7 @@ if [ -z "$uv" ]; then
   }
   uv=$folder/bin/uv
 fi
-for name in requirements requirements-dev requirements-node; do
+for name in requirements requirements-dev requirements-parquet requirements-node; do
   "$uv" pip compile "$name.in" --quiet --universal --python-version 3.11 --generate-hashes --no-header \
     --no-emit-index-url --no-emit-find-links "$@" -o "$name.lock"
 done
