@@ -22,6 +22,8 @@ from bench import floor, load
 from bench.load import MakeRequest, Result, request
 
 TILL_PORT, FLOOR_PORT = 8910, 8911
+#: Sessions that are read and shown in turn.
+SESSIONS = 200
 ROWS = (1_000, 20_000, 200_000)
 
 
@@ -70,10 +72,20 @@ class Till:
         line = {"sku": "MUG-01", "name": "Stoneware mug", "quantity": 2, "unit_price": 1500}
         body = {"cart_snapshot": {"currency": "GBP", "lines": [line, {**line, "sku": "TEA-02"}]}}
         self.body = json.dumps(body).encode()
-        first = self.call("POST", "/v1/checkout/sessions", self.body)
-        self.checkout_id = first["checkout_id"]
-        hosted = self.call("POST", f"/v1/checkout/sessions/{self.checkout_id}/hosted-url", b"{}")
-        self.page_path = "/pay/" + hosted["hosted_id"]
+        self.sessions = [self._session(number) for number in range(SESSIONS)]
+
+    def _session(self, number: int) -> tuple[str, str]:
+        """A session with its page: both ids. No two cost the same, so nothing drawn for one fits another."""
+        line = {
+            "sku": "MUG-01",
+            "name": f"Stoneware mug {number}",
+            "quantity": 2,
+            "unit_price": 1500 + number,
+        }
+        cart = {"cart_snapshot": {"currency": "GBP", "lines": [line, {**line, "sku": "TEA-02"}]}}
+        made = self.call("POST", "/v1/checkout/sessions", json.dumps(cart).encode())
+        path = f"/v1/checkout/sessions/{made['checkout_id']}/hosted-url"
+        return made["checkout_id"], self.call("POST", path, b"{}")["hosted_id"]
 
     def call(self, method: str, path: str, body: bytes, **headers: str) -> dict[str, str]:
         """One request through the ordinary client."""
@@ -91,13 +103,15 @@ class Till:
         key = {"Idempotency-Key": f"{self.run}-{number}"}
         return request("POST", "/v1/checkout/sessions", {**self.auth, **key}, self.body)
 
-    def read(self, _number: int) -> bytes:
-        """CK-002."""
-        return request("GET", f"/v1/checkout/sessions/{self.checkout_id}", self.auth)
+    def read(self, number: int) -> bytes:
+        """CK-002, of another session each time."""
+        checkout_id, _ = self.sessions[number % SESSIONS]
+        return request("GET", f"/v1/checkout/sessions/{checkout_id}", self.auth)
 
-    def page(self, _number: int) -> bytes:
-        """The hosted page."""
-        return request("GET", self.page_path, {})
+    def page(self, number: int) -> bytes:
+        """The hosted page, of another session each time."""
+        _, hosted_id = self.sessions[number % SESSIONS]
+        return request("GET", f"/pay/{hosted_id}", {})
 
     def list(self, _number: int) -> bytes:
         """SE-002."""

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import event
 
 from app import db
+from app.db import drivers
 
 _FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
 
@@ -22,9 +23,16 @@ def counted() -> Iterator[list[str]]:
         if not statement.startswith(_FRAME):
             sent.append(statement)
 
-    engine = db.engine()
+    engine, fetch = db.engine(), drivers.fetch
+
+    def noted(connection: Any, sql: str, values: Any) -> Any:
+        sent.append(sql)
+        return fetch(connection, sql, values)
+
     event.listen(engine, "before_cursor_execute", note)
+    drivers.fetch = noted  # look-ups go past SQLAlchemy
     try:
         yield sent
     finally:
         event.remove(engine, "before_cursor_execute", note)
+        drivers.fetch = fetch

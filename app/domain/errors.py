@@ -177,3 +177,5 @@ class ServiceUnavailable(DomainError):
     http_status = 503
     default_code = "service_unavailable"
     default_message = "Please try again in a moment"
+    #: Seconds after which trying again makes sense.
+    retry_after = 2

@@ -34,7 +34,11 @@ def insert_now(db: Session, row: Base) -> None:
         if value is None and default is not None:
             value = default.arg(None) if default.is_callable else default.arg
             setattr(row, attribute, value)
-        values[column] = value
-    if values.get("version", 1) is None:
-        row.version = values["version"] = 1  # type: ignore[attr-defined]
+        if column == "version" and value is None:
+            value = 1
+            setattr(row, attribute, value)
+        if (
+            value is not None
+        ):  # what is left out is NULL; psycopg parses a statement of over 50 values each time
+            values[column] = value
     db.connection().execute(statement, values)

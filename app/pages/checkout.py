@@ -173,11 +173,10 @@ def _render(
     step = steps.of(session, intent)
     context: dict[str, Any] = {"checkout": views.checkout(session, profile, intent)}
     if step is steps.PAY:
-        summary = Markup(render_template("checkout/_summary.html", **context))  # noqa: S704 - our own template
         if form is None and refused is None and skeleton.fits(context["checkout"], views.decline(intent)):
-            panel = views.sandbox(session)
-            page = skeleton.draw(context["checkout"], random_token(18), summary, panel)
+            page = skeleton.draw(context["checkout"], random_token(18), views.sandbox(session))
             return Response(page, mimetype="text/html")
+        summary = Markup(render_template("checkout/_summary.html", **context))  # noqa: S704 - our own template
         context |= {"summary": summary, **_pay_context(session, intent, form, refused)}
     elif step is steps.ACTION:
         assert intent is not None

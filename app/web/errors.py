@@ -75,7 +75,7 @@ def _understand(error: Exception) -> tuple[DomainError, int, dict[str, str]]:
         return _of_http(error)
     if isinstance(error, (OperationalError, PoolTimeout)):
         log.exception("database_failed")
-        return errors.ServiceUnavailable(), 503, {"Retry-After": "2"}
+        return _understand(errors.ServiceUnavailable())
     log.exception("unexpected_error")
     return DomainError(), 500, headers
 

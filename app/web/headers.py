@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from flask import Flask, Response, g, request
 
 from app import settings
 from app.kit.ids import new_id
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = structlog.get_logger("till.web")
 
@@ -38,6 +45,15 @@ def policy(**changes: str) -> str:
 
 
 _PAGE = policy(frame_src="'self'")
+#: `no-store` unless a view says otherwise: what we answer is personal.
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": _PERMISSIONS,
+    "Cache-Control": "no-store",
+}
 
 
 def install(app: Flask) -> None:
@@ -49,9 +65,10 @@ def install(app: Flask) -> None:
         g.request_id = given if _REQUEST_ID.match(given) else new_id("req")
         g.started = time.perf_counter()
 
+    app.wsgi_app = _Secured(app.wsgi_app)  # type: ignore[method-assign]
+
     @app.after_request
     def _finish(response: Response) -> Response:
-        _secure(response)
         response.headers["X-Request-ID"] = g.get("request_id", "")
         limit = g.get("rate_limit")
         if limit is not None:
@@ -62,25 +79,33 @@ def install(app: Flask) -> None:
         return response
 
 
-def _secure(response: Response) -> None:
-    headers = response.headers
-    is_static = request.endpoint == "static"
-    if "Content-Security-Policy" not in headers:
-        is_page = response.mimetype == "text/html"
-        headers["Content-Security-Policy"] = _PAGE if is_page else _API
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers["Permissions-Policy"] = _PERMISSIONS
-    if "Cache-Control" not in headers or not is_static:
-        headers.setdefault("Cache-Control", "no-store")
-    if settings.current().production:
-        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+class _Secured:
+    """Adds the fixed headers below Flask, where a header costs nothing; one that is set already stays."""
+
+    def __init__(self, wsgi_app: Any) -> None:
+        self._wsgi_app = wsgi_app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            given = {name.lower(): value for name, value in headers}
+            is_page = given.get("content-type", "").startswith("text/html")
+            fixed = _fixed(is_page, settings.current().production)
+            headers += [pair for pair in fixed if pair[0].lower() not in given]
+            return start_response(status, headers, exc_info)
+
+        return self._wsgi_app(environ, start)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=4)
+def _fixed(is_page: bool, production: bool) -> tuple[tuple[str, str], ...]:
+    found = {**_ALWAYS, "Content-Security-Policy": _PAGE if is_page else _API}
+    if production:
+        found["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    return tuple(found.items())
 
 
 def _log(response: Response) -> None:
-    if request.endpoint == "static" or request.path == "/healthz":
+    if request.endpoint == "static" or request.path == "/healthz" or not log.is_enabled_for(logging.INFO):
         return
     actor = g.get("actor")
     log.info(

@@ -25,8 +25,19 @@ class Slot(str):
         """An instant's slot, where a template asks for its ISO form."""
         return self
 
+    def __neg__(self) -> Slot:
+        """An amount's slot, where a template shows a deduction: what is filled in has its sign already."""
+        return self
 
-def fill(page: str, values: Mapping[str, str]) -> str:
-    """Put the values into their slots, escaped (markup stays as it is), in one pass."""
-    escaped = {name: str(escape(value)) for name, value in values.items()}
-    return _SLOT.sub(lambda found: escaped[found.group(1)], page)
+
+class Drawn:
+    """A page with slots, taken apart once and put together for each reader."""
+
+    def __init__(self, page: str) -> None:
+        self._parts = _SLOT.split(page)
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """The page with the values in their slots, escaped (markup stays as it is)."""
+        parts = self._parts.copy()
+        parts[1::2] = [str(escape(values[name])) for name in parts[1::2]]
+        return "".join(parts)

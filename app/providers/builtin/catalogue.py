@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, or_, select, update
 
-from app.db import fetch_one, reading, transaction
+from app.db import Lookup, reading, transaction
 from app.kit import clock
 from app.models.catalogue.cart import Cart
 from app.models.catalogue.promotion import Coupon
@@ -29,12 +29,14 @@ DEFAULT_TAX = TaxRateQuote("Tax", Decimal(8))
 
 
 # Every new session looks a cart and a rate up: both statements are built once, and read no objects.
-_CART = select(Cart.currency, Cart.lines).where(
-    Cart.tenant_id == bindparam("tenant_id"),
-    Cart.mode == bindparam("mode"),
-    Cart.cart_id == bindparam("cart_id"),
+_CART = Lookup(
+    select(Cart.currency, Cart.lines).where(
+        Cart.tenant_id == bindparam("tenant_id"),
+        Cart.mode == bindparam("mode"),
+        Cart.cart_id == bindparam("cart_id"),
+    )
 )
-_TAX_RATE = (
+_TAX_RATE = Lookup(
     select(TaxRate.name, TaxRate.percent)
     .where(
         TaxRate.tenant_id == bindparam("tenant_id"),
@@ -58,7 +60,7 @@ class BuiltinCarts:
 
     def get(self, scope: Scope, cart_id: str) -> CartSnapshot | None:
         """See `Carts.get`."""
-        row = fetch_one(_CART, {**_of(scope), "cart_id": cart_id})
+        row = _CART.one({**_of(scope), "cart_id": cart_id})
         if row is None:
             return None
         return CartSnapshot(row.currency, tuple(CartLine(**line) for line in row.lines))
@@ -155,7 +157,7 @@ class BuiltinTaxes:
             "country": (address or {}).get("country") or "",
             "region": (address or {}).get("state") or "",
         }
-        best = fetch_one(_TAX_RATE, {**_of(scope), **place})
+        best = _TAX_RATE.one({**_of(scope), **place})
         return TaxRateQuote(best.name, best.percent) if best is not None else DEFAULT_TAX
 
 

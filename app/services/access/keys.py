@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
-from app.db import fetch_one, reading, transaction
+from app.db import Lookup, reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
 from app.domain.errors import InvalidRequest, NotFound, Unauthenticated
 from app.domain.permissions import SCOPES
@@ -40,8 +40,8 @@ _COLUMNS = select(
     Tenant.default_currency,
     Tenant.settings,
 ).join(Tenant, Tenant.id == ApiKey.tenant_id)
-_BY_HASH = _COLUMNS.where(ApiKey.key_hash == bindparam("key_hash"))
-_BY_ID = _COLUMNS.where(ApiKey.id == bindparam("key_id"))
+_BY_HASH = Lookup(_COLUMNS.where(ApiKey.key_hash == bindparam("key_hash")))
+_BY_ID = Lookup(_COLUMNS.where(ApiKey.id == bindparam("key_id")))
 
 
 def authenticate(presented: str) -> Actor:
@@ -52,15 +52,15 @@ def authenticate(presented: str) -> Actor:
     """
     if not crypto.looks_like_api_key(presented):
         raise Unauthenticated("Invalid API key")
-    return _actor(fetch_one(_BY_HASH, {"key_hash": hash_token(presented)}))
+    return _actor(_BY_HASH.one({"key_hash": hash_token(presented)}))
 
 
 def by_id(key_id: str) -> Actor:
     """The actor of the key that a token stands for; see `authenticate`."""
-    return _actor(fetch_one(_BY_ID, {"key_id": key_id}))
+    return _actor(_BY_ID.one({"key_id": key_id}))
 
 
-def _actor(row: Row[Any] | None) -> Actor:
+def _actor(row: Any) -> Actor:
     now = clock.now()
     if row is None or row.revoked_at is not None or (row.expires_at and row.expires_at <= now):
         raise Unauthenticated("Invalid API key")

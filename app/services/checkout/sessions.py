@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from app.db import fetch_one, in_transaction, reading, transaction
+from app.db import Lookup, in_transaction, reading, transaction
 from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.event_types import EventType
@@ -129,7 +129,7 @@ def get(actor: Actor, checkout_id: str) -> CheckoutSession:
     if in_transaction():
         with reading() as db:
             return find(db, actor, checkout_id)
-    row = fetch_one(_GET, {"id": checkout_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)})
+    row = _GET.one({"id": checkout_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)})
     if row is None or actor.session_id not in (None, checkout_id):
         raise NotFound("Checkout session not found", code="checkout_not_found")
     session: CheckoutSession = _ONE.take(row)[0]
@@ -161,15 +161,17 @@ def find(db: Session, actor: Actor, checkout_id: str, *, lock: bool = False) -> 
 
 #: Made once, like the next one: a session is looked up with it on every call of its own.
 _ONE = Reader(CheckoutSession)
-_GET = select(*_ONE.columns).where(
-    CheckoutSession.id == bindparam("id"),
-    CheckoutSession.tenant_id == bindparam("tenant_id"),
-    CheckoutSession.mode == bindparam("mode"),
+_GET = Lookup(
+    select(*_ONE.columns).where(
+        CheckoutSession.id == bindparam("id"),
+        CheckoutSession.tenant_id == bindparam("tenant_id"),
+        CheckoutSession.mode == bindparam("mode"),
+    )
 )
 
 #: The session of a hosted page with its merchant and payment.
 _PAGE = Reader(CheckoutSession, Tenant, PaymentIntent)
-_HOSTED = (
+_HOSTED = Lookup(
     select(*_PAGE.columns)
     .select_from(CheckoutSession)
     .join(Tenant, Tenant.id == CheckoutSession.tenant_id)
@@ -184,7 +186,7 @@ def find_hosted(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, Payment
     Raises:
         NotFound: no such page.
     """
-    row = fetch_one(_HOSTED, {"hosted_id": hosted_id})
+    row = _HOSTED.one({"hosted_id": hosted_id})
     if row is None:
         raise NotFound("There is no such checkout page", code="checkout_not_found")
     session, tenant, intent = _PAGE.take(row)

@@ -1,0 +1,31 @@
+"""The database: the engine, the two ways to use it (`transaction()`, `reading()`), and quick look-ups.
+
+SQLite (WAL) and PostgreSQL behave alike to callers: writers queue, reads never block, instants are UTC.
+Recipes and measurements: docs/adr/0003.
+"""
+
+from app.db.engine import configure, dispose, engine
+from app.db.lookups import Lookup
+from app.db.types import UtcDateTime
+from app.db.units import (
+    before_commit,
+    in_transaction,
+    lost_a_race,
+    reading,
+    retrying,
+    transaction,
+)
+
+__all__ = [
+    "Lookup",
+    "UtcDateTime",
+    "before_commit",
+    "configure",
+    "dispose",
+    "engine",
+    "in_transaction",
+    "lost_a_race",
+    "reading",
+    "retrying",
+    "transaction",
+]

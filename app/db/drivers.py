@@ -1,0 +1,73 @@
+"""The driver's own connections, for look-ups: in autocommit, kept open, handed out last in, first out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from app.domain.errors import ServiceUnavailable
+
+
+class Drivers:
+    """Idle connections of one database; as many come to be as there are look-ups at once.
+
+    `connect` opens one; `lost` are the driver's errors of a database that does not answer.
+    """
+
+    def __init__(self, connect: Callable[[], Any], lost: tuple[type[Exception], ...]) -> None:
+        self._connect = connect
+        self._lost = lost
+        self._idle: deque[Any] | None = deque()
+
+    def fetch(self, sql: str, values: Any) -> tuple[Sequence[Any] | None, Any]:
+        """The one row of a SELECT and the cursor's description; a connection that died is replaced once.
+
+        Raises:
+            ServiceUnavailable: the database cannot be reached.
+        """
+        try:
+            return self._fetch(self._take(), sql, values)
+        except self._lost:
+            self._drop_idle()
+        try:
+            return self._fetch(self._connect(), sql, values)
+        except self._lost as error:
+            raise ServiceUnavailable("The database cannot be reached") from error
+
+    def close(self) -> None:
+        """Close every connection; one that is in use is closed when it comes back."""
+        self._drop_idle()
+        self._idle = None
+
+    def _fetch(self, connection: Any, sql: str, values: Any) -> tuple[Sequence[Any] | None, Any]:
+        try:
+            found = fetch(connection, sql, values)
+        except BaseException:
+            connection.close()
+            raise
+        if self._idle is None:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        return found
+
+    def _take(self) -> Any:
+        try:
+            return self._idle.pop() if self._idle else self._connect()
+        except IndexError:  # another thread was quicker
+            return self._connect()
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            try:
+                self._idle.pop().close()
+            except IndexError:
+                return
+
+
+def fetch(connection: Any, sql: str, values: Any) -> tuple[Sequence[Any] | None, Any]:
+    """Run a SELECT of one row at most on a driver's connection."""
+    cursor = connection.execute(sql, values)
+    row: Sequence[Any] | None = cursor.fetchone()
+    return row, cursor

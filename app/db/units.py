@@ -1,0 +1,125 @@
+"""Units of work: `transaction()` for what changes something, `reading()` for what only looks.
+
+Writers queue and reads never block, on both databases (docs/adr/0003).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+
+from app.db.engine import engine, reader
+from app.domain.actor import Actor
+from app.domain.errors import ServiceUnavailable, VersionConflict
+
+T = TypeVar("T")
+
+#: Local work that lost a race for a lock is tried again this often (reliability.md 19).
+MAX_RETRIES = 5
+#: SQLSTATE of serialisation failure and deadlock.
+RETRYABLE_STATES = frozenset({"40001", "40P01"})
+
+_active: ContextVar[Session | None] = ContextVar("till_active_session", default=None)
+
+
+@contextmanager
+def transaction(actor: Actor | None = None) -> Iterator[Session]:
+    """One unit of work: commits at the end, rolls back on an error, joins a transaction already open.
+
+    `actor` is who the journal names for what is changed in it. Rows that changed underneath raise.
+
+    Raises:
+        VersionConflict: somebody else changed a row since it was read.
+        ServiceUnavailable: the database cannot be reached.
+    """
+    outer = _active.get()
+    if outer is not None:
+        yield outer
+        return
+    session = Session(engine(), expire_on_commit=False)
+    session.info["actor"] = actor
+    token = _active.set(session)
+    try:
+        yield session
+        session.flush()
+        for hook in _before_commit:
+            hook(session)
+        session.commit()
+    except StaleDataError as error:
+        session.rollback()
+        raise VersionConflict() from error
+    except OperationalError as error:
+        session.rollback()
+        if error.connection_invalidated:
+            raise ServiceUnavailable("The database cannot be reached") from error
+        raise
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        _active.reset(token)
+        session.close()
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A session for reads alone: no BEGIN, no COMMIT; inside a transaction it is that transaction's."""
+    outer = _active.get()
+    if outer is not None:
+        yield outer
+        return
+    session = Session(reader(), expire_on_commit=False, autoflush=False)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def active() -> Session | None:
+    """The transaction that is open here, if one is."""
+    return _active.get()
+
+
+def in_transaction() -> bool:
+    """Whether a transaction is open here; nothing outside may be called while one is."""
+    return _active.get() is not None
+
+
+def retrying(work: Callable[[], T]) -> T:
+    """Run local work again when it lost a deadlock or serialisation race, at most five times, jittered.
+
+    Only for work that calls nothing outside the database (reliability.md 19).
+    """
+    if in_transaction():
+        return work()
+    for turn in range(MAX_RETRIES):
+        try:
+            return work()
+        except DBAPIError as error:
+            if turn == MAX_RETRIES - 1 or not lost_a_race(error):
+                raise
+            time.sleep(random.uniform(0, 0.02 * 2**turn))
+    raise AssertionError("unreachable")
+
+
+def lost_a_race(error: DBAPIError) -> bool:
+    """Whether the database gave up this transaction for another's sake."""
+    state = getattr(error.orig, "sqlstate", None)
+    return state in RETRYABLE_STATES or "database is locked" in str(error.orig)
+
+
+_before_commit: list[Callable[[Session], None]] = []
+
+
+def before_commit(hook: Callable[[Session], None]) -> Callable[[Session], None]:
+    """Register what writes collected rows as the last statement of every transaction (the journal)."""
+    _before_commit.append(hook)
+    return hook
