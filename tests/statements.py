@@ -23,16 +23,21 @@ def counted() -> Iterator[list[str]]:
         if not statement.startswith(_FRAME):
             sent.append(statement)
 
-    engine, fetch = db.engine(), drivers.fetch
+    engine, fetch, change = db.engine(), drivers.fetch, drivers.change
 
-    def noted(connection: Any, sql: str, values: Any) -> Any:
+    def fetch_noted(connection: Any, sql: str, values: Any) -> Any:
         sent.append(sql)
         return fetch(connection, sql, values)
 
+    def change_noted(connection: Any, sql: str, rows: Any) -> int:
+        sent.append(sql)
+        return change(connection, sql, rows)
+
     event.listen(engine, "before_cursor_execute", note)
-    drivers.fetch = noted  # look-ups go past SQLAlchemy
+    # Prepared statements go past SQLAlchemy.
+    drivers.fetch, drivers.change = fetch_noted, change_noted
     try:
         yield sent
     finally:
         event.remove(engine, "before_cursor_execute", note)
-        drivers.fetch = fetch
+        drivers.fetch, drivers.change = fetch, change

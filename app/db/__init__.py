@@ -1,11 +1,11 @@
-"""The database: the engine, the two ways to use it (`transaction()`, `reading()`), and quick look-ups.
+"""The database: its engine, `transaction()` and `reading()`, and prepared statements for hot paths.
 
 SQLite (WAL) and PostgreSQL behave alike to callers: writers queue, reads never block, instants are UTC.
 Recipes and measurements: docs/adr/0003.
 """
 
 from app.db.engine import configure, dispose, engine
-from app.db.lookups import Lookup
+from app.db.prepared import Command, Lookup
 from app.db.types import UtcDateTime
 from app.db.units import (
     before_commit,
@@ -17,6 +17,7 @@ from app.db.units import (
 )
 
 __all__ = [
+    "Command",
     "Lookup",
     "UtcDateTime",
     "before_commit",

@@ -71,3 +71,14 @@ def fetch(connection: Any, sql: str, values: Any) -> tuple[Sequence[Any] | None,
     cursor = connection.execute(sql, values)
     row: Sequence[Any] | None = cursor.fetchone()
     return row, cursor
+
+
+def change(connection: Any, sql: str, rows: Sequence[Any]) -> int:
+    """Run an INSERT or UPDATE for each of these values on a driver's connection; how many rows it changed."""
+    cursor = connection.cursor()
+    if len(rows) == 1:
+        cursor.execute(sql, rows[0])
+    else:
+        cursor.executemany(sql, rows)
+    changed: int = cursor.rowcount
+    return changed

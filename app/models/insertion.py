@@ -5,21 +5,22 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Insert, insert, inspect
+from sqlalchemy import insert, inspect
 from sqlalchemy.orm import Session
 
+from app.db import Command
 from app.models.base import Base
 
 
 @lru_cache(maxsize=64)
-def _plan(kind: type[Base]) -> tuple[Insert, tuple[tuple[str, str, Any], ...]]:
+def _plan(kind: type[Base]) -> tuple[Command, tuple[tuple[str, str, Any], ...]]:
     """The statement, and for each column: attribute, column, default."""
     mapper = inspect(kind)
     columns = tuple(
         (attribute.key, attribute.columns[0].key, attribute.columns[0].default)
         for attribute in mapper.column_attrs
     )
-    return insert(mapper.local_table), columns  # type: ignore[arg-type]
+    return Command(lambda _: insert(mapper.local_table)), columns  # type: ignore[arg-type]
 
 
 def insert_now(db: Session, row: Base) -> None:
@@ -27,7 +28,7 @@ def insert_now(db: Session, row: Base) -> None:
 
     The object is complete afterwards and stays outside the session: changing it later needs a fresh look-up.
     """
-    statement, columns = _plan(type(row))
+    command, columns = _plan(type(row))
     values: dict[str, Any] = {}
     for attribute, column, default in columns:
         value = getattr(row, attribute)
@@ -41,4 +42,4 @@ def insert_now(db: Session, row: Base) -> None:
             value is not None
         ):  # what is left out is NULL; psycopg parses a statement of over 50 values each time
             values[column] = value
-    db.connection().execute(statement, values)
+    command.run(db, values)

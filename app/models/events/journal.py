@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 from sqlalchemy import Index, String, insert, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from app.db import before_commit
+from app.db import Command, before_commit
 from app.domain.actor import Actor
 from app.kit import clock
 from app.kit.canonical import canonical_bytes
@@ -148,11 +148,11 @@ def record(
 
 
 #: Made once: building a statement costs more than running it.
-_INSERT = insert(JournalEntry.__table__)  # type: ignore[arg-type]
+_INSERT = Command(lambda _: insert(JournalEntry.__table__))  # type: ignore[arg-type]
 
 
 @before_commit
 def _write(session: Session) -> None:
     rows = session.info.pop("journal", None)
     if rows:
-        session.connection().execute(_INSERT, rows)
+        _INSERT.run(session, *rows)

@@ -109,10 +109,10 @@ def _store_first_totals(
     db: Session, session: CheckoutSession, inputs: dict[str, Any], outputs: dict[str, Any]
 ) -> None:
     """The session row is written once, with its totals on it; the calculation refers to it."""
-    calculation = totals.prepare(session, inputs, outputs)
+    keep = totals.prepare(session, inputs, outputs)
     insert_now(db, session)
     session.journal_birth(db, cause="api")
-    db.connection().execute(*calculation)
+    keep(db)
 
 
 def new_hosted_id() -> str:

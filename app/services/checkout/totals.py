@@ -5,14 +5,14 @@ The session keeps the last one for display; `quote()` is what the shopper confir
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from app.db import reading
+from app.db import Command, reading
 from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import NotFound
 from app.domain.lifecycles import reservations
@@ -91,20 +91,20 @@ def _plain(percent: Decimal) -> str:
 
 
 #: Made once: building a statement costs more than running it.
-_INSERT = insert(Calculation.__table__)  # type: ignore[arg-type]
+_INSERT = Command(lambda _: insert(Calculation.__table__))  # type: ignore[arg-type]
 
 
 def prepare(
     session: CheckoutSession, inputs: dict[str, Any], outputs: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """Put a computation's totals on the session; the statement and row that keep it, for the caller."""
+) -> Callable[[Session], int]:
+    """Put a computation's totals on the session; calling what this returns keeps the computation."""
     session.calculation_id = new_id("calc")
     session.calculated_at = clock.now()
     session.totals = outputs["totals"]
     session.totals_stale = False
     session.applied_promotions = outputs["promotions"]
     session.validation_issues = outputs["issues"]
-    return _INSERT, {
+    row = {
         "id": session.calculation_id,
         "tenant_id": session.tenant_id,
         "mode": session.mode,
@@ -113,12 +113,13 @@ def prepare(
         "outputs": outputs,
         "calculated_at": session.calculated_at,
     }
+    return lambda db: _INSERT.run(db, row)
 
 
 def calculate(db: Session, session: CheckoutSession, profile: TenantProfile) -> dict[str, Any]:
     """Compute a session's totals afresh, in the caller's transaction; the stored outputs."""
     inputs, outputs = preview(db, session, profile)
-    db.execute(*prepare(session, inputs, outputs))
+    prepare(session, inputs, outputs)(db)
     return outputs
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.db import reading, retrying, transaction
+from app.db import Command, reading, retrying, transaction
 from app.domain.actor import Actor
 from app.domain.errors import IdempotencyInProgress, InvalidRequest, Unprocessable
 from app.kit import clock
@@ -26,17 +26,15 @@ from app.models.operations.idempotency import IdempotencyRecord
 
 _TABLE: Any = IdempotencyRecord.__table__
 
-#: Made once, for the hot path. Without the option psycopg's count of an INSERT is dropped and reads -1:
-#: every claim would be a success.
-_CLAIM = {
-    name: dialect.insert(_TABLE).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
-}
-_KEEP = (
-    update(_TABLE)
-    .where(_TABLE.c.scope_hash == bindparam("scope"), _TABLE.c.lease_until.is_(None))
-    .values(
-        status=bindparam("reply_status"), body=bindparam("reply_body"), headers=bindparam("reply_headers")
+_INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_CLAIM = Command(lambda name: _INSERT[name](_TABLE).on_conflict_do_nothing())
+_KEEP = Command(
+    lambda _: (
+        update(_TABLE)
+        .where(_TABLE.c.scope_hash == bindparam("scope"), _TABLE.c.lease_until.is_(None))
+        .values(
+            status=bindparam("reply_status"), body=bindparam("reply_body"), headers=bindparam("reply_headers")
+        )
     )
 )
 
@@ -132,8 +130,7 @@ def _claim(db: Session, key: KeyScope, *, lease: datetime | None) -> bool:
         "lease_until": lease,
         "created_at": clock.now(),
     }
-    connection = db.connection()
-    return bool(connection.execute(_CLAIM[connection.dialect.name], values).rowcount == 1)
+    return _CLAIM.run(db, values) == 1
 
 
 def _take_over(db: Session, key: KeyScope, lease: datetime) -> bool:
@@ -149,7 +146,7 @@ def _take_over(db: Session, key: KeyScope, lease: datetime) -> bool:
 def _store(db: Session, key: KeyScope, reply: Reply, *, lease: datetime | None) -> None:
     if lease is None:
         answer = {"reply_status": reply.status, "reply_body": reply.body, "reply_headers": reply.headers}
-        db.connection().execute(_KEEP, {"scope": key.scope_hash, **answer})
+        _KEEP.run(db, {"scope": key.scope_hash, **answer})
         return
     db.execute(
         _held(update(IdempotencyRecord), key, lease).values(
