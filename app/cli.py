@@ -90,7 +90,7 @@ def worker_child(parent: int) -> None:
 @click.command()
 @click.option("--demo/--no-demo", "with_demo", default=True, help="Make the demo merchant first.")
 def serve(with_demo: bool) -> None:
-    """Run the web server and the worker together, in one process group."""
+    """Run the web server and the worker together; they end together."""
     sys.exit(supervisor.serve(with_demo=with_demo))
 
 

@@ -1,4 +1,4 @@
-"""`flask serve`: migrate, make the demo merchant, then web server and worker in one process group."""
+"""`flask serve`: migrate, make the demo merchant, then web server and worker, started and ended together."""
 
 from __future__ import annotations
 
@@ -62,8 +62,12 @@ def _port_is_free() -> bool:
 
 
 def _start(*command: str) -> subprocess.Popen[bytes]:
-    """A child in our process group, so that Ctrl-C reaches all; it watches us, and ends when we are gone."""
-    return subprocess.Popen([sys.executable, *command, str(os.getpid())])
+    """A child that watches us and ends when we are gone.
+
+    In a group of its own: Ctrl-C comes to us, and we end it in order. The web server's processes, told all
+    at once by the terminal, wait for each other until they are killed.
+    """
+    return subprocess.Popen([sys.executable, *command, str(os.getpid())], process_group=0)
 
 
 def _stop(children: list[subprocess.Popen[bytes]]) -> None:

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -33,7 +32,7 @@ def port() -> int:
 
 @pytest.fixture
 def serving(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """A server of its own process group over a fresh SQLite database."""
+    """A server as from a terminal, over a fresh SQLite database."""
     child = _serve(tmp_path, port)
     yield child
     with suppress(ProcessLookupError):
@@ -61,11 +60,19 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _group(leader: int) -> set[int]:
-    """The living processes of a group."""
-    listed = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True)
+def _processes() -> dict[int, int]:
+    """The living processes: id to parent's id."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
     rows = [line.split() for line in listed.stdout.splitlines()]
-    return {int(row[0]) for row in rows if int(row[1]) == leader and not row[2].startswith("Z")}
+    return {int(row[0]): int(row[1]) for row in rows if not row[2].startswith("Z")}
+
+
+def _family(leader: int) -> set[int]:
+    """A process and all that descend from it."""
+    living, found = _processes(), {leader}
+    while more := {pid for pid, parent in living.items() if parent in found} - found:
+        found |= more
+    return found
 
 
 def _children(parent: int) -> dict[str, int]:
@@ -89,11 +96,14 @@ def test_it_says_where_to_go_heals_its_worker_and_stops_clean(
     assert refused.returncode == 1
     assert f"Port {port} of 127.0.0.1 is in use" in said
     assert _answers(port)
+    family = _family(serving.pid)
+    assert len(family) >= 4, "supervisor, worker, web server and its process"
     if number == signal.SIGINT:
         os.killpg(serving.pid, number)  # as Ctrl-C does
     else:
         serving.send_signal(number)
     said, _ = serving.communicate(timeout=30)
+    assert family.isdisjoint(_processes())
     assert serving.returncode == 0
     for word in (
         f"http://127.0.0.1:{port}/l/summer-promo",
@@ -104,14 +114,13 @@ def test_it_says_where_to_go_heals_its_worker_and_stops_clean(
     ):
         assert word in said
     assert "Traceback" not in said
-    until(lambda: not _group(serving.pid), seconds=10)
 
 
 def test_a_killed_server_leaves_nobody_on_the_port(serving: subprocess.Popen[str], port: int) -> None:
     until(lambda: _answers(port), seconds=40)
     until(lambda: len(_children(serving.pid)) == 2)
-    time.sleep(1)
+    family = _family(serving.pid)
     serving.kill()
     serving.wait()
-    until(lambda: not _group(serving.pid), seconds=20)
+    until(lambda: family.isdisjoint(_processes()), seconds=20)
     assert not _answers(port)
