@@ -39,11 +39,11 @@ class _Plan:
         compiled = statement.compile(dialect=dialect, column_keys=keys)
         binders = [
             (name, bind.type.dialect_impl(dialect).bind_processor(dialect))
-            for name, bind in compiled.binds.items()
+            for bind, name in compiled.bind_names.items()
         ]
         return cls(
             compiled.string,
-            {name: value for name, value in compiled.params.items() if value is not None},
+            {name: compiled.params[name] for bind, name in compiled.bind_names.items() if not bind.required},
             tuple((name, binder) for name, binder in binders if binder is not None),
             tuple(compiled.positiontup) if compiled.positiontup is not None else None,
         )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app.models.checkout.session import CheckoutSession
 from app.pages import skeleton
+from app.providers.base import CartLine, CartSnapshot
+from app.services.checkout import sessions
+from app.services.checkout.drafts import SessionDraft
+from tests import catalogue
 from tests.shops import Shop
 
 #: What differs between two loads of one page.
@@ -30,6 +35,32 @@ def test_it_is_the_page_that_is_drawn_in_full(client: FlaskClient, shop: Shop, m
         assert quick == page(client, session)
         monkeypatch.undo()
         assert "<b>biscuits" not in quick
+
+
+def test_every_form_of_the_order_slip_is_the_one_drawn_in_full(
+    client: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue.coupon(shop)
+    catalogue.tax(shop, "20")
+    for count in (1, 2, 5, 8, 9):
+        lines = tuple(
+            CartLine(f"line_{n}", f"SKU-{n}", f"Thing <{n}>", 1 + n % 2, 1000 + n) for n in range(count)
+        )
+        for codes in ((), ("SAVE10",)):
+            draft = SessionDraft(
+                surface="checkout",
+                hosted=True,
+                cart=CartSnapshot("GBP", lines),
+                promotion_codes=codes,
+                description="Made & sent" if codes else None,
+            )
+            session = sessions.create(shop.actor, draft)
+            quick = page(client, session)
+            assert quick == page(client, session)  # the second is filled into what the first has drawn
+            monkeypatch.setattr(skeleton, "fits", lambda *_: False)
+            assert quick == page(client, session)
+            monkeypatch.undo()
+            assert quick.count("Thing &lt;") == count
 
 
 def test_nothing_of_one_shopper_is_on_anothers_page(app: Flask, shop: Shop) -> None:

@@ -28,13 +28,19 @@ _TABLE: Any = IdempotencyRecord.__table__
 
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 _CLAIM = Command(lambda name: _INSERT[name](_TABLE).on_conflict_do_nothing())
+_ANSWER = update(_TABLE).values(
+    status=bindparam("reply_status"),
+    body=bindparam("reply_body"),
+    headers=bindparam("reply_headers"),
+    lease_until=None,
+)
+#: The row while it is still ours: a holder that outlived its lease changes nothing of its successor's.
 _KEEP = Command(
-    lambda _: (
-        update(_TABLE)
-        .where(_TABLE.c.scope_hash == bindparam("scope"), _TABLE.c.lease_until.is_(None))
-        .values(
-            status=bindparam("reply_status"), body=bindparam("reply_body"), headers=bindparam("reply_headers")
-        )
+    lambda _: _ANSWER.where(_TABLE.c.scope_hash == bindparam("scope"), _TABLE.c.lease_until.is_(None))
+)
+_KEEP_LEASED = Command(
+    lambda _: _ANSWER.where(
+        _TABLE.c.scope_hash == bindparam("scope"), _TABLE.c.lease_until == bindparam("lease")
     )
 )
 
@@ -112,7 +118,7 @@ def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
         reply = work()
     except Exception:
         with transaction() as db:
-            db.execute(_held(delete(IdempotencyRecord), key, lease))
+            db.execute(_row(delete(IdempotencyRecord), key).where(IdempotencyRecord.lease_until == lease))
         raise
     with transaction() as db:
         _store(db, key, reply, lease=lease)
@@ -144,15 +150,16 @@ def _take_over(db: Session, key: KeyScope, lease: datetime) -> bool:
 
 
 def _store(db: Session, key: KeyScope, reply: Reply, *, lease: datetime | None) -> None:
+    answer = {
+        "scope": key.scope_hash,
+        "reply_status": reply.status,
+        "reply_body": reply.body,
+        "reply_headers": reply.headers,
+    }
     if lease is None:
-        answer = {"reply_status": reply.status, "reply_body": reply.body, "reply_headers": reply.headers}
-        _KEEP.run(db, {"scope": key.scope_hash, **answer})
-        return
-    db.execute(
-        _held(update(IdempotencyRecord), key, lease).values(
-            status=reply.status, body=reply.body, headers=reply.headers, lease_until=None
-        )
-    )
+        _KEEP.run(db, answer)
+    else:
+        _KEEP_LEASED.run(db, {**answer, "lease": lease})
 
 
 def _replay(key: KeyScope) -> Reply:
@@ -173,9 +180,3 @@ def _replay(key: KeyScope) -> Reply:
 
 def _row(statement: Any, key: KeyScope) -> Any:
     return statement.where(IdempotencyRecord.scope_hash == key.scope_hash)
-
-
-def _held(statement: Any, key: KeyScope, lease: datetime | None) -> Any:
-    """The row while it is still ours: a holder that outlived its lease changes nothing of its successor's."""
-    mine = IdempotencyRecord.lease_until
-    return _row(statement, key).where(mine.is_(None) if lease is None else mine == lease)
