@@ -306,15 +306,112 @@ class Refunds(Protocol):
         ...
 
 
+class DisputeKind(StrEnum):
+    """What the cardholder's bank sent: a claim on the money, a question, or a warning of fraud."""
+
+    CHARGEBACK = "chargeback"
+    INQUIRY = "inquiry"
+    EARLY_FRAUD_WARNING = "early_fraud_warning"
+
+
+class GatewayDisputeStatus(StrEnum):
+    """Where a dispute stands at the gateway. `warning` holds no money; `closed` is the end of a warning."""
+
+    WARNING = "warning"
+    NEEDS_RESPONSE = "needs_response"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayDispute:
+    """A dispute as the gateway has it now.
+
+    `reason_code` is in our words (`fraud`, `product_not_received`, or another in lower case); `fee` is what
+    the gateway keeps for it as things stand, so it may fall when the dispute is won. Minor units.
+    """
+
+    reference: str
+    payment_reference: str
+    kind: DisputeKind
+    status: GatewayDisputeStatus
+    amount: int
+    currency: str
+    reason_code: str
+    received_at: datetime
+    evidence_due_at: datetime | None = None
+    fee: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceDocument:
+    """A document of the merchant: `content` where Till keeps it, else the `url` where the merchant does.
+
+    `type` is the merchant's word for it (`pdf`, `receipt`, `shipping_documentation` …).
+    """
+
+    type: str
+    content: bytes | None = field(default=None, repr=False)
+    content_type: str | None = None
+    filename: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRequest:
+    """All that the merchant has to say about a dispute, sent once and for good."""
+
+    key: str
+    reference: str
+    text: str
+    documents: tuple[EvidenceDocument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptRequest:
+    """The merchant gives in: a dispute is lost by it, a warning is closed."""
+
+    key: str
+    reference: str
+
+
+#: A dispute as it stands after the call; `Declined` where the gateway would not take the step any more.
+DisputeResult = GatewayDispute | Declined | NotFound | Unknown
+DisputeLookupResult = GatewayDispute | NotFound | Unknown
+
+
+@runtime_checkable
+class Disputes(Protocol):
+    """Tells of disputes, takes evidence, and lets the merchant give in."""
+
+    def find_dispute(self, context: ConnectorContext, reference: str) -> DisputeLookupResult:
+        """The dispute with the gateway's own id `reference`."""
+        ...
+
+    def submit_evidence(self, context: ConnectorContext, request: EvidenceRequest) -> DisputeResult:
+        """Send evidence; the same key never sends twice."""
+        ...
+
+    def accept_dispute(self, context: ConnectorContext, request: AcceptRequest) -> DisputeResult:
+        """Give in; giving in again changes nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class InboundEvent:
-    """A verified event from a gateway. It is a hint: the truth is fetched again (reliability.md 8)."""
+    """A verified event from a gateway. It is a hint: the truth is fetched again (reliability.md 8).
+
+    `dispute_reference` is the gateway's id of the dispute that the event is about.
+    """
 
     event_id: str
     type: str
     attempt_key: str | None
     refund_key: str | None
     payload: Mapping[str, Any]
+    dispute_reference: str | None = None
 
 
 @runtime_checkable
