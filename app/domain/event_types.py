@@ -29,6 +29,11 @@ class EventType(StrEnum):
     REFUND_SUCCEEDED = "refund.succeeded"
     REFUND_FAILED = "refund.failed"
     DISPUTE_CREATED = "dispute.created"
+    DISPUTE_NEEDS_RESPONSE = "dispute.needs_response"
+    DISPUTE_UNDER_REVIEW = "dispute.under_review"
+    DISPUTE_WON = "dispute.won"
+    DISPUTE_LOST = "dispute.lost"
+    DISPUTE_CLOSED = "dispute.closed"
 
 
 #: What endpoints may list.
@@ -46,5 +51,10 @@ PUBLISHED = frozenset(
         EventType.REFUND_SUCCEEDED,
         EventType.REFUND_FAILED,
         EventType.DISPUTE_CREATED,
+        EventType.DISPUTE_NEEDS_RESPONSE,
+        EventType.DISPUTE_UNDER_REVIEW,
+        EventType.DISPUTE_WON,
+        EventType.DISPUTE_LOST,
+        EventType.DISPUTE_CLOSED,
     }
 )

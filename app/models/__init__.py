@@ -2,12 +2,12 @@
 
 from app.models.access import api_key, tenant, user
 from app.models.base import Base
-from app.models.catalogue import cart, product, promotion, shipping, stock, stored_value, tax
+from app.models.catalogue import cart, credit_note, product, promotion, shipping, stock, stored_value, tax
 from app.models.checkout import calculation, order, payment_link, reservation, session
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import posting
 from app.models.operations import heartbeat, idempotency, job, rate_window
-from app.models.payments import attempt, intent, method, refund
+from app.models.payments import attempt, dispute, intent, method, refund, upload
 
 __all__ = [
     "Base",
@@ -15,7 +15,9 @@ __all__ = [
     "attempt",
     "calculation",
     "cart",
+    "credit_note",
     "delivery",
+    "dispute",
     "heartbeat",
     "idempotency",
     "intent",
@@ -37,6 +39,7 @@ __all__ = [
     "stored_value",
     "tax",
     "tenant",
+    "upload",
     "user",
     "webhook_endpoint",
 ]

@@ -207,3 +207,28 @@ class Inventory(Provider, Protocol):
     def available(self, scope: Scope, skus: Sequence[str]) -> dict[str, int]:
         """Units that could be held now, for the SKUs that are tracked."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteDraft:
+    """What an invoice is credited with; `source` (`refund:rf_…`, `dispute:dp_…`) names its one cause."""
+
+    source: str
+    amount: int
+    currency: str
+    reason: str
+    payment_intent_id: str
+    order_id: str | None = None
+    invoice_id: str | None = None
+
+
+class Billing(Provider, Protocol):
+    """Keeps invoices and credits them."""
+
+    def issue_credit_note(self, scope: Scope, draft: CreditNoteDraft) -> str:
+        """Issue a credit note and return its id; for a source that has one already, that one's."""
+        ...
+
+    def void_credit_note(self, scope: Scope, source: str) -> None:
+        """Take a credit note back, since its cause did not last. Voiding again changes nothing."""
+        ...

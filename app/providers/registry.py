@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.domain.actor import TenantProfile
-from app.providers.base import Carts, Inventory, Promotions, Shipping, Taxes
+from app.providers.base import Billing, Carts, Inventory, Promotions, Shipping, Taxes
+from app.providers.builtin.billing import BuiltinBilling
 from app.providers.builtin.catalogue import (
     BuiltinCarts,
     BuiltinPromotions,
@@ -14,6 +15,7 @@ from app.providers.builtin.inventory import BuiltinInventory
 
 _CARTS, _PROMOTIONS, _TAXES = BuiltinCarts(), BuiltinPromotions(), BuiltinTaxes()
 _SHIPPING, _INVENTORY = BuiltinShipping(), BuiltinInventory()
+_BILLING = BuiltinBilling()
 
 
 def carts(tenant: TenantProfile) -> Carts:
@@ -39,3 +41,8 @@ def shipping(tenant: TenantProfile) -> Shipping:
 def inventory(tenant: TenantProfile) -> Inventory:
     """Who keeps this merchant's stock."""
     return _INVENTORY
+
+
+def billing(tenant: TenantProfile) -> Billing:
+    """Who keeps this merchant's invoices."""
+    return _BILLING

@@ -24,6 +24,7 @@ class RefundView(View):
     refund_method: str
     failure_reason: str | None
     actions: list[Any]
+    credit_note_id: str | None
     metadata: dict[str, Any]
     created_at: Instant
 
@@ -44,6 +45,7 @@ class RefundView(View):
             refund_method=row.refund_method,
             failure_reason=row.failure_reason,
             actions=row.actions,
+            credit_note_id=row.credit_note_id,
             metadata=row.metadata_,
             created_at=row.created_at,
         )

@@ -18,9 +18,9 @@ class RefundCreate(Body):
 
     payment_intent_id: str = Field(min_length=1, max_length=64)
     charge_id: str | None = Field(None, max_length=64)
-    amount: Integer | None = None
+    amount: Integer | None = Field(None, gt=0)
     reason: Literal["customer_request", "product_return", "fraud", "other"] = "other"
-    refund_method: Literal["original_payment_method"] = "original_payment_method"
+    refund_method: Literal["original_payment_method", "store_credit"] = "original_payment_method"
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -36,7 +36,15 @@ class RefundCreate(Body):
 def create(actor: Actor, body: RefundCreate) -> RefundView:
     """Refund a captured payment, in full or in part."""
     return RefundView.of(
-        refunds.create(actor, body.payment_intent_id, body.amount, body.reason, metadata=body.metadata)
+        refunds.create(
+            actor,
+            body.payment_intent_id,
+            body.amount,
+            body.reason,
+            charge_id=body.charge_id,
+            refund_method=body.refund_method,
+            metadata=body.metadata,
+        )
     )
 
 

@@ -97,6 +97,27 @@ operations = Table(
     Index("ix_sandbox_operations_reference", "reference"),
 )
 
+disputes = Table(
+    "sandbox_disputes",
+    metadata,
+    Column("reference", String(40), primary_key=True),
+    Column("tenant_id", String(40), nullable=False),
+    Column("mode", String(4), nullable=False),
+    Column("payment_reference", String(40), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("fee", BigInteger, nullable=False),
+    Column("evidence_due_at", UtcDateTime()),
+    Column("answered", Boolean, nullable=False),
+    Column("decision", String(32)),
+    Column("decides_at", UtcDateTime()),
+    Column("received_at", UtcDateTime(), nullable=False),
+    Index("ix_sandbox_disputes_payment", "payment_reference"),
+)
+
 webhooks = Table(
     "sandbox_webhooks",
     metadata,

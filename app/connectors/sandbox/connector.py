@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.connectors import base
-from app.connectors.sandbox import answers, book, notices, openings, vault
+from app.connectors.sandbox import answers, book, disputes, notices, openings, vault
 from app.connectors.sandbox.cards import UNLESS_SET_UP, Behaviour
 from app.db import reading, retrying, transaction
 from app.kit import clock, signing
@@ -88,6 +88,22 @@ class SandboxConnector:
             _lock(db, context, row["reference"])  # in the order in which a refund takes its locks
             return answers.refund(_turn(db, row))
 
+    def find_dispute(self, context: base.ConnectorContext, reference: str) -> base.DisputeLookupResult:
+        """See `Disputes.find_dispute`; what is due has turned by the clock."""
+        return retrying(lambda: disputes.find(context, reference))
+
+    def submit_evidence(
+        self, context: base.ConnectorContext, request: base.EvidenceRequest
+    ) -> base.DisputeResult:
+        """See `Disputes.submit_evidence`; what it says decides."""
+        return retrying(lambda: disputes.submit(context, request))
+
+    def accept_dispute(
+        self, context: base.ConnectorContext, request: base.AcceptRequest
+    ) -> base.DisputeResult:
+        """See `Disputes.accept_dispute`."""
+        return retrying(lambda: disputes.accept(context, request))
+
     def parse_webhook(
         self, raw: bytes, headers: Mapping[str, str], secrets: list[str]
     ) -> base.InboundEvent | None:
@@ -104,6 +120,7 @@ class SandboxConnector:
                 attempt_key=data.get("key"),
                 refund_key=data.get("refund_key"),
                 payload=body,
+                dispute_reference=data.get("dispute"),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -123,7 +140,7 @@ class SandboxConnector:
             _write_operation(db, context, "capture", request.key, row, request.amount)
             notices.queue(db, dict(row), "payment.captured")
             if row["behaviour"] == Behaviour.DISPUTE:
-                notices.queue(db, dict(row), _dispute_event(row["detail"]), reason=row["detail"])
+                disputes.open_for(db, {**row, "captured": request.amount})
             return base.Approved(request.reference, request.amount, row["currency"], answers.facts(row))
 
     def _void(self, context: base.ConnectorContext, request: base.VoidRequest) -> base.OperationResult:
@@ -150,7 +167,10 @@ class SandboxConnector:
             if known is not None:
                 same = known["reference"] == row["reference"]
                 return answers.refund(_turn(db, known)) if same else base.Declined("refund_refused")
-            if not 0 < request.amount <= row["captured"] - row["refunded"]:
+            left = row["captured"] - row["refunded"]
+            if 0 < request.amount <= left < request.amount + disputes.held(db, request.reference):
+                return base.Declined("charge_disputed", request.reference)
+            if not 0 < request.amount <= left:
                 return base.Declined("refund_exceeds_captured", request.reference)
             if request.currency != row["currency"]:
                 return base.Declined("currency_mismatch", request.reference)
@@ -221,10 +241,6 @@ def _capture_refusal(row: RowMapping, request: base.CaptureRequest) -> str | Non
     if request.currency != row["currency"]:
         return "currency_mismatch"
     return "authorization_expired" if clock.now() > answers.lapses_at(row) else None
-
-
-def _dispute_event(detail: str) -> str:
-    return "fraud_warning.created" if detail == "early_fraud_warning" else "dispute.created"
 
 
 def _announce_refund(db: Session, payment: RowMapping, refund: Mapping[str, Any]) -> None:

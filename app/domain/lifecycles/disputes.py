@@ -51,3 +51,28 @@ LIFECYCLE = Lifecycle(
         Edge(_S.LOST, _T.CLOSED, _S.CLOSED),
     ),
 )
+
+#: In these the gateway, or the cardholder, has the money.
+HOLDS = frozenset({_S.NEEDS_RESPONSE, _S.UNDER_REVIEW, _S.LOST})
+#: Nobody has decided yet.
+OPEN = frozenset({_S.WARNING, _S.NEEDS_RESPONSE, _S.UNDER_REVIEW})
+
+_STEPS: dict[tuple[str, str], tuple[Trigger, ...]] = {
+    (_S.NEEDS_RESPONSE, _S.UNDER_REVIEW): (_T.EVIDENCE_SUBMITTED,),
+    (_S.NEEDS_RESPONSE, _S.WON): (_T.EVIDENCE_SUBMITTED, _T.WON),
+    (_S.UNDER_REVIEW, _S.WON): (_T.WON,),
+    (_S.UNDER_REVIEW, _S.LOST): (_T.LOST,),
+    (_S.WARNING, _S.CLOSED): (_T.CLOSED,),
+}
+
+
+def path(source: str, target: str, *, overdue: bool) -> tuple[Trigger, ...]:
+    """The triggers that lead from our status to the gateway's; none where it has not gone forward.
+
+    A dispute that was lost without an answer was given up by the merchant, or `overdue`.
+    """
+    if source == _S.WARNING and target in (_S.NEEDS_RESPONSE, _S.UNDER_REVIEW, _S.WON, _S.LOST):
+        return (_T.ESCALATED, *path(_S.NEEDS_RESPONSE, target, overdue=overdue))
+    if (source, target) == (_S.NEEDS_RESPONSE, _S.LOST):
+        return (_T.DEADLINE_PASSED if overdue else _T.ACCEPTED,)
+    return _STEPS.get((source, target), ())

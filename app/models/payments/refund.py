@@ -44,6 +44,7 @@ class Refund(Owned, Timestamped, Stateful, Base):
     failure_reason: Mapped[str | None] = mapped_column(String(64))
     actions: Mapped[list[Any]] = mapped_column(default=list)
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    credit_note_id: Mapped[str | None] = mapped_column(String(40))
     created_by: Mapped[str | None] = mapped_column(String(40))
     next_query_at: Mapped[datetime | None]
     queries: Mapped[int] = mapped_column(Integer, default=0)
@@ -60,6 +61,7 @@ class Refund(Owned, Timestamped, Stateful, Base):
             "amount": self.amount,
             "currency": self.currency,
             "reason": self.reason,
+            "refund_method": self.refund_method,
             "failure_reason": self.failure_reason,
             "version": self.version,
         }

@@ -147,6 +147,36 @@ def find_refund(item: Refund, attempt: Attempt) -> base.RefundLookupResult:
     )
 
 
+def find_dispute(attempt: Attempt, reference: str) -> base.DisputeLookupResult:
+    """Ask where a dispute of a charge stands."""
+    connector = _capable(attempt.connector, base.Disputes)  # type: ignore[type-abstract]
+    return _call(
+        lambda: connector.find_dispute(context(attempt.tenant_id, attempt.mode), reference),
+        "find_dispute",
+        attempt.id,
+    )
+
+
+def submit_evidence(attempt: Attempt, request: base.EvidenceRequest) -> base.DisputeResult:
+    """Send what the merchant has to say of a dispute."""
+    connector = _capable(attempt.connector, base.Disputes)  # type: ignore[type-abstract]
+    return _call(
+        lambda: connector.submit_evidence(context(attempt.tenant_id, attempt.mode), request),
+        "submit_evidence",
+        attempt.id,
+    )
+
+
+def accept_dispute(attempt: Attempt, request: base.AcceptRequest) -> base.DisputeResult:
+    """Give in."""
+    connector = _capable(attempt.connector, base.Disputes)  # type: ignore[type-abstract]
+    return _call(
+        lambda: connector.accept_dispute(context(attempt.tenant_id, attempt.mode), request),
+        "accept_dispute",
+        attempt.id,
+    )
+
+
 def _capable(name: str, capability: type[R]) -> R:
     connector = registry.get(name)
     if connector is None or not isinstance(connector, capability):

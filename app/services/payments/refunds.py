@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import literal, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.connectors import base
@@ -28,11 +28,13 @@ from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
 from app.services.ledger import postings
 from app.services.operations import jobs
-from app.services.payments import gateway, intents
+from app.services.payments import credit_notes, gateway, intents, reserves, store_credit
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
 REASONS = frozenset({"customer_request", "product_return", "fraud", "other"})
+
+ORIGINAL, STORE_CREDIT = "original_payment_method", "store_credit"
 
 #: What a person may do about a failed refund.
 NEXT_STEPS = ["retry", "refund_by_other_means", "contact_support"]
@@ -44,37 +46,53 @@ def create(
     amount: int | None = None,
     reason: str | None = None,
     *,
+    charge_id: str | None = None,
+    refund_method: str = ORIGINAL,
     metadata: dict[str, Any] | None = None,
 ) -> Refund:
     """Refund a payment; without `amount` all that is left. A reason in free text is kept as such.
 
+    In store credit it has succeeded when this returns; else the money goes back by a job.
+
     Raises:
-        NotFound: no such payment.
+        NotFound: no such payment, or it has no such charge.
         InvalidState: nothing was captured.
-        Unprocessable: more than is left.
+        Unprocessable: more than is left, or store credit without a customer.
     """
     with transaction(actor) as db:
         intent = intents.find(db, actor, intent_id)
         if intent.amount_captured == 0:
             raise InvalidState("Nothing was captured, so there is nothing to refund")
+        attempt = _captured_attempt(db, intent.id, charge_id)
+        if refund_method == STORE_CREDIT and intent.customer_id is None:
+            raise Unprocessable(
+                "Store credit needs a payment with a customer",
+                code="customer_required",
+                field="refund_method",
+            )
         wanted = amount if amount is not None else left_to_refund(intent)
-        _reserve(db, intent, wanted)
+        if not reserves.for_refund(db, intent.id, wanted):
+            raise _refuse(intent)
         refund = Refund(
             id=new_id("rf"),
             tenant_id=intent.tenant_id,
             mode=intent.mode,
             intent_id=intent.id,
-            attempt_id=_captured_attempt(db, intent.id).id,
+            attempt_id=attempt.id,
             checkout_id=intent.checkout_id,
             amount=wanted,
             currency=intent.currency,
             reason=reason if reason in REASONS else "other",
             reason_text=reason if reason and reason not in REASONS else None,
+            refund_method=refund_method,
             metadata_=metadata or {},
             created_by=actor.id,
         )
         db.add(refund)
         refund.begin(cause=str(actor.kind))
+        if refund_method == STORE_CREDIT:
+            _pay_in_store_credit(db, refund, str(intent.customer_id))
+            return refund
         jobs.enqueue(
             db,
             "refunds.send",
@@ -138,7 +156,7 @@ def cancel(actor: Actor, refund_id: str) -> Refund:
     with transaction(actor) as db:
         refund = _find(db, actor, refund_id, lock=True)
         refund.advance(_T.CANCELED, cause="api", failure_reason="canceled")
-        _give_back(db, refund)
+        reserves.adjust(db, refund.intent_id, refunding=-refund.amount)
         return refund
 
 
@@ -154,10 +172,10 @@ def send(refund_id: str) -> None:
                 cause="worker",
                 next_query_at=clock.now() + timedelta(seconds=query_delay(0) or 0),
             )
-        elif refund.status not in (_S.PROCESSING, _S.SUCCEEDED):
+        elif refund.status not in (_S.PROCESSING, _S.SUCCEEDED) or refund.refund_method == STORE_CREDIT:
             return
     result = gateway.refund(refund, attempt) if first else gateway.find_refund(refund, attempt)
-    if isinstance(result, base.NotFound):  # we died between writing and calling: the key makes it safe
+    if isinstance(result, base.NotFound) and refund.status == _S.PROCESSING:  # we died between writing and calling: the key makes it safe
         result = gateway.refund(refund, attempt)
     _record(refund, attempt, result)
 
@@ -185,10 +203,11 @@ def _record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.
             case base.Declined() if refund.status == _S.SUCCEEDED:
                 refund.advance(_T.RETURNED, cause="gateway", **_failure(result.code))
                 postings.post_refund_return(db, refund, attempt.connector)
-                _give_back(db, refund, refunded=refund.amount)
+                credit_notes.void_for_refund(db, refund)
+                reserves.adjust(db, refund.intent_id, refunding=-refund.amount, refunded=-refund.amount)
             case base.Declined():
                 refund.advance(_T.FAILED, cause="gateway", **_failure(result.code))
-                _give_back(db, refund)
+                reserves.adjust(db, refund.intent_id, refunding=-refund.amount)
             case base.NotExecuted() | base.Pending() | base.Unknown() | base.NotFound():
                 _ask_again(refund)
 
@@ -199,11 +218,25 @@ def _succeed(db: Session, refund: Refund, attempt: Attempt, reference: str) -> N
         cause="gateway",
         gateway_reference=reference,
         succeeded_at=clock.now(),
+        credit_note_id=credit_notes.for_refund(db, refund),
         queries=0,
         next_query_at=clock.now() + timedelta(seconds=60),
     )
     postings.post_refund(db, refund, attempt.connector)
-    _adjust(db, refund, refunded=refund.amount)
+    reserves.adjust(db, refund.intent_id, refunded=refund.amount)
+
+
+def _pay_in_store_credit(db: Session, refund: Refund, customer_id: str) -> None:
+    """Nothing has to leave the house: the refund succeeds in the transaction that made it."""
+    refund.advance(_T.SUBMITTED, cause="store_credit")
+    refund.advance(
+        _T.SUCCEEDED,
+        cause="store_credit",
+        succeeded_at=clock.now(),
+        credit_note_id=credit_notes.for_refund(db, refund),
+    )
+    store_credit.pay_refund(db, refund, customer_id)
+    reserves.adjust(db, refund.intent_id, refunded=refund.amount)
 
 
 def _failure(code: str) -> dict[str, Any]:
@@ -219,52 +252,24 @@ def _ask_again(refund: Refund) -> None:
     refund.next_query_at = clock.now() + wait if wait is not None else None
 
 
-def _reserve(db: Session, intent: PaymentIntent, amount: int) -> None:
-    table = PaymentIntent
-    left = table.amount_captured - table.amount_refunding - table.amount_disputed
-    taken = db.execute(
-        update(table)
-        .where(table.id == intent.id, left >= amount, literal(amount) > 0)
-        .values(
-            amount_refunding=table.amount_refunding + amount,
-            version=table.version + 1,
-            updated_at=clock.now(),
-        )
-        .execution_options(synchronize_session=False)
-    )
-    if not taken.rowcount:  # type: ignore[attr-defined]
-        raise Unprocessable(
-            "More than is left to refund",
-            code="refund_exceeds_captured",
-            field="amount",
-            explain={"reason": "refund_exceeds_captured", "left": left_to_refund(intent)},
-        )
-
-
-def _give_back(db: Session, refund: Refund, *, refunded: int = 0) -> None:
-    _adjust(db, refund, refunding=-refund.amount, refunded=-refunded)
-
-
-def _adjust(db: Session, refund: Refund, *, refunding: int = 0, refunded: int = 0) -> None:
-    table = PaymentIntent
-    db.execute(
-        update(table)
-        .where(table.id == refund.intent_id)
-        .values(
-            amount_refunding=table.amount_refunding + refunding,
-            amount_refunded=table.amount_refunded + refunded,
-            version=table.version + 1,
-            updated_at=clock.now(),
-        )
-        .execution_options(synchronize_session=False)
+def _refuse(intent: PaymentIntent) -> Unprocessable:
+    return Unprocessable(
+        "More than is left to refund",
+        code="refund_exceeds_captured",
+        field="amount",
+        explain={"reason": "refund_exceeds_captured", "left": left_to_refund(intent)},
     )
 
 
-def _captured_attempt(db: Session, intent_id: str) -> Attempt:
+def _captured_attempt(db: Session, intent_id: str, charge_id: str | None) -> Attempt:
+    """The one charge of a payment; `charge_id` may name it."""
     statement = select(Attempt).where(
         Attempt.intent_id == intent_id, Attempt.status == attempt_lifecycle.Status.CAPTURED
     )
-    return db.scalars(statement).one()
+    charge = db.scalars(statement).one()
+    if charge_id not in (None, charge.id):
+        raise NotFound("The payment has no such charge", code="charge_not_found")
+    return charge
 
 
 def _mine(actor: Actor) -> Any:
