@@ -5,6 +5,7 @@ from app.api.checkout import surface as checkout
 from app.api.merchant import surface as merchant
 from app.api.payments import surface as payments
 from app.api.sessions import surface as sessions
+from app.api.uploads import surface as uploads
 from app.web.surface import Surface
 
-SURFACES: tuple[Surface, ...] = (checkout, payments, merchant, sessions, auth)
+SURFACES: tuple[Surface, ...] = (checkout, payments, merchant, sessions, auth, uploads)

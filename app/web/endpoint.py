@@ -5,6 +5,7 @@ Everything that can be known at declaration is computed once; a request only run
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from app.domain.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from app.domain.rules import documents
 from app.kit import strict_json
 from app.services.operations import idempotency
 from app.services.operations.idempotency import Reply
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Larger bodies are refused (reliability.md 40).
 MAX_BODY = 256 * 1024
+#: The same where files come in: the largest document, and room for what a form adds.
+MAX_FILE_BODY = documents.MAX_BYTES + 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,15 @@ class Answer:
     value: Any
     headers: dict[str, str] | None = None
     status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file as the answer: saved by whoever asks for it, never shown by a browser."""
+
+    content: bytes
+    content_type: str
+    filename: str
 
 
 def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response]:
@@ -55,7 +68,10 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
         actor = _admit(policy, path)
         arguments: dict[str, Any] = dict(path)
         raw: Any = None
-        if policy.body is not None:
+        if request.mimetype in policy.accepts:
+            raw = _files()
+            arguments["body"] = None
+        elif policy.body is not None:
             raw = _json()
             arguments["body"] = _validate(policy.body, raw)
         if policy.query is not None:
@@ -64,6 +80,9 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
             arguments["actor"] = actor
         if "idempotency_key" in wanted:
             arguments["idempotency_key"] = request.headers.get("Idempotency-Key")
+
+        if policy.downloads:
+            return _attachment(function(**arguments))
 
         def work() -> Reply:
             return _reply(policy, serialize, function(**arguments))
@@ -128,6 +147,18 @@ def _json() -> Any:
         ) from error
 
 
+def _files() -> Any:
+    """Let files come in, and what stands for them in an idempotency key's fingerprint."""
+    request.max_content_length = MAX_FILE_BODY
+    if request.mimetype != "multipart/form-data":
+        return None  # the endpoint reads it, once it knows whose it is
+    parts = []
+    for name, file in sorted(request.files.items(multi=True)):
+        parts.append([name, file.filename, file.mimetype, hashlib.sha256(file.stream.read()).hexdigest()])
+        file.stream.seek(0)
+    return [parts, request.form.to_dict(flat=False)]
+
+
 def _validate(model: type[BaseModel], value: Any, *, strict: bool = True) -> BaseModel:
     if not isinstance(value, dict):
         raise InvalidRequest("The body must be a JSON object", code="invalid_json")
@@ -188,6 +219,13 @@ def _key(policy: Policy, body: Any) -> str | None:
                 "Send an Idempotency-Key", code="idempotency_key_required", field="Idempotency-Key"
             )
     return key
+
+
+def _attachment(file: Download) -> Response:
+    response = Response(file.content, mimetype=file.content_type)
+    response.headers.set("Content-Disposition", "attachment", filename=file.filename)
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox; frame-ancestors 'none'"
+    return response
 
 
 def _respond(reply: Reply) -> Response:

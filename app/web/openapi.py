@@ -74,14 +74,22 @@ def _operation(surface: Surface, policy: Policy, schemas: dict[str, Any]) -> dic
         if policy.auth == PUBLIC
         else [{"bearer" if surface.key_header == "Authorization" else "api_key": []}],
     }
+    content = {media: {"schema": _file(media)} for media in policy.accepts}
     if policy.body is not None:
         name = f"{surface.name}_{policy.contract_id.replace('-', '_')}_body"
         schema = _schema(surface, name, policy.body, schemas, "validation")
-        operation["requestBody"] = {
-            "content": {"application/json": {"schema": schema}},
-            "required": True,
-        }
+        content["application/json"] = {"schema": schema}
+    if content:
+        operation["requestBody"] = {"content": content, "required": True}
     return operation
+
+
+def _file(media: str) -> dict[str, Any]:
+    """A body that is a file, or a form with one in its field `file`."""
+    binary = {"type": "string", "format": "binary"}
+    if media != "multipart/form-data":
+        return binary
+    return {"type": "object", "properties": {"file": binary}, "required": ["file"]}
 
 
 def _parameters(policy: Policy, schemas: dict[str, Any]) -> list[dict[str, Any]]:
@@ -110,7 +118,9 @@ def _parameters(policy: Policy, schemas: dict[str, Any]) -> list[dict[str, Any]]
 def _responses(surface: Surface, policy: Policy, schemas: dict[str, Any]) -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": f"#/components/schemas/{surface.name}_error"}}}
     success: dict[str, Any] = {"description": "Done"}
-    if policy.returns is not None:
+    if policy.downloads:
+        success["content"] = {"*/*": {"schema": _file("*/*")}}
+    elif policy.returns is not None:
         name = f"{surface.name}_{policy.contract_id.replace('-', '_')}_answer"
         schema = _schema(surface, name, policy.returns, schemas, "serialization")
         success["content"] = {"application/json": {"schema": schema}}

@@ -59,7 +59,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
-    """Everything that is declared of one endpoint."""
+    """Everything that is declared of one endpoint.
+
+    `accepts` are media types, besides JSON, whose bodies the endpoint reads itself (files); `downloads` says
+    that it answers a file (`endpoint.Download`).
+    """
 
     surface: Surface
     contract_id: str
@@ -77,6 +81,8 @@ class Policy:
     returns: Any
     status: int
     signed: bool
+    accepts: tuple[str, ...]
+    downloads: bool
 
     @property
     def route(self) -> str:
@@ -114,6 +120,10 @@ class Surface:
         """Declare a POST."""
         return self._declare("POST", path, contract_id, declared)
 
+    def put(self, path: str, contract_id: str, **declared: Any) -> Callable[[F], F]:
+        """Declare a PUT."""
+        return self._declare("PUT", path, contract_id, declared)
+
     def delete(self, path: str, contract_id: str, **declared: Any) -> Callable[[F], F]:
         """Declare a DELETE."""
         return self._declare("DELETE", path, contract_id, declared)
@@ -145,6 +155,8 @@ class Surface:
                 returns=declared.pop("returns", None),
                 status=declared.pop("status", 200),
                 signed=declared.pop("signed", False),
+                accepts=declared.pop("accepts", ()),
+                downloads=declared.pop("downloads", False),
             )
             if declared:
                 raise TypeError(f"{contract_id}: unknown declarations {sorted(declared)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.services.checkout import payment
 from app.services.events import inbound
-from app.services.payments import late_success, refunds
+from app.services.payments import dispute_evidence, disputes, late_success, refunds
 
 Handler = Callable[[dict[str, Any]], None]
 
@@ -26,5 +26,8 @@ def _noted(handler: Handler) -> Handler:
 HANDLERS: dict[str, Handler] = {
     "payments.look_again": _noted(lambda job: payment.look_again(job["attempt_id"], "webhook")),
     "payments.undo_late_success": lambda job: late_success.undo(job["attempt_id"]),
+    "disputes.look_again": _noted(lambda job: disputes.look_again(job["attempt_id"], job["reference"])),
+    "disputes.send_evidence": lambda job: dispute_evidence.send_again(job["submission_id"]),
+    "disputes.give_in": lambda job: disputes.give_in_again(job["dispute_id"]),
     "refunds.send": _noted(lambda job: refunds.send(job["refund_id"])),
 }

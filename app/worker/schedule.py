@@ -15,7 +15,7 @@ from app.services.access import web_sessions
 from app.services.checkout import payment, reservations, sessions
 from app.services.events import audit
 from app.services.operations import cleaning, inbound_secrets, jobs
-from app.services.payments import refunds
+from app.services.payments import disputes, refunds, uploads
 from app.worker import queue
 
 
@@ -45,11 +45,13 @@ TABLE = (
     Periodic("seal the journal", 0.3, audit.seal),
     Periodic("look at open payments", 2, payment.sweep),
     Periodic("look at open refunds", 2, refunds.sweep),
+    Periodic("look at open disputes", 5, disputes.sweep),
     Periodic("expire sessions", 5, sessions.expire_due),
     Periodic("expire reservations", 5, reservations.expire_due),
     Periodic("sandbox webhooks", 1, send_sandbox_notices),
     Periodic("keep the leases of long jobs", 1, queue.keep_leases),
     Periodic("bury jobs that kill their workers", 30, jobs.bury_lapsed),
     Periodic("clean up", 3600, cleaning.clean),
+    Periodic("clean up uploads", 3600, uploads.clean),
     Periodic("clean up sign-ins", 3600, web_sessions.clean),
 )

@@ -89,6 +89,8 @@ def _store(provider: str, attempt: Attempt, event: InboundEvent) -> bool:
 def _work(attempt: Attempt, event: InboundEvent) -> tuple[str, dict[str, str]]:
     if event.refund_key:
         return "refunds.send", {"refund_id": event.refund_key.removeprefix("refund_")}
+    if event.dispute_reference:
+        return "disputes.look_again", {"attempt_id": attempt.id, "reference": event.dispute_reference}
     return "payments.look_again", {"attempt_id": attempt.id}
 
 

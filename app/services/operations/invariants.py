@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from app.connectors.sandbox import book as sandbox
 from app.db import reading
 from app.domain.lifecycles import attempts as attempt_lifecycle
+from app.domain.lifecycles import disputes as dispute_lifecycle
 from app.domain.lifecycles.registry import ALL
+from app.models.catalogue.credit_note import CreditNote
 from app.models.catalogue.promotion import Coupon
 from app.models.catalogue.stock import StockItem
 from app.models.checkout.order import Order
@@ -21,6 +23,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import JournalEntry
 from app.models.ledger.posting import LedgerTransaction, Posting
 from app.models.payments.attempt import Attempt
+from app.models.payments.dispute import Dispute
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
 
@@ -93,7 +96,7 @@ def _sandbox_agrees(db: Session) -> Iterator[Violation]:
         select(Refund.attempt_id, sent, book.refunded)
         .join(Attempt, Attempt.id == Refund.attempt_id)
         .join(sandbox.payments, book.reference == Attempt.gateway_reference)
-        .where(Refund.status == "succeeded")
+        .where(Refund.status == "succeeded", Refund.refund_method == "original_payment_method")
         .group_by(Refund.attempt_id, book.refunded)
         .having(sent > book.refunded)
     )
@@ -116,6 +119,68 @@ def _sums_hold(db: Session) -> Iterator[Violation]:
     )
     for intent_id, kept, summed in db.execute(statement):
         yield Violation("sums_hold", intent_id, f"refunds reserve {kept}, their sum is {summed}")
+
+
+def _disputes_hold(db: Session) -> Iterator[Violation]:
+    """What disputes reserve is what their intents say, and what the ledger holds is what is undecided."""
+    reserved = func.coalesce(func.sum(Dispute.amount_reserved), 0)
+    statement = (
+        select(PaymentIntent.id, PaymentIntent.amount_disputed, reserved)
+        .outerjoin(Dispute, Dispute.intent_id == PaymentIntent.id)
+        .group_by(PaymentIntent.id, PaymentIntent.amount_disputed)
+        .having(PaymentIntent.amount_disputed != reserved)
+    )
+    for intent_id, kept, summed in db.execute(statement):
+        yield Violation("disputes_hold", intent_id, f"disputes reserve {kept}, their sum is {summed}")
+    undecided = Dispute.status.in_(
+        (dispute_lifecycle.Status.NEEDS_RESPONSE, dispute_lifecycle.Status.UNDER_REVIEW)
+    )
+    contested = (
+        select(LedgerTransaction.payment_intent_id, func.sum(Posting.amount).label("amount"))
+        .join(Posting, Posting.transaction_id == LedgerTransaction.id)
+        .where(Posting.account.startswith("disputes:"))
+        .group_by(LedgerTransaction.payment_intent_id)
+        .subquery()
+    )
+    open_ = func.sum(case((undecided, Dispute.amount), else_=0))
+    held = func.coalesce(contested.c.amount, 0)
+    ledger = (
+        select(Dispute.intent_id, open_, held)
+        .outerjoin(contested, contested.c.payment_intent_id == Dispute.intent_id)
+        .group_by(Dispute.intent_id, contested.c.amount)
+        .having(open_ != held)
+    )
+    for intent_id, amount, posted in db.execute(ledger):
+        yield Violation("disputes_hold", intent_id, f"{amount} in dispute, the ledger holds {posted}")
+
+
+def _sandbox_disputes_agree(db: Session) -> Iterator[Violation]:
+    """Our disputes are those of the sandbox's own book, and none is decided otherwise than there."""
+    book = sandbox.disputes.c
+    told = Dispute.gateway_reference.is_not(None) & (Dispute.connector == "sandbox")
+    statement = (
+        select(Dispute.id, Dispute.outcome, book.status)
+        .outerjoin(sandbox.disputes, book.reference == Dispute.gateway_reference)
+        .where(told)
+        .where((func.coalesce(book.amount, -1) != Dispute.amount) | (Dispute.outcome != book.status))
+    )
+    for dispute_id, outcome, there in db.execute(statement):
+        yield Violation("sandbox_disputes_agree", dispute_id, f"{outcome} here, {there} at the gateway")
+
+
+def _credit_notes_match(db: Session) -> Iterator[Violation]:
+    """Each refund that stands and each lost dispute has its one credit note, and no other has one."""
+    causes = (
+        (Refund, "refund:", Refund.status == "succeeded"),
+        (Dispute, "dispute:", Dispute.outcome == "lost"),
+    )
+    for model, prefix, stands in causes:
+        note = (CreditNote.source == prefix + model.id) & CreditNote.voided_at.is_(None)
+        statement = select(model.id, model.amount, CreditNote.amount).outerjoin(CreditNote, note)
+        wrong = stands & (func.coalesce(CreditNote.amount, 0) != model.amount)
+        needless = ~func.coalesce(stands, False) & CreditNote.id.is_not(None)
+        for cause_id, amount, credited in db.execute(statement.where(wrong | needless)):
+            yield Violation("credit_notes_match", cause_id, f"{amount} to credit, credited {credited}")
 
 
 def _one_charge_per_intent(db: Session) -> Iterator[Violation]:
@@ -210,7 +275,7 @@ def _transitions_were_legal(db: Session) -> Iterator[Violation]:
 
 def _statuses_are_told(db: Session) -> Iterator[Violation]:
     """The last journalled status of an entity is the one that it has."""
-    for model in (PaymentIntent, Attempt, Refund, CheckoutSession, Reservation, Order):
+    for model in (PaymentIntent, Attempt, Refund, Dispute, CheckoutSession, Reservation, Order):
         last = (
             select(JournalEntry.entity_id, func.max(JournalEntry.id).label("last"))
             .where(JournalEntry.entity == model.lifecycle.name, JournalEntry.to_status.is_not(None))
@@ -232,6 +297,9 @@ _RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     _captures_are_posted,
     _sandbox_agrees,
     _sums_hold,
+    _disputes_hold,
+    _sandbox_disputes_agree,
+    _credit_notes_match,
     _one_charge_per_intent,
     _sessions_have_their_order,
     _stock_holds,

@@ -175,7 +175,9 @@ def send(refund_id: str) -> None:
         elif refund.status not in (_S.PROCESSING, _S.SUCCEEDED) or refund.refund_method == STORE_CREDIT:
             return
     result = gateway.refund(refund, attempt) if first else gateway.find_refund(refund, attempt)
-    if isinstance(result, base.NotFound) and refund.status == _S.PROCESSING:  # we died between writing and calling: the key makes it safe
+    if (
+        isinstance(result, base.NotFound) and refund.status == _S.PROCESSING
+    ):  # we died between writing and calling: the key makes it safe
         result = gateway.refund(refund, attempt)
     _record(refund, attempt, result)
 

@@ -88,37 +88,44 @@ def named_by(url: str) -> str | None:
     return url.removeprefix(prefix).partition("?")[0] if url.startswith(prefix) else None
 
 
-def put(upload_id: str, token: str, content_type: str | None, content: bytes) -> Upload:
-    """Take a document at its signed address; the same bytes once more change nothing.
+def admit(upload_id: str, token: str) -> Upload:
+    """The upload that a signed address names.
 
     Raises:
         Unauthenticated: the signature is not good, not for this document, or has expired.
+    """
+    claims = signing.read_token("upload", token, settings.current().signing_key, clock.now())
+    if claims is not None and claims.get("id") == upload_id:
+        with reading() as db:
+            upload = db.get(Upload, upload_id)
+        if upload is not None:
+            return upload
+    raise Unauthenticated("The address is not valid or has expired", code="invalid_signature")
+
+
+def put(upload: Upload, content_type: str, content: bytes) -> Upload:
+    """Take a document at its signed address; the same bytes once more change nothing.
+
+    Raises:
         Conflict: another document is there already.
         PayloadTooLarge, Unprocessable: see `store`.
     """
-    claims = signing.read_token("upload", token, settings.current().signing_key, clock.now())
-    if claims is None or claims.get("id") != upload_id:
-        raise Unauthenticated("The address is not valid or has expired", code="invalid_signature")
-    with reading() as db:
-        upload = db.get(Upload, upload_id)
-    if upload is None:
-        raise Unauthenticated("The address is not valid or has expired", code="invalid_signature")
-    if content_type not in (None, "", upload.content_type):
+    if content_type != upload.content_type:
         raise Unprocessable(
             f"This address takes {upload.content_type}", code="content_type_mismatch", field="Content-Type"
         )
     _check(upload.content_type, content)
     digest = hashlib.sha256(content).hexdigest()
-    path = _path(upload.tenant_id, upload_id, digest)
+    path = _path(upload.tenant_id, upload.id, digest)
     _write(path, content)
     with transaction() as db:
         won = db.execute(
             update(Upload)
-            .where(Upload.id == upload_id, Upload.stored_at.is_(None))
+            .where(Upload.id == upload.id, Upload.stored_at.is_(None))
             .values(stored_at=clock.now(), size=len(content), sha256=digest, updated_at=clock.now())
             .execution_options(synchronize_session=False)
         ).rowcount  # type: ignore[attr-defined]
-        upload = db.get_one(Upload, upload_id, populate_existing=True)
+        upload = db.get_one(Upload, upload.id, populate_existing=True)
         if won:
             _tell(db, upload)
     if upload.sha256 != digest:
