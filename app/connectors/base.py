@@ -1,8 +1,7 @@
 """What a gateway can do, as small capability protocols, and what can come back from it.
 
-A connector implements the protocols that its gateway supports and no others; nothing here raises for a
-missing capability. Every call carries our own idempotency key. A result is a fact or it is `Unknown`:
-a time-out is never a decline (reliability.md 2-4).
+A connector implements the protocols that its gateway supports and no others. Every call carries our own
+idempotency key. A result is a fact or it is `Unknown`: a time-out is never a decline (reliability.md 2-4).
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
+
+from app.domain.lifecycles import disputes
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,32 +307,13 @@ class Refunds(Protocol):
         ...
 
 
-class DisputeKind(StrEnum):
-    """What the cardholder's bank sent: a claim on the money, a question, or a warning of fraud."""
-
-    CHARGEBACK = "chargeback"
-    INQUIRY = "inquiry"
-    EARLY_FRAUD_WARNING = "early_fraud_warning"
-
-
-class GatewayDisputeStatus(StrEnum):
-    """Where a dispute stands at the gateway. `warning` holds no money; `closed` is the end of a warning."""
-
-    WARNING = "warning"
-    NEEDS_RESPONSE = "needs_response"
-    UNDER_REVIEW = "under_review"
-    WON = "won"
-    LOST = "lost"
-    CLOSED = "closed"
+GatewayDisputeStatus = disputes.Status  # a `warning` holds no money; a chargeback that is withdrawn is `won`
+DisputeKind = disputes.Kind
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayDispute:
-    """A dispute as the gateway has it now.
-
-    `reason_code` is in our words (`fraud`, `product_not_received`, or another in lower case); `fee` is what
-    the gateway keeps for it as things stand, so it may fall when the dispute is won. Minor units.
-    """
+    """A dispute as the gateway has it now; `fee` is what it keeps for it, and may fall when it is won."""
 
     reference: str
     payment_reference: str
@@ -347,10 +329,7 @@ class GatewayDispute:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceDocument:
-    """A document of the merchant: `content` where Till keeps it, else the `url` where the merchant does.
-
-    `type` is the merchant's word for it (`pdf`, `receipt`, `shipping_documentation` …).
-    """
+    """A document (`pdf`, `receipt` …): its `content`, or the `url` where the merchant has it."""
 
     type: str
     content: bytes | None = field(default=None, repr=False)
@@ -377,9 +356,8 @@ class AcceptRequest:
     reference: str
 
 
-#: A dispute as it stands after the call; `Declined` where the gateway would not take the step any more.
-DisputeResult = GatewayDispute | Declined | NotFound | Unknown
 DisputeLookupResult = GatewayDispute | NotFound | Unknown
+DisputeResult = DisputeLookupResult | Declined
 
 
 @runtime_checkable
@@ -401,10 +379,7 @@ class Disputes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InboundEvent:
-    """A verified event from a gateway. It is a hint: the truth is fetched again (reliability.md 8).
-
-    `dispute_reference` is the gateway's id of the dispute that the event is about.
-    """
+    """A verified event from a gateway. It is a hint: the truth is fetched again (reliability.md 8)."""
 
     event_id: str
     type: str

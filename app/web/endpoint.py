@@ -70,7 +70,7 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
         raw: Any = None
         if request.mimetype in policy.accepts:
             raw = _files()
-            arguments["body"] = None
+            arguments.update({} if policy.body is None else {"body": None})
         elif policy.body is not None:
             raw = _json()
             arguments["body"] = _validate(policy.body, raw)

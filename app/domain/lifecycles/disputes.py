@@ -8,6 +8,14 @@ from app.domain.event_types import EventType
 from app.domain.lifecycles.base import Edge, Lifecycle
 
 
+class Kind(StrEnum):
+    """What the cardholder's bank sent: a claim on the money, a question, or a warning of fraud."""
+
+    CHARGEBACK = "chargeback"
+    INQUIRY = "inquiry"
+    EARLY_FRAUD_WARNING = "early_fraud_warning"
+
+
 class Status(StrEnum):
     """What the merchant sees."""
 
@@ -40,15 +48,15 @@ LIFECYCLE = Lifecycle(
     (
         Edge(None, _T.RECEIVED, _S.NEEDS_RESPONSE, EventType.DISPUTE_CREATED),
         Edge(None, _T.INQUIRED, _S.WARNING, EventType.DISPUTE_CREATED),
-        Edge(_S.WARNING, _T.ESCALATED, _S.NEEDS_RESPONSE),
-        Edge(_S.WARNING, _T.CLOSED, _S.CLOSED),
-        Edge(_S.NEEDS_RESPONSE, _T.EVIDENCE_SUBMITTED, _S.UNDER_REVIEW),
-        Edge(_S.NEEDS_RESPONSE, _T.ACCEPTED, _S.LOST),
-        Edge(_S.NEEDS_RESPONSE, _T.DEADLINE_PASSED, _S.LOST),
-        Edge(_S.UNDER_REVIEW, _T.WON, _S.WON),
-        Edge(_S.UNDER_REVIEW, _T.LOST, _S.LOST),
-        Edge(_S.WON, _T.CLOSED, _S.CLOSED),
-        Edge(_S.LOST, _T.CLOSED, _S.CLOSED),
+        Edge(_S.WARNING, _T.ESCALATED, _S.NEEDS_RESPONSE, EventType.DISPUTE_NEEDS_RESPONSE),
+        Edge(_S.WARNING, _T.CLOSED, _S.CLOSED, EventType.DISPUTE_CLOSED),
+        Edge(_S.NEEDS_RESPONSE, _T.EVIDENCE_SUBMITTED, _S.UNDER_REVIEW, EventType.DISPUTE_UNDER_REVIEW),
+        Edge(_S.NEEDS_RESPONSE, _T.ACCEPTED, _S.LOST, EventType.DISPUTE_LOST),
+        Edge(_S.NEEDS_RESPONSE, _T.DEADLINE_PASSED, _S.LOST, EventType.DISPUTE_LOST),
+        Edge(_S.UNDER_REVIEW, _T.WON, _S.WON, EventType.DISPUTE_WON),
+        Edge(_S.UNDER_REVIEW, _T.LOST, _S.LOST, EventType.DISPUTE_LOST),
+        Edge(_S.WON, _T.CLOSED, _S.CLOSED, EventType.DISPUTE_CLOSED),
+        Edge(_S.LOST, _T.CLOSED, _S.CLOSED, EventType.DISPUTE_CLOSED),
     ),
 )
 

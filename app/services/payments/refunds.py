@@ -64,15 +64,8 @@ def create(
         if intent.amount_captured == 0:
             raise InvalidState("Nothing was captured, so there is nothing to refund")
         attempt = _captured_attempt(db, intent.id, charge_id)
-        if refund_method == STORE_CREDIT and intent.customer_id is None:
-            raise Unprocessable(
-                "Store credit needs a payment with a customer",
-                code="customer_required",
-                field="refund_method",
-            )
         wanted = amount if amount is not None else left_to_refund(intent)
-        if not reserves.for_refund(db, intent.id, wanted):
-            raise _refuse(intent)
+        _reserve(db, intent, wanted, refund_method)
         refund = Refund(
             id=new_id("rf"),
             tenant_id=intent.tenant_id,
@@ -92,15 +85,8 @@ def create(
         refund.begin(cause=str(actor.kind))
         if refund_method == STORE_CREDIT:
             _pay_in_store_credit(db, refund, str(intent.customer_id))
-            return refund
-        jobs.enqueue(
-            db,
-            "refunds.send",
-            {"refund_id": refund.id},
-            tenant_id=refund.tenant_id,
-            mode=refund.mode,
-            unique_key=f"refunds.send:{refund.id}",
-        )
+        else:
+            _enqueue(db, refund)
         return refund
 
 
@@ -254,12 +240,28 @@ def _ask_again(refund: Refund) -> None:
     refund.next_query_at = clock.now() + wait if wait is not None else None
 
 
-def _refuse(intent: PaymentIntent) -> Unprocessable:
-    return Unprocessable(
-        "More than is left to refund",
-        code="refund_exceeds_captured",
-        field="amount",
-        explain={"reason": "refund_exceeds_captured", "left": left_to_refund(intent)},
+def _reserve(db: Session, intent: PaymentIntent, amount: int, refund_method: str) -> None:
+    if refund_method == STORE_CREDIT and intent.customer_id is None:
+        raise Unprocessable(
+            "Store credit needs a payment with a customer", code="customer_required", field="refund_method"
+        )
+    if not reserves.for_refund(db, intent.id, amount):
+        raise Unprocessable(
+            "More than is left to refund",
+            code="refund_exceeds_captured",
+            field="amount",
+            explain={"reason": "refund_exceeds_captured", "left": left_to_refund(intent)},
+        )
+
+
+def _enqueue(db: Session, refund: Refund) -> None:
+    jobs.enqueue(
+        db,
+        "refunds.send",
+        {"refund_id": refund.id},
+        tenant_id=refund.tenant_id,
+        mode=refund.mode,
+        unique_key=f"refunds.send:{refund.id}",
     )
 
 

@@ -83,7 +83,7 @@ def test_till_itself_may_do_everything_in_one_mode() -> None:
         system_actor(SHOP, "both")
 
 
-def test_merchants_can_subscribe_to_the_catalogue_of_op_17() -> None:
+def test_merchants_can_subscribe_to_the_catalogue_of_op_17_and_to_how_disputes_go() -> None:
     assert {str(name) for name in PUBLISHED} == {
         "checkout.created",
         "checkout.completed",
@@ -97,6 +97,11 @@ def test_merchants_can_subscribe_to_the_catalogue_of_op_17() -> None:
         "checkout.canceled",
         "checkout.rollback_failed",
         "refund.failed",
+        "dispute.needs_response",
+        "dispute.under_review",
+        "dispute.won",
+        "dispute.lost",
+        "dispute.closed",
     }
 
 
