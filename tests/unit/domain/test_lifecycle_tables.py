@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import InvalidState
-from app.domain.lifecycles import checkout_sessions, intents, mermaid
+from app.domain.lifecycles import checkout_sessions, disputes, intents, mermaid
 from app.domain.lifecycles.base import Edge, IllegalTransition, Lifecycle
 from app.domain.lifecycles.registry import ALL
 
@@ -261,3 +261,30 @@ def test_a_diagram_shows_every_edge(name: str) -> None:
     assert lines[0] == "stateDiagram-v2"
     assert len(lines) == len(set(lines)) == 1 + len(lifecycle.edges) + len(lifecycle.terminal)
     assert f"    [*] --> {lifecycle.initial}: {lifecycle.births[lifecycle.initial].trigger}" in lines
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "overdue", "walk"),
+    [
+        ("needs_response", "needs_response", False, ""),
+        ("needs_response", "under_review", False, "evidence_submitted"),
+        ("needs_response", "won", False, "evidence_submitted won"),
+        ("needs_response", "lost", False, "accepted"),
+        ("needs_response", "lost", True, "deadline_passed"),
+        ("under_review", "needs_response", False, ""),
+        ("under_review", "won", True, "won"),
+        ("under_review", "lost", True, "lost"),
+        ("warning", "needs_response", False, "escalated"),
+        ("warning", "lost", True, "escalated deadline_passed"),
+        ("warning", "won", False, "escalated evidence_submitted won"),
+        ("warning", "closed", False, "closed"),
+        ("won", "lost", False, ""),
+        ("closed", "needs_response", False, ""),
+    ],
+)
+def test_a_dispute_follows_its_gateway_forward_only(ours: str, theirs: str, overdue: bool, walk: str) -> None:
+    triggers = disputes.path(ours, theirs, overdue=overdue)
+    assert [str(trigger) for trigger in triggers] == walk.split()
+    for trigger in triggers:
+        ours = str(disputes.LIFECYCLE.edge(ours, trigger).target)
+    assert not walk or ours == theirs
