@@ -59,3 +59,11 @@ class Listing(View, Generic[T]):
     data: list[T]
     has_more: bool
     next_cursor: str | None
+
+
+class NumberedListing(Listing[T], Generic[T]):
+    """A page that was asked for by its number: only then everything is counted (OP-15)."""
+
+    page: int
+    limit: int
+    total: int

@@ -12,12 +12,14 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app import settings
+from app.connectors.sandbox import notices
 from app.db import reading
 from app.domain.rules.documents import MAX_BYTES
 from app.models.events.journal import JournalEntry
+from app.services.operations import inbound_secrets
 from app.services.payments import disputes, uploads
 from tests import shops
-from tests.disputes import FRAUD, charge, deliver, paid, told
+from tests.disputes import FRAUD, charge, deliver, paid, work
 from tests.shops import Shop, later
 
 URL = "/v1/payments/disputes"
@@ -118,26 +120,23 @@ def _check_audit(dispute_id: str, sha256: str) -> None:
     assert "Signed for" not in str(proof)
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"amount": 0}, "amount"),
-        ({"amount": -5}, "amount"),
-        ({"amount": "500"}, "amount"),
-        ({"amount": True}, "amount"),
-        ({"amount": None}, "amount"),
-        ({"reason_code": "Not A Word"}, "reason_code"),
-        ({"received_at": "yesterday"}, "received_at"),
-        ({"received_at": "2025-08-30T09:00:00"}, "received_at"),
-        ({"received_at": "0001-01-01T00:00:00+10:00"}, "received_at"),
-        ({"received_at": 5}, "received_at"),
-        ({"status": "won"}, "status"),
-    ],
-)
-def test_a_bad_body_is_refused_with_its_field(caller: Caller, change: dict[str, Any], field: str) -> None:
-    body = {"charge_id": "ch_1", "amount": 500, "reason_code": "fraud", **change}
-    answer = caller.post(URL, body)
-    assert (answer.status_code, answer.json["field"]) == (400, field)
+def test_a_bad_body_is_refused_with_its_field(caller: Caller) -> None:
+    for name, value in (
+        ("amount", 0),
+        ("amount", -5),
+        ("amount", "500"),
+        ("amount", True),
+        ("amount", None),
+        ("reason_code", "Not A Word"),
+        ("received_at", "yesterday"),
+        ("received_at", "2025-08-30T09:00:00"),
+        ("received_at", "0001-01-01T00:00:00+10:00"),
+        ("received_at", 5),
+        ("status", "won"),
+    ):
+        body = {"charge_id": "ch_1", "amount": 500, "reason_code": "fraud", name: value}
+        answer = caller.post(URL, body)
+        assert (answer.status_code, answer.json["field"]) == (400, name), value  # type: ignore[index]
 
 
 def test_business_refusals(caller: Caller) -> None:
@@ -189,6 +188,10 @@ def test_the_list_is_filtered_and_paged(caller: Caller) -> None:
         if cursor is None:
             break
     assert (seen, pages) == (newest_first, 3)
+    second = caller.get(URL, limit=2, page=2).json
+    assert [row["id"] for row in second["data"]] == newest_first[2:4]
+    assert (second["page"], second["limit"], second["total"], second["has_more"]) == (2, 2, 5, True)
+    assert "total" not in caller.get(URL).json
     assert ids(status="closed") == [made[0]]
     assert ids(**{"from": "2025-08-02", "to": "2025-08-03"}) == newest_first[1:4]
     assert ids(date_range="2025-08-02..2025-08-03") == newest_first[1:4]
@@ -209,6 +212,8 @@ def test_the_list_is_filtered_and_paged(caller: Caller) -> None:
         {"merchant_account_id": "ma_1", "merchant_account": "ma_2"},
         {"from": "2025-08-01", "date_range": "2025-08-02.."},
         {"unknown": "x"},
+        {"page": 0},
+        {"page": 1, "cursor": page["next_cursor"] or "x"},
     ):
         assert caller.get(URL, **bad).status_code == 400, bad
 
@@ -233,9 +238,22 @@ def test_other_merchants_and_lesser_keys_get_nothing(caller: Caller, client: Fla
     assert caller.get(tenant).json["id"] == dispute["id"]
 
 
-def test_a_gateways_dispute_is_answered_over_http(caller: Caller) -> None:
-    dispute = told(caller.actor, FRAUD)
-    place = f"{URL}/{dispute.id}"
+def test_a_gateways_dispute_is_told_and_answered_over_http(caller: Caller) -> None:
+    intent = paid(caller.actor, FRAUD)
+
+    def post(url: str, raw: bytes, headers: dict[str, str]) -> int:
+        forged = raw.replace(b"dispute.created", b"dispute.updated")
+        if forged != raw:
+            refused = caller.client.post(urlsplit(url).path, data=forged, headers=headers)
+            assert code(refused) == (401, "invalid_signature")
+        return caller.client.post(urlsplit(url).path, data=raw, headers=headers).status_code
+
+    notices.send_due(post, lambda tenant_id: inbound_secrets.find(tenant_id, "payment") or "")
+    assert caller.get(URL).json["data"] == []
+    work()
+    [dispute] = caller.get(URL).json["data"]
+    assert (dispute["payment_intent_id"], dispute["status"]) == (intent.id, "needs_response")
+    place = f"{URL}/{dispute['id']}"
     proof = caller.upload(b"winning_evidence", "letter.txt", "text/plain").json
     sent = caller.post(f"{place}/submit-evidence", {"evidence": [{"type": "text", "upload_id": proof["id"]}]})
     assert sent.json["submission_status"] == "submitted"

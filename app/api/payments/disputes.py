@@ -16,7 +16,7 @@ from app.services.payments.dispute_evidence import EvidenceDraft
 from app.services.payments.disputes import DisputeDraft, Filters
 from app.web import periods
 from app.web.dispute_views import DisputeView, EvidenceView, SubmissionView
-from app.web.schemas import Body, Integer, Listing, Query
+from app.web.schemas import Body, Integer, Listing, NumberedListing, Query
 from app.web.surface import Idempotency
 
 Status = Literal["warning", "needs_response", "under_review", "won", "lost", "closed"]
@@ -68,6 +68,7 @@ class DisputeQuery(Query):
     merchant_account: str | None = Field(None, min_length=1, max_length=40)
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: str | None = Field(None, max_length=200)
+    page: int | None = Field(None, ge=1, le=1_000_000)
 
     def filters(self) -> Filters:
         """What the service takes.
@@ -148,18 +149,36 @@ def close(actor: Actor, dispute_id: str, body: Close) -> DisputeView:
 
 
 @surface.get(
-    "/disputes", "PY-033", query=DisputeQuery, returns=Listing[DisputeView], permission="disputes:read"
+    "/disputes",
+    "PY-033",
+    query=DisputeQuery,
+    returns=NumberedListing[DisputeView] | Listing[DisputeView],
+    permission="disputes:read",
 )
 def list_page(actor: Actor, query: DisputeQuery) -> Listing[DisputeView]:
-    """List disputes, the newest first."""
-    page = disputes.list_page(actor, query.filters(), limit=query.limit, cursor=query.cursor)
-    notes = disputes.notes_of(actor, [row.id for row in page.data])
-    return Listing[DisputeView](
-        data=[DisputeView.of(row, notes.get(row.id)) for row in page.data],
-        has_more=page.has_more,
-        next_cursor=page.next_cursor,
+    """List disputes, the newest first; by `cursor`, or by `page` with a total."""
+    if query.page is None:
+        page = disputes.list_page(actor, query.filters(), limit=query.limit, cursor=query.cursor)
+        return Listing[DisputeView](
+            data=_views(actor, page.data), has_more=page.has_more, next_cursor=page.next_cursor
+        )
+    if query.cursor is not None:
+        raise InvalidRequest("Send cursor or page, not both", code="conflicting_filters", field="page")
+    rows, total = disputes.numbered_page(actor, query.filters(), page=query.page, limit=query.limit)
+    return NumberedListing[DisputeView](
+        data=_views(actor, rows),
+        has_more=query.page * query.limit < total,
+        next_cursor=None,
+        page=query.page,
+        limit=query.limit,
+        total=total,
     )
 
 
+def _views(actor: Actor, rows: list[Dispute]) -> list[DisputeView]:
+    notes = disputes.notes_of(actor, [row.id for row in rows])
+    return [DisputeView.of(row, notes.get(row.id)) for row in rows]
+
+
 def _view(actor: Actor, row: Dispute) -> DisputeView:
-    return DisputeView.of(row, disputes.notes_of(actor, [row.id]).get(row.id))
+    return _views(actor, [row])[0]

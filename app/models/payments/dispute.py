@@ -141,11 +141,11 @@ class DisputeEvidence(Owned, Base):
     created_at: Mapped[datetime]
 
     def facts(self) -> dict[str, Any]:
-        """What the journal keeps of it: enough to prove what was handed in, without the words themselves."""
+        """What the journal keeps: proof of what was handed in, without its words or a link's signature."""
         return {
             "id": self.id,
             "type": self.type,
-            "url": self.url,
+            "url": self.url.partition("?")[0] if self.url else None,
             "upload_id": self.upload_id,
             "sha256": self.sha256,
             "size": self.size,

@@ -23,7 +23,6 @@ from app.domain.lifecycles import disputes as lifecycle
 from app.domain.rules import documents
 from app.kit import clock
 from app.kit.ids import new_id
-from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute, DisputeEvidence, EvidenceSubmission
 from app.services.operations import jobs
@@ -73,7 +72,8 @@ def submit(
         db.add(submission)
         db.flush()
         rows = _keep(db, actor, submission, items, notes)
-        _tell(db, dispute, submission, rows)
+        facts = {"submission_id": submission.id, "evidence": [row.facts() for row in rows]}
+        recording.tell(db, dispute, "dispute.evidence_submitted", {**dispute.facts(), **facts})
         if dispute.gateway_reference is None:
             submission.sent_at, dispute.next_query_at = clock.now(), None
             dispute.advance(_T.EVIDENCE_SUBMITTED, cause="api")
@@ -87,7 +87,7 @@ def submit(
             unique_key=f"disputes.send_evidence:{submission.id}",
             due_at=clock.now() + disputes.ASK_AGAIN,
         )
-    sent = send(submission.id)
+    sent = send(submission.id, actor)
     if sent.refusal is not None:
         raise Conflict(
             "The gateway does not take this evidence",
@@ -97,7 +97,7 @@ def submit(
     return sent
 
 
-def send(submission_id: str) -> EvidenceSubmission:
+def send(submission_id: str, actor: Actor | None = None) -> EvidenceSubmission:
     """Send a submission that is not sent yet, always under the same key. How it went stands in it."""
     with reading() as db:
         submission = db.get_one(EvidenceSubmission, submission_id)
@@ -121,7 +121,7 @@ def send(submission_id: str) -> EvidenceSubmission:
     result = gateway.submit_evidence(attempt, request)
     if isinstance(result, base.Unknown):
         return submission
-    with transaction() as db:
+    with transaction(actor) as db:
         dispute = recording.lock(db, dispute.id, dispute.intent_id)
         submission = db.get_one(EvidenceSubmission, submission_id, with_for_update=True)
         if submission.state != "pending":
@@ -239,23 +239,3 @@ def _document(row: DisputeEvidence) -> base.EvidenceDocument:
         return base.EvidenceDocument(row.type, url=row.url)
     content = uploads.read(row.tenant_id, row.upload_id, row.sha256 or "")
     return base.EvidenceDocument(row.type, content, row.content_type, row.filename)
-
-
-def _tell(
-    db: Session, dispute: Dispute, submission: EvidenceSubmission, rows: Sequence[DisputeEvidence]
-) -> None:
-    record(
-        db,
-        "dispute.evidence_submitted",
-        tenant_id=dispute.tenant_id,
-        mode=dispute.mode,
-        entity="dispute",
-        entity_id=dispute.id,
-        cause="api",
-        after={
-            "dispute_id": dispute.id,
-            "submission_id": submission.id,
-            "evidence": [row.facts() for row in rows],
-        },
-        **dispute.journal_links(),
-    )

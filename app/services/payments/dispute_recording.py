@@ -65,7 +65,10 @@ def follow(db: Session, dispute: Dispute, theirs: base.GatewayDispute, cause: st
     dispute.kind, dispute.evidence_due_at = str(theirs.kind), theirs.evidence_due_at
     for trigger in lifecycle.path(dispute.status, theirs.status, overdue=overdue):
         step(db, dispute, trigger, cause)
-    if theirs.fee != dispute.fee:
+    if {dispute.outcome, str(theirs.status)} == {str(_S.WON), str(_S.LOST)}:
+        log.error("dispute_contradicted", dispute_id=dispute.id, outcome=dispute.outcome)
+        tell(db, dispute, "dispute.contradicted", {"gateway_status": str(theirs.status), **dispute.facts()})
+    elif theirs.fee != dispute.fee:
         _charge(db, dispute, theirs.fee)
     if dispute.close_requested_at is not None and dispute.status not in lifecycle.OPEN:
         finish(db, dispute, cause)
@@ -77,7 +80,7 @@ def hold(db: Session, dispute: Dispute, reserved: int) -> None:
     dispute.amount_reserved, dispute.opened_at = reserved, clock.now()
     postings.post_dispute_opened(db, dispute)
     if reserved < dispute.amount:
-        _tell(db, dispute, "dispute.exceeds_captured", {"left": reserved, **dispute.facts()})
+        tell(db, dispute, "dispute.exceeds_captured", {"left": reserved, **dispute.facts()})
 
 
 def step(db: Session, dispute: Dispute, trigger: lifecycle.Trigger, cause: str) -> None:
@@ -122,7 +125,7 @@ def finish(db: Session, dispute: Dispute, cause: str) -> None:
     )
     db.add(note)
     facts = {"id": note.id, "dispute_id": dispute.id, "outcome": note.outcome, "text": note.text}
-    _tell(db, dispute, "dispute.accounting_note", {**facts, "amount": note.amount, "fee": note.fee})
+    tell(db, dispute, "dispute.accounting_note", {**facts, "amount": note.amount, "fee": note.fee})
 
 
 def _received(
@@ -175,7 +178,7 @@ def _by_hand(db: Session, attempt: Attempt, theirs: base.GatewayDispute) -> Disp
     dispute = db.scalars(statement).one_or_none()
     if dispute is not None:
         dispute.gateway_reference = theirs.reference
-        _tell(db, dispute, "dispute.matched", {"gateway_reference": theirs.reference, **dispute.facts()})
+        tell(db, dispute, "dispute.matched", {"gateway_reference": theirs.reference, **dispute.facts()})
     return dispute
 
 
@@ -191,7 +194,8 @@ def _next_query(dispute: Dispute) -> datetime | None:
     return min(regular, due + timedelta(seconds=1)) if due and due > clock.now() else regular
 
 
-def _tell(db: Session, dispute: Dispute, type_: str, facts: dict[str, Any]) -> None:
+def tell(db: Session, dispute: Dispute, type_: str, facts: dict[str, Any]) -> None:
+    """Journal a fact about a dispute that is no change of its status."""
     journal(
         db,
         type_,

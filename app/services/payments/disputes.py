@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, literal, select, tuple_, update
+from sqlalchemy import Select, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.connectors import base
@@ -128,26 +128,25 @@ def list_page(
     Raises:
         InvalidRequest: not a cursor of this list.
     """
-    statement = _mine(actor)
-    if filters.status:
-        statement = statement.where(Dispute.status == filters.status)
-    if filters.merchant_account_id:
-        statement = statement.where(Dispute.merchant_account_id == filters.merchant_account_id)
-    if filters.since:
-        statement = statement.where(Dispute.received_at >= filters.since)
-    if filters.until:
-        statement = statement.where(Dispute.received_at < filters.until)
-    place = tuple_(Dispute.received_at, Dispute.id)
+    statement = _filtered(actor, filters)
     with reading() as db:
         if cursor:
-            last = _mine(actor).where(Dispute.id == decode_cursor(cursor))
-            row = db.scalars(last).one_or_none()
-            if row is None:
+            last = db.scalars(_mine(actor).where(Dispute.id == decode_cursor(cursor))).one_or_none()
+            if last is None:
                 raise InvalidRequest("Not a cursor of this list", field="cursor")
-            statement = statement.where(place < tuple_(literal(row.received_at, UtcDateTime()), row.id))
-        ordered = statement.order_by(Dispute.received_at.desc(), Dispute.id.desc())
-        rows = list(db.scalars(ordered.limit(limit + 1)))
+            place = tuple_(literal(last.received_at, UtcDateTime()), last.id)
+            statement = statement.where(tuple_(Dispute.received_at, Dispute.id) < place)
+        rows = list(db.scalars(_newest_first(statement).limit(limit + 1)))
     return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def numbered_page(actor: Actor, filters: Filters, *, page: int, limit: int) -> tuple[list[Dispute], int]:
+    """A page by its number, from 1, and how many disputes there are in all."""
+    statement = _filtered(actor, filters)
+    with reading() as db:
+        total = db.scalar(select(func.count()).select_from(statement.subquery())) or 0
+        rows = db.scalars(_newest_first(statement).offset((page - 1) * limit).limit(limit))
+        return list(rows), total
 
 
 def notes_of(actor: Actor, dispute_ids: Iterable[str]) -> dict[str, AccountingNote]:
@@ -181,10 +180,10 @@ def close(actor: Actor, dispute_id: str, outcome: str | None, note: str) -> Disp
             recording.finish(db, dispute, "api")
             return dispute
         _ask_to_give_in(db, dispute, outcome)
-    return give_in(dispute_id) or get(actor, dispute_id)
+    return give_in(dispute_id, actor) or get(actor, dispute_id)
 
 
-def give_in(dispute_id: str) -> Dispute | None:
+def give_in(dispute_id: str, actor: Actor | None = None) -> Dispute | None:
     """Tell the gateway that the merchant gives in; None while it has not answered.
 
     Raises:
@@ -198,7 +197,7 @@ def give_in(dispute_id: str) -> Dispute | None:
     if isinstance(result, base.Unknown):
         return None
     if isinstance(result, base.GatewayDispute) and result.status != dispute.status:
-        with transaction() as db:
+        with transaction(actor) as db:
             locked = recording.lock(db, dispute.id, dispute.intent_id)
             recording.follow(db, locked, result, "gateway")
             return locked
@@ -270,6 +269,23 @@ def find(db: Session, actor: Actor, dispute_id: str) -> Dispute:
     return found
 
 
+def _filtered(actor: Actor, filters: Filters) -> Select[Dispute]:
+    statement = _mine(actor)
+    if filters.status:
+        statement = statement.where(Dispute.status == filters.status)
+    if filters.merchant_account_id:
+        statement = statement.where(Dispute.merchant_account_id == filters.merchant_account_id)
+    if filters.since:
+        statement = statement.where(Dispute.received_at >= filters.since)
+    if filters.until:
+        statement = statement.where(Dispute.received_at < filters.until)
+    return statement
+
+
+def _newest_first(statement: Select[Dispute]) -> Select[Dispute]:
+    return statement.order_by(Dispute.received_at.desc(), Dispute.id.desc())
+
+
 def _decide_by_hand(db: Session, dispute: Dispute, outcome: str | None) -> None:
     """Take a dispute to the outcome that the merchant names, where nobody else decides it."""
     word = "lost" if outcome == "accepted" else outcome
@@ -298,6 +314,7 @@ def _ask_to_give_in(db: Session, dispute: Dispute, outcome: str | None) -> None:
     if db.scalar(pending) is not None:
         raise Conflict("Evidence is on its way", code="evidence_in_flight")
     dispute.close_requested_at = clock.now()
+    recording.tell(db, dispute, "dispute.close_requested", {"note": dispute.closing_note, **dispute.facts()})
     jobs.enqueue(
         db,
         "disputes.give_in",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
+from sqlalchemy import select, text
 
 from app.connectors import base, registry
+from app.connectors.sandbox import book
 from app.connectors.sandbox.connector import SandboxConnector
-from app.db import transaction
+from app.db import engine, reading, transaction
 from app.domain.errors import Conflict, DomainError, NotFound, Unprocessable
+from app.services.events import audit, deliveries, webhooks
 from app.services.ledger import postings
-from app.services.payments import dispute_evidence, disputes, intents, refunds
+from app.services.payments import dispute_evidence, disputes, intents, methods, refunds
 from app.services.payments.disputes import DisputeDraft, Filters
 from tests import shops
 from tests.buyers import together
@@ -70,11 +76,7 @@ def test_a_doubled_or_late_event_changes_nothing(shop: Shop) -> None:
 def test_eight_workers_told_at_once_write_one_dispute(shop: Shop) -> None:
     intent = paid(shop.actor, FRAUD)
     attempt = charge(shop.actor, intent)
-    with transaction() as db:
-        from sqlalchemy import select
-
-        from app.connectors.sandbox import book
-
+    with reading() as db:
         reference = db.scalars(select(book.disputes.c.reference)).one()
     outcomes = together(8, lambda _: disputes.look_again(attempt.id, reference))
     assert outcomes == [None] * 8
@@ -267,9 +269,7 @@ def test_a_decided_dispute_cannot_be_closed_the_other_way(shop: Shop) -> None:
         assert disputes.close(shop.actor, dispute.id, "lost", "").status == "closed"
 
 
-def test_what_the_merchant_entered_first_is_the_gateways_own(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_merchant_entered_first_is_the_gateways_own(shop: Shop) -> None:
     intent = paid(shop.actor, FRAUD)
     mine = by_hand(shop.actor, 2000, intent)
     deliver()
@@ -290,8 +290,6 @@ def test_no_more_than_the_charge_is_disputed(shop: Shop, amount: int, code: str)
 
 
 def test_a_charge_that_is_not_captured_or_not_there(shop: Shop) -> None:
-    from app.services.payments import methods
-
     method = methods.tokenize_card(shop.actor, shops.card(shops.GOOD))
     draft = intents.IntentDraft(900, "GBP", payment_method_id=method.id, capture_mode="manual")
     held = intents.confirm(shop.actor, intents.create(shop.actor, draft).id, nonce="n")
@@ -407,3 +405,92 @@ def test_evidence_is_refused_where_the_gateway_is_further(shop: Shop) -> None:
     assert fresh(shop, dispute).status == "lost"
     [(_, submission)] = dispute_evidence.of_dispute(shop.actor, dispute.id)
     assert submission.state == "refused"
+
+
+class Dies:
+    """The process is killed around its first call to the gateway: nothing after it runs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str, *, executed: bool) -> None:
+        self.keys: list[str] = []
+        honest = getattr(SandboxConnector, method)
+
+        def call(connector: SandboxConnector, context: base.ConnectorContext, request: Any) -> Any:
+            self.keys.append(request.key)
+            first = len(self.keys) == 1
+            result = honest(connector, context, request) if executed or not first else None
+            if first:
+                raise KeyboardInterrupt
+            return result
+
+        monkeypatch.setattr(SandboxConnector, method, call)
+
+
+@pytest.mark.parametrize("executed", [True, False])
+def test_a_process_that_dies_with_an_answer_sends_it_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, executed: bool
+) -> None:
+    answered, given_up = told(shop.actor, FRAUD), told(shop.actor, NOT_RECEIVED, 900)
+    evidence = Dies(monkeypatch, "submit_evidence", executed=executed)
+    accept = Dies(monkeypatch, "accept_dispute", executed=executed)
+    with pytest.raises(KeyboardInterrupt):
+        dispute_evidence.submit(shop.actor, answered.id, [], "winning_evidence")
+    with pytest.raises(KeyboardInterrupt):
+        disputes.close(shop.actor, given_up.id, None, "We agree")
+    assert fresh(shop, answered).status == fresh(shop, given_up).status == "needs_response"
+    with later(31):
+        work()
+        work()
+    assert len(evidence.keys) == len(accept.keys) == 2
+    assert len(set(evidence.keys)) == len(set(accept.keys)) == 1
+    assert fresh(shop, given_up).status == "closed"
+    with later(60):
+        deliver()
+    assert fresh(shop, answered).status == "won"
+    assert credit_notes() == [(f"dispute:{given_up.id}", 900, True)]
+
+
+def test_a_gateway_that_takes_back_its_word_raises_an_alarm_and_moves_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispute = told(shop.actor, FRAUD)
+    dispute_evidence.submit(shop.actor, dispute.id, [], "winning_evidence")
+    with later(11):
+        deliver()
+    honest = SandboxConnector.find_dispute
+
+    def otherwise(*given: Any) -> Any:
+        return replace(honest(*given), status=base.GatewayDisputeStatus.LOST, fee=99)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SandboxConnector, "find_dispute", otherwise)
+        disputes.look_again(dispute.attempt_id, str(dispute.gateway_reference))
+    assert (fresh(shop, dispute).status, fresh(shop, dispute).fee) == ("won", 0)
+    assert told_events(dispute)[-1] == "dispute.contradicted"
+
+
+def test_merchants_hear_how_a_dispute_goes(shop: Shop) -> None:
+    names = ["dispute.created", "dispute.under_review", "dispute.lost", "dispute.closed"]
+    webhooks.create(shop.actor, "https://shop.example/hooks", names)
+    dispute = told(shop.actor, FRAUD)
+    dispute_evidence.submit(shop.actor, dispute.id, [], "losing_evidence")
+    with later(11):
+        deliver()
+        disputes.close(shop.actor, dispute.id, None, "")
+    audit.seal()
+    sent = deliveries.list_page(shop.actor).data
+    assert sorted(row.event_type for row in sent) == sorted(names)
+
+
+def test_lists_are_read_along_an_index(shop: Shop) -> None:
+    postgresql = engine().dialect.name == "postgresql"
+    for chosen in (Filters(), Filters(status="won"), Filters(merchant_account_id="ma_1")):
+        statement = disputes._newest_first(disputes._filtered(shop.actor, chosen)).limit(21)
+        sql = statement.compile(engine(), compile_kwargs={"literal_binds": True})
+        with transaction() as db:
+            if postgresql:  # the table is too small for its planner to care
+                db.execute(text("SET LOCAL enable_seqscan = off"))
+                db.execute(text("SET LOCAL enable_bitmapscan = off"))
+            explain = "EXPLAIN " if postgresql else "EXPLAIN QUERY PLAN "
+            plan = " ".join(str(row) for row in db.connection().exec_driver_sql(explain + str(sql)))
+        assert "ix_disputes_" in plan
+        assert "Sort" not in plan and "TEMP B-TREE" not in plan, plan
