@@ -254,11 +254,23 @@ def test_a_gateways_dispute_is_told_and_answered_over_http(caller: Caller) -> No
     [dispute] = caller.get(URL).json["data"]
     assert (dispute["payment_intent_id"], dispute["status"]) == (intent.id, "needs_response")
     place = f"{URL}/{dispute['id']}"
+    spoilt = caller.upload(PDF).json
+    [file] = (settings.current().data_dir / "uploads" / caller.actor.tenant_id).iterdir()
+    file.write_bytes(PDF + b"altered")
+    with_it = {"evidence": [{"type": "pdf", "upload_id": spoilt["id"]}], "notes": "losing_evidence"}
+    refused = caller.post(f"{place}/submit-evidence", with_it)
+    assert code(refused) == (409, "evidence_refused")
+    assert refused.json["explain"]["refusal"] == "document_unreadable"  # type: ignore[index]
     proof = caller.upload(b"winning_evidence", "letter.txt", "text/plain").json
     sent = caller.post(f"{place}/submit-evidence", {"evidence": [{"type": "text", "upload_id": proof["id"]}]})
     assert sent.json["submission_status"] == "submitted"
     with later(11):
         deliver()
+    assert [item["submission_status"] for item in caller.get(f"{place}/evidence").json["data"]] == [
+        "refused",
+        "refused",
+        "submitted",
+    ]
     shown = caller.get(place).json
     assert (shown["status"], shown["outcome"], shown["fee"]) == ("won", "won", 0)
 

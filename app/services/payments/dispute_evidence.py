@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -28,6 +29,8 @@ from app.models.payments.dispute import Dispute, DisputeEvidence, EvidenceSubmis
 from app.services.operations import jobs
 from app.services.payments import dispute_recording as recording
 from app.services.payments import disputes, gateway, uploads
+
+log = structlog.get_logger("till.disputes")
 
 #: The type of the item that holds `notes`.
 NOTES = "notes"
@@ -112,13 +115,7 @@ def send(submission_id: str, actor: Actor | None = None) -> EvidenceSubmission:
         )
     if submission.state != "pending":
         return submission
-    request = base.EvidenceRequest(
-        key=f"evidence_{submission.id}",
-        reference=str(dispute.gateway_reference),
-        text="\n".join(row.text for row in rows if row.text),
-        documents=tuple(_document(row) for row in rows if row.text is None),
-    )
-    result = gateway.submit_evidence(attempt, request)
+    result = _call(submission, dispute, attempt, rows)
     if isinstance(result, base.Unknown):
         return submission
     with transaction(actor) as db:
@@ -133,6 +130,21 @@ def send(submission_id: str, actor: Actor | None = None) -> EvidenceSubmission:
             submission.refusal = result.code if isinstance(result, base.Declined) else "dispute_not_found"
             dispute.next_query_at = clock.now()  # the gateway knows better how it stands
     return submission
+
+
+def _call(
+    submission: EvidenceSubmission, dispute: Dispute, attempt: Attempt, rows: Sequence[DisputeEvidence]
+) -> base.DisputeResult:
+    """Ask the gateway to take it; a document that is gone or was altered is not sent, nor the rest of it."""
+    try:
+        documents_ = tuple(_document(row) for row in rows if row.text is None)
+    except OSError:
+        log.exception("document_unreadable", submission_id=submission.id)
+        return base.Declined("document_unreadable")
+    text = "\n".join(row.text for row in rows if row.text)
+    key = f"evidence_{submission.id}"
+    request = base.EvidenceRequest(key, str(dispute.gateway_reference), text, documents_)
+    return gateway.submit_evidence(attempt, request)
 
 
 def send_again(submission_id: str) -> None:

@@ -241,9 +241,9 @@ def look_again(attempt_id: str, reference: str) -> None:
 
 def sweep(limit: int = 50) -> int:
     """Ask about open disputes, and end those by hand whose time is up. Returns how many."""
-    statement = (
-        select(Dispute.id, Dispute.next_query_at).where(Dispute.next_query_at <= clock.now()).limit(limit)
-    )
+    columns = (Dispute.id, Dispute.next_query_at)
+    statement = select(*columns).where(Dispute.next_query_at <= clock.now())
+    statement = statement.order_by(Dispute.next_query_at).limit(limit)
     with reading() as db:
         due = db.execute(statement).all()
     claimed = [dispute_id for dispute_id, seen in due if _claim(dispute_id, seen)]
