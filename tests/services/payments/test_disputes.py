@@ -387,6 +387,7 @@ def test_a_lost_answer_to_giving_in_is_asked_for_again(shop: Shop, monkeypatch: 
     waiting = disputes.close(shop.actor, dispute.id, "accepted", "We agree")
     assert waiting.status == "needs_response"
     assert waiting.close_requested_at is not None
+    assert told_events(dispute)[-1] == "dispute.close_requested"
     with later(31):
         work()
     closed = fresh(shop, dispute)
