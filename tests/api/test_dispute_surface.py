@@ -351,6 +351,12 @@ def test_a_signed_address_takes_one_document_until_it_expires(caller: Caller, cl
     assert caller.get(f"/v1/payments/uploads/{body['id']}/content").data == PDF
     other = caller.post("/v1/payments/uploads", {"filename": "b.pdf", "content_type": "application/pdf"}).json
     assert code(put(PDF, f"/v1/uploads/{other['id']}?{address.query}")) == (401, "invalid_signature")
+    with reading() as db:
+        mine = select(JournalEntry.type, JournalEntry.actor_kind).where(JournalEntry.entity_id == body["id"])
+        assert sorted(tuple(row) for row in db.execute(mine)) == [
+            ("upload.announced", "api_key"),
+            ("upload.stored", "system"),
+        ]
     with later(2 * 86_400):
         assert uploads.clean() == 1
     assert caller.get(f"/v1/payments/uploads/{other['id']}").status_code == 404

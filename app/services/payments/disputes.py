@@ -192,8 +192,7 @@ def give_in(dispute_id: str, actor: Actor | None = None) -> Dispute | None:
     dispute, attempt = _load(dispute_id)
     if dispute.close_requested_at is None:
         return dispute
-    request = base.AcceptRequest(f"accept_{dispute.id}", str(dispute.gateway_reference))
-    result = gateway.accept_dispute(attempt, request)
+    result = _accept(dispute, attempt)
     if isinstance(result, base.Unknown):
         return None
     if isinstance(result, base.GatewayDispute) and result.status != dispute.status:
@@ -206,6 +205,18 @@ def give_in(dispute_id: str, actor: Actor | None = None) -> Dispute | None:
         locked.close_requested_at = None
     look_again(attempt.id, str(dispute.gateway_reference))
     raise Conflict("The gateway does not take this any more", code="dispute_not_open")
+
+
+def _accept(dispute: Dispute, attempt: Attempt) -> base.DisputeResult:
+    """Accept at the gateway; not where a warning has become a chargeback, which costs money, meanwhile."""
+    reference = str(dispute.gateway_reference)
+    if dispute.status == _S.WARNING:
+        state = gateway.find_dispute(attempt, reference)
+        if isinstance(state, base.Unknown):
+            return state
+        if isinstance(state, base.GatewayDispute) and state.kind == base.DisputeKind.CHARGEBACK:
+            return base.Declined("dispute_escalated")
+    return gateway.accept_dispute(attempt, base.AcceptRequest(f"accept_{dispute.id}", reference))
 
 
 def give_in_again(dispute_id: str) -> None:

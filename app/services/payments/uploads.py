@@ -49,6 +49,7 @@ def announce(actor: Actor, filename: str, content_type: str) -> Upload:
     upload = _new(actor, filename, content_type)
     with transaction(actor) as db:
         db.add(upload)
+        _tell(db, upload, "upload.announced", "api")
         return upload
 
 
@@ -66,7 +67,7 @@ def store(actor: Actor, filename: str, content_type: str, content: bytes) -> Upl
     _write(_path(upload.tenant_id, upload.id, upload.sha256), content)
     with transaction(actor) as db:
         db.add(upload)
-        _tell(db, upload)
+        _tell(db, upload, "upload.stored", "api")
         return upload
 
 
@@ -127,7 +128,7 @@ def put(upload: Upload, content_type: str, content: bytes) -> Upload:
         ).rowcount  # type: ignore[attr-defined]
         upload = db.get_one(Upload, upload.id, populate_existing=True)
         if won:
-            _tell(db, upload)
+            _tell(db, upload, "upload.stored", "signed_address")
     if upload.sha256 != digest:
         path.unlink(missing_ok=True)
         raise Conflict("Another document was put here", code="upload_already_stored")
@@ -199,15 +200,15 @@ def _new(actor: Actor, filename: str, content_type: str) -> Upload:
     )
 
 
-def _tell(db: Session, upload: Upload) -> None:
+def _tell(db: Session, upload: Upload, type_: str, cause: str) -> None:
     record(
         db,
-        "upload.stored",
+        type_,
         tenant_id=upload.tenant_id,
         mode=upload.mode,
         entity="upload",
         entity_id=upload.id,
-        cause="api",
+        cause=cause,
         after={
             "id": upload.id,
             "filename": upload.filename,

@@ -226,6 +226,19 @@ def test_an_inquiry_that_escalates_takes_what_refunds_have_left(shop: Shop) -> N
     assert intents.get(shop.actor, dispute.intent_id).amount_disputed == 0
 
 
+def test_closing_an_inquiry_does_not_give_up_the_chargeback_that_it_has_become(shop: Shop) -> None:
+    dispute = told(shop.actor, INQUIRY)
+    dispute_evidence.submit(shop.actor, dispute.id, [], "escalate_inquiry_evidence")
+    with later(11), pytest.raises(Conflict) as refused:
+        disputes.close(shop.actor, dispute.id, None, "nothing to say")
+    assert refused.value.code == "dispute_not_open"
+    raised = fresh(shop, dispute)
+    assert (raised.status, raised.kind, raised.close_requested_at) == ("needs_response", "chargeback", None)
+    with later(60):
+        work()
+    assert fresh(shop, dispute).status == "needs_response"
+
+
 def test_an_early_fraud_warning_is_told_and_closed(shop: Shop) -> None:
     dispute = told(shop.actor, WARNING)
     assert (dispute.status, dispute.kind) == ("warning", "early_fraud_warning")
