@@ -67,13 +67,14 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
     def serve(**path: str) -> Response:
         actor = _admit(policy, path)
         arguments: dict[str, Any] = dict(path)
-        raw: Any = None
+        raw, body = None, None
         if request.mimetype in policy.accepts:
             raw = _files()
-            arguments.update({} if policy.body is None else {"body": None})
         elif policy.body is not None:
             raw = _json()
-            arguments["body"] = _validate(policy.body, raw)
+            body = _validate(policy.body, raw)
+        if policy.body is not None:
+            arguments["body"] = body
         if policy.query is not None:
             arguments["query"] = _validate(policy.query, request.args.to_dict(), strict=False)
         if "actor" in wanted:
@@ -87,7 +88,7 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
         def work() -> Reply:
             return _reply(policy, serialize, function(**arguments))
 
-        key = _key(policy, arguments.get("body")) if has_body else None
+        key = _key(policy, body) if has_body else None
         if key is None or str(policy.idempotency) == "none" or actor is None:
             return _respond(work())
         return _respond(_idempotent(policy, actor, key, path, raw, work))
