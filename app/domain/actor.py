@@ -46,6 +46,7 @@ class Actor:
     """An authenticated (or public) caller.
 
     `session_id` binds a client token or a shopper to one checkout session. `permissions` may hold `*`.
+    `address` is the network address that the request came from.
     """
 
     kind: ActorKind
@@ -59,6 +60,12 @@ class Actor:
     mfa_at: datetime | None = None
     on_behalf_of: str | None = None
     created_by: str | None = None
+    address: str = ""
+
+    @property
+    def is_shopper(self) -> bool:
+        """Whether the request comes from a shopper's own browser, not from a merchant's server or people."""
+        return self.kind in (ActorKind.SHOPPER, ActorKind.CLIENT_TOKEN, ActorKind.PUBLISHABLE_KEY)
 
     @property
     def tenant_id(self) -> str:
@@ -70,9 +77,9 @@ class Actor:
         held = self.permissions
         return permission in held or "*" in held or f"{permission.split(':', maxsplit=1)[0]}:*" in held
 
-    def asking(self, request_id: str) -> Actor:
-        """The same actor, with the id of the request that it makes."""
-        return replace(self, request_id=request_id)
+    def asking(self, request_id: str, address: str = "") -> Actor:
+        """The same actor, with the id of the request that it makes and where it comes from."""
+        return replace(self, request_id=request_id, address=address)
 
 
 def system_actor(tenant: TenantProfile, mode: str, label: str = "system") -> Actor:
@@ -80,7 +87,9 @@ def system_actor(tenant: TenantProfile, mode: str, label: str = "system") -> Act
     return Actor(ActorKind.SYSTEM, "system", tenant, Mode(mode), frozenset({"*"}), label)
 
 
-def shopper_actor(tenant: TenantProfile, mode: str, session_id: str, request_id: str = "") -> Actor:
+def shopper_actor(
+    tenant: TenantProfile, mode: str, session_id: str, request_id: str = "", address: str = ""
+) -> Actor:
     """The person on the hosted page of one session."""
     return Actor(
         ActorKind.SHOPPER,
@@ -90,4 +99,5 @@ def shopper_actor(tenant: TenantProfile, mode: str, session_id: str, request_id:
         label="shopper",
         request_id=request_id,
         session_id=session_id,
+        address=address,
     )

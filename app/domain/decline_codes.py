@@ -33,6 +33,12 @@ CODES: dict[str, DeclineCode] = {
         DeclineCode("lost_card", "The card was reported lost"),
         DeclineCode("stolen_card", "The card was reported stolen"),
         DeclineCode("fraudulent", "Blocked as fraudulent"),
+        DeclineCode("fraud_block", "Denied by the fraud rules; no gateway was asked"),
+        DeclineCode(
+            "authentication_required",
+            "3-D Secure is needed and the shopper is not there",
+            "Your bank wants to confirm that it's you. No money has left your account. Try again.",
+        ),
         DeclineCode("card_velocity_exceeded", "Too many payments with this card"),
         DeclineCode(
             "expired_card",

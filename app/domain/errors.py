@@ -166,8 +166,15 @@ class RateLimited(DomainError):
     default_code = "rate_limit_exceeded"
     default_message = "Rate limit exceeded"
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(explain={"retry_after": retry_after})
+    def __init__(
+        self,
+        retry_after: int,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        explain: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, explain={"retry_after": retry_after, **(explain or {})})
         self.retry_after = retry_after
 
 

@@ -8,6 +8,7 @@ from app.models.events import delivery, journal, provider_event, webhook_endpoin
 from app.models.ledger import posting
 from app.models.operations import heartbeat, idempotency, job, rate_window
 from app.models.payments import attempt, dispute, intent, method, refund, upload
+from app.models.risk import fraud_decision, velocity_counter
 
 __all__ = [
     "Base",
@@ -18,6 +19,7 @@ __all__ = [
     "credit_note",
     "delivery",
     "dispute",
+    "fraud_decision",
     "heartbeat",
     "idempotency",
     "intent",
@@ -41,5 +43,6 @@ __all__ = [
     "tenant",
     "upload",
     "user",
+    "velocity_counter",
     "webhook_endpoint",
 ]

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.connectors.base import CardDetails
 from app.domain.actor import Actor, TenantProfile, shopper_actor
-from app.domain.errors import Conflict, DomainError, Gone, InvalidState
+from app.domain.errors import Conflict, DomainError, Gone, InvalidState, RateLimited
 from app.kit import qr
 from app.kit.ids import random_token
 from app.models.checkout.session import CheckoutSession
@@ -19,6 +19,7 @@ from app.pages import skeleton, steps, views
 from app.pages.forms import CardForm
 from app.services.checkout import copies, hosted, payment, sessions
 from app.services.payments import methods
+from app.web.authentication import client_address
 
 blueprint = Blueprint("checkout", __name__, url_prefix="/pay")
 
@@ -142,6 +143,10 @@ def _pay(
             return _render(
                 *sessions.find_hosted(session.hosted_id or ""), form=form, refused=conflict, status=409
             )
+    except RateLimited as refused:
+        answer = _render(session, profile, intent, form=form, refused=refused, status=429)
+        answer.headers["Retry-After"] = str(refused.retry_after)
+        return answer
     except DomainError as refused:
         return _render(session, profile, intent, form=form, refused=refused, status=422)
     return redirect(f"/pay/{session.hosted_id}", 303)
@@ -158,7 +163,7 @@ def _change(hosted_id: str, field: str, work: Any) -> AnyResponse:
 
 
 def _actor(session: CheckoutSession, profile: TenantProfile) -> Actor:
-    return shopper_actor(profile, session.mode, session.id, g.request_id)
+    return shopper_actor(profile, session.mode, session.id, g.request_id, client_address())
 
 
 def _render(

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from app.domain.actor import TenantProfile
+from app.domain.rules.fraud import Assessment, Facts, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,4 +232,21 @@ class Billing(Provider, Protocol):
 
     def void_credit_note(self, scope: Scope, source: str) -> None:
         """Take a credit note back, since its cause did not last. Voiding again changes nothing."""
+
+
+class FraudProviderFailed(Exception):
+    """No usable opinion came; the message says why in a few words (never what was sent)."""
+
+
+class Fraud(Provider, Protocol):
+    """Has an opinion about a payment."""
+
+    name: str
+
+    def assess(self, facts: Facts, rules: Sequence[Rule]) -> Assessment:
+        """A score and its reasons; a provider with rules of its own may leave `rules` aside.
+
+        Raises:
+            FraudProviderFailed: it could not be asked, or did not answer in time or in form.
+        """
         ...

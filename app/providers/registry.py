@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.domain.actor import TenantProfile
-from app.providers.base import Billing, Carts, Inventory, Promotions, Shipping, Taxes
+from app.providers.base import Billing, Carts, Fraud, Inventory, Promotions, Shipping, Taxes
 from app.providers.builtin.billing import BuiltinBilling
 from app.providers.builtin.catalogue import (
     BuiltinCarts,
@@ -11,11 +13,13 @@ from app.providers.builtin.catalogue import (
     BuiltinShipping,
     BuiltinTaxes,
 )
+from app.providers.builtin.fraud import BuiltinFraud
 from app.providers.builtin.inventory import BuiltinInventory
+from app.providers.remote.fraud import HttpFraud
 
 _CARTS, _PROMOTIONS, _TAXES = BuiltinCarts(), BuiltinPromotions(), BuiltinTaxes()
 _SHIPPING, _INVENTORY = BuiltinShipping(), BuiltinInventory()
-_BILLING = BuiltinBilling()
+_BILLING, _FRAUD = BuiltinBilling(), BuiltinFraud()
 
 
 def carts(tenant: TenantProfile) -> Carts:
@@ -46,3 +50,11 @@ def inventory(tenant: TenantProfile) -> Inventory:
 def billing(tenant: TenantProfile) -> Billing:
     """Who keeps this merchant's invoices."""
     return _BILLING
+
+
+def fraud(tenant: TenantProfile, secret: Callable[[], str | None]) -> Fraud:
+    """Who has an opinion about this merchant's payments; `secret` is asked for where one has to sign."""
+    chosen = tenant.settings.get("fraud") or {}
+    if chosen.get("provider") == HttpFraud.name:
+        return HttpFraud(chosen.get("url") or "", secret() or "")
+    return _FRAUD

@@ -102,7 +102,9 @@ def _admit(policy: Policy, path: dict[str, str]) -> Actor | None:
     if not policy.auth:
         rate_limits.strict(policy, None)
         return None
-    actor = authentication.authenticate(policy.surface.key_header).asking(g.request_id)
+    actor = authentication.authenticate(policy.surface.key_header).asking(
+        g.request_id, authentication.client_address()
+    )
     g.actor = actor
     _check_tenant(actor, path_tenant)
     rate_limits.general(actor, policy.method)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import g
+
+from app.domain.actor import Actor
 from app.models.payments.intent import PaymentIntent
 from app.web.schemas import Instant, View
 
@@ -28,6 +31,7 @@ class IntentView(View):
     request_id: str | None
     next_action: dict[str, Any] | None
     last_error: dict[str, Any] | None
+    risk: dict[str, Any] | None
     amount_authorized: int
     amount_captured: int
     amount_refunded: int
@@ -59,6 +63,7 @@ class IntentView(View):
             request_id=row.request_id,
             next_action=action,
             last_error=row.last_error,
+            risk=_risk(row),
             amount_authorized=row.amount_authorized,
             amount_captured=row.amount_captured,
             amount_refunded=row.amount_refunded,
@@ -66,3 +71,11 @@ class IntentView(View):
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+
+def _risk(row: PaymentIntent) -> dict[str, Any] | None:
+    """The latest score and why, for the merchant; a shopper's browser would learn what to avoid."""
+    actor: Actor | None = g.get("actor")
+    if row.risk is None or actor is None or actor.is_shopper:
+        return None
+    return {name: row.risk.get(name) for name in ("decision_id", "score", "action", "reasons")}

@@ -16,6 +16,7 @@ from app.services.checkout import payment, reservations, sessions
 from app.services.events import audit
 from app.services.operations import cleaning, inbound_secrets, jobs
 from app.services.payments import disputes, refunds, uploads
+from app.services.risk import counters
 from app.worker import queue
 
 
@@ -54,4 +55,5 @@ TABLE = (
     Periodic("clean up", 3600, cleaning.clean),
     Periodic("clean up uploads", 3600, uploads.clean),
     Periodic("clean up sign-ins", 3600, web_sessions.clean),
+    Periodic("clean up velocity counters", 3600, counters.clean),
 )

@@ -57,10 +57,11 @@ class MethodChoice(Body):
 
 
 class Confirm(Body):
-    """The method, when it is not attached yet."""
+    """The method, when it is not attached yet; `off_session` says that the shopper is not there."""
 
     payment_method_id: str | None = Field(None, max_length=64)
     return_url: str | None = Field(None, max_length=2000)
+    off_session: bool = False
 
 
 class Capture(Body):
@@ -123,7 +124,13 @@ def confirm(actor: Actor, intent_id: str, body: Confirm, idempotency_key: str | 
     """Confirm: authorise at the gateway; may answer requires_action."""
     nonce = idempotency_key or random_token()
     return IntentView.of(
-        payment.confirm_intent(actor, intent_id, nonce=nonce, method_id=body.payment_method_id)
+        payment.confirm_intent(
+            actor,
+            intent_id,
+            nonce=nonce,
+            method_id=body.payment_method_id,
+            off_session=body.off_session,
+        )
     )
 
 

@@ -33,6 +33,10 @@ class Behaviour(StrEnum):
     WEBHOOK_DISORDER = "webhook_disorder"
 
 
+#: ISO 3166-1 numeric codes as they stand in test numbers.
+_COUNTRIES = {"250": "FR", "276": "DE", "380": "IT", "826": "GB", "840": "US"}
+
+
 @dataclass(frozen=True, slots=True)
 class TestCard:
     """A number, what it does, and the detail of it (a decline code, a dispute reason)."""
@@ -49,6 +53,11 @@ class TestCard:
     def brand(self) -> str:
         """The network, upper case."""
         return brand_of(self.number)
+
+    @property
+    def country(self) -> str | None:
+        """Where it was issued: the field's test numbers say it in digits 7 to 9, most say nothing."""
+        return _COUNTRIES.get(self.number[6:9]) if self.number.startswith("400000") else None
 
     @property
     def spaced(self) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from sqlalchemy import insert, select
 from sqlalchemy.engine import RowMapping
 
+from app import settings
 from app.connectors.base import CardDetails, ConnectorContext, MethodToken, TokenRefused
 from app.connectors.sandbox import book
 from app.connectors.sandbox.cards import BY_NUMBER, Behaviour
 from app.db import reading, transaction
 from app.domain.rules import cards as rules
 from app.kit import clock
+from app.kit.crypto import keyed_hash
 from app.kit.ids import random_token
 
 #: Methods that go by a bank page or a QR code.
@@ -49,7 +51,18 @@ def keep_card(context: ConnectorContext, card: CardDetails) -> MethodToken:
     brand = rules.brand_of(number)
     if card.cvc is not None and not _good_cvc(card.cvc, brand):
         raise TokenRefused("invalid_cvc", "cvc")
-    token = MethodToken("sbtok_" + random_token(), "card", brand, number[-4:], card.exp_month, year)
+    token = MethodToken(
+        "sbtok_" + random_token(),
+        "card",
+        brand,
+        number[-4:],
+        card.exp_month,
+        year,
+        country=known.country,
+        fingerprint=_keyed(context, "card", number),
+        prefix_hash=_keyed(context, "prefix", number[:6]),
+        risk=known.risk_score,
+    )
     _write(context, token, known.behaviour, known.detail, known.risk_score, bool(card.cvc))
     return token
 
@@ -78,6 +91,11 @@ def find(context: ConnectorContext, token: str) -> RowMapping | None:
         return db.execute(statement).mappings().one_or_none()
 
 
+def _keyed(context: ConnectorContext, what: str, digits: str) -> str:
+    """The same card gives the same hash, to one merchant in one mode; without our key it says nothing."""
+    return keyed_hash(f"{what}|{context.tenant_id}|{context.mode}|{digits}", settings.current().signing_key)
+
+
 def _good_cvc(cvc: str, brand: str) -> bool:
     return cvc.isascii() and cvc.isdigit() and len(cvc) in ((3, 4) if brand == "AMEX" else (3,))
 
@@ -99,6 +117,9 @@ def _write(
         "last4": token.last4,
         "exp_month": token.exp_month,
         "exp_year": token.exp_year,
+        "country": token.country,
+        "fingerprint": token.fingerprint,
+        "prefix_hash": token.prefix_hash,
         "behaviour": str(behaviour),
         "detail": detail,
         "risk_score": risk_score,

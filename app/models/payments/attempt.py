@@ -22,7 +22,9 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     """One try: written and committed before the gateway hears of it (reliability.md 1).
 
     `nonce` is the idempotency key of the form or call that caused it; `return_nonce` guards the way back
-    from 3DS or a bank. `next_query_at` is when the sweep asks the gateway about it.
+    from 3DS or a bank. `next_query_at` is when the sweep asks the gateway about it. `block_code` is the
+    decline that the risk rules gave it: no gateway hears of such a one. `counted_in` are the velocity
+    counters that its decline counts in.
     """
 
     __tablename__ = "attempts"
@@ -64,6 +66,11 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     cvv_result: Mapped[str | None] = mapped_column(String(16))
     three_ds_result: Mapped[str | None] = mapped_column(String(24))
     risk_score: Mapped[int | None] = mapped_column(Integer)
+    decision_id: Mapped[str | None] = mapped_column(String(40))
+    force_three_ds: Mapped[bool] = mapped_column(default=False)
+    off_session: Mapped[bool] = mapped_column(default=False)
+    block_code: Mapped[str | None] = mapped_column(String(48))
+    counted_in: Mapped[list[str] | None]
     amount_to_capture: Mapped[int | None]
     amount_captured: Mapped[int] = mapped_column(default=0)
     authorized_at: Mapped[datetime | None]

@@ -13,7 +13,12 @@ from app.models.types import PrimaryId, Ref
 
 
 class PaymentMethod(Owned, Timestamped, Versioned, Base):
-    """A method at one connector. `token` is that connector's own random reference."""
+    """A method at one connector. `token` is that connector's own random reference.
+
+    `fingerprint` and `prefix_hash` are the vault's keyed hashes of the number and of its first six digits:
+    they tell that two methods are one card, and nothing else. `gateway_risk` is the vault's opinion of the
+    card, 0 to 100.
+    """
 
     __tablename__ = "payment_methods"
     __table_args__ = (Index("ix_payment_methods_customer", "tenant_id", "mode", "customer_id", "id"),)
@@ -27,6 +32,10 @@ class PaymentMethod(Owned, Timestamped, Versioned, Base):
     last4: Mapped[str | None] = mapped_column(String(4))
     exp_month: Mapped[int | None] = mapped_column(Integer)
     exp_year: Mapped[int | None] = mapped_column(Integer)
+    country: Mapped[str | None] = mapped_column(String(2))
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    prefix_hash: Mapped[str | None] = mapped_column(String(64))
+    gateway_risk: Mapped[int | None] = mapped_column(Integer)
     customer_id: Mapped[str | None] = mapped_column(String(64))
     consent: Mapped[bool] = mapped_column(default=False)
     consented_at: Mapped[datetime | None]

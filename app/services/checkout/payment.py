@@ -8,7 +8,7 @@ reload and the back button find the attempt that is there (reliability.md 21).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -18,7 +18,14 @@ from sqlalchemy.orm import Session
 from app.connectors.base import CardDetails
 from app.db import reading, transaction
 from app.domain.actor import Actor, TenantProfile
-from app.domain.errors import Conflict, Gone, InvalidState, NotFound
+from app.domain.errors import (
+    Conflict,
+    Gone,
+    InvalidState,
+    NotFound,
+    PermissionDenied,
+    Unprocessable,
+)
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.kit.failpoints import failpoint
@@ -32,6 +39,10 @@ from app.services.checkout.hosted import has_lapsed
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts, driver, intents, methods
 from app.services.payments.attempts import Flow
+from app.services.risk import opinions
+from app.services.risk.opinions import Opinion
+from app.services.risk.screening import FRAUD_BLOCK
+from app.services.risk.subjects import Buyer
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Intent = intent_lifecycle.Status
@@ -41,12 +52,13 @@ _TOTAL_CHANGED = "The total has changed. Look at the new total before you pay."
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the shopper sent with the pay button, beside the method."""
+    """What the shopper sent with the pay button, beside the method; `opinion` is added on the way."""
 
     nonce: str
     quote: str | None = None
     email: str | None = None
     billing_address: dict[str, Any] | None = None
+    opinion: Opinion | None = None
 
 
 def pay_by_card(actor: Actor, checkout_id: str, card: CardDetails, order: Order) -> CheckoutSession:
@@ -134,11 +146,23 @@ def _pay(
     _refuse_unpayable(session)
     method = make_method()
     failpoint("started")
+    order = replace(order, opinion=_ask(actor, session, method, order))
     attempt_id = _start(actor, checkout_id, method, order)
     if attempt_id is not None:
         intent = intents.get(actor, _intent_id(actor, checkout_id))
         driver.drive(attempt_id, flow_of(intent), str(actor.kind), fresh=True)
     return sessions.get(actor, checkout_id)
+
+
+def _ask(actor: Actor, session: CheckoutSession, method: PaymentMethod, order: Order) -> Opinion | None:
+    """What a remote fraud provider thinks of it, where the merchant has one."""
+    return opinions.ask(
+        actor,
+        method,
+        amount=session.grand_total,
+        currency=session.currency,
+        buyer=Buyer.of_session(session, email=order.email, billing=order.billing_address),
+    )
 
 
 def _start(actor: Actor, checkout_id: str, method: PaymentMethod, order: Order) -> str | None:
@@ -154,14 +178,14 @@ def _start(actor: Actor, checkout_id: str, method: PaymentMethod, order: Order) 
             totals.calculate(db, session, actor.tenant)
             moved = order.quote is not None and order.quote != totals.quote(session)
             if not moved:
-                return _write_attempt(db, actor, session, method, order.nonce)
+                return _write_attempt(db, actor, session, method, order)
     except IntegrityError as error:
         raise Conflict("A payment is already under way", code="payment_in_progress") from error
     raise Conflict(_TOTAL_CHANGED, code="quote_changed")
 
 
 def _write_attempt(
-    db: Session, actor: Actor, session: CheckoutSession, method: PaymentMethod, nonce: str
+    db: Session, actor: Actor, session: CheckoutSession, method: PaymentMethod, order: Order
 ) -> str | None:
     settings = checkout_settings(actor.tenant)
     cause = str(actor.kind)
@@ -171,7 +195,7 @@ def _write_attempt(
         _complete_free(db, session, actor.tenant, cause)
         return None
     intent = _intent_for(db, actor, session)
-    attempt = attempts.open_attempt(db, intent, method, nonce=nonce, cause=cause)
+    attempt = attempts.open_attempt(db, intent, method, nonce=order.nonce, cause=cause, opinion=order.opinion)
     session.advance(
         _T.PAYMENT_STARTED,
         cause=cause,
@@ -258,7 +282,8 @@ def _follow(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) ->
     if intent.status == _Intent.REQUIRES_PAYMENT_METHOD:
         session.advance(_T.DECLINED, cause=cause)
     elif intent.status == _Intent.FAILED:
-        session.advance(_T.FAILED, cause=cause, failure_reason="payment_declined")
+        blocked = attempt.block_code == FRAUD_BLOCK
+        session.advance(_T.FAILED, cause=cause, failure_reason="fraud" if blocked else "payment_declined")
         _let_go(db, session, cause)
     elif intent.status == _Intent.CANCELED:
         session.advance(_T.CANCELED, cause=cause, cancel_reason="requested")
@@ -290,12 +315,26 @@ def intent_of(actor: Actor, intent_id: str) -> PaymentIntent:
 
 
 def confirm_intent(
-    actor: Actor, intent_id: str, *, nonce: str, method_id: str | None = None
+    actor: Actor,
+    intent_id: str,
+    *,
+    nonce: str,
+    method_id: str | None = None,
+    off_session: bool = False,
 ) -> PaymentIntent:
-    """Confirm an intent, with its checkout where it has one; see `intents.confirm`."""
+    """Confirm an intent, with its checkout where it has one; see `intents.confirm`.
+
+    Raises:
+        PermissionDenied: a shopper's browser cannot say that the shopper is not there.
+        Unprocessable: nor can anybody of a checkout.
+    """
     intent = intent_of(actor, intent_id)
+    if off_session and actor.is_shopper:
+        raise PermissionDenied("Only the merchant's server may say off_session")
     if intent.checkout_id is None:
-        return intents.confirm(actor, intent_id, nonce=nonce, method_id=method_id)
+        return intents.confirm(actor, intent_id, nonce=nonce, method_id=method_id, off_session=off_session)
+    if off_session:
+        raise Unprocessable("A checkout is paid by a shopper who is there", field="off_session")
     chosen = method_id or intent.payment_method_id
     if chosen is None:
         raise InvalidState("Attach a payment method first", code="payment_method_required")

@@ -6,7 +6,7 @@ What became of an attempt is written by services/payments/recording.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -23,6 +23,8 @@ from app.kit.ids import new_id, random_token
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
+from app.services.risk.opinions import Opinion
+from app.services.risk.screening import screen
 
 #: A call to a gateway ends well before this; until then the sweep leaves an attempt to its caller.
 GRACE_SECONDS = 30
@@ -43,17 +45,26 @@ class Flow:
 
 
 def open_attempt(
-    db: Session, intent: PaymentIntent, method: PaymentMethod, *, nonce: str, cause: str
+    db: Session,
+    intent: PaymentIntent,
+    method: PaymentMethod,
+    *,
+    nonce: str,
+    cause: str,
+    opinion: Opinion | None = None,
+    off_session: bool = False,
 ) -> Attempt:
     """Write an attempt as submitted and move its intent to processing, in the caller's transaction.
+
+    It is screened here, whoever opens it; `opinion` is what a remote fraud provider said before.
 
     Raises:
         Conflict: the intent has a live attempt.
         IllegalTransition: the intent cannot be confirmed now.
+        Unprocessable, RateLimited: it is over a limit (services/risk/limits.py).
     """
-    live = select(Attempt.id).where(Attempt.intent_id == intent.id, Attempt.status.not_in(lifecycle.DEAD))
-    if db.scalar(live) is not None:
-        raise Conflict("A payment is already under way", code="payment_in_progress")
+    _refuse_a_second(db, intent)
+    screening = screen(db, intent, method, opinion, off_session=off_session)
     intent.advance(
         _I.CONFIRMED,
         cause=cause,
@@ -75,12 +86,20 @@ def open_attempt(
         payment_method_id=method.id,
         amount=intent.amount,
         currency=intent.currency,
+        off_session=off_session,
+        **asdict(screening),
         next_query_at=clock.now() + timedelta(seconds=GRACE_SECONDS),
     )
     db.add(attempt)
     attempt.begin(cause=cause)
     attempt.advance(_T.SUBMITTED, cause=cause)
     return attempt
+
+
+def _refuse_a_second(db: Session, intent: PaymentIntent) -> None:
+    live = select(Attempt.id).where(Attempt.intent_id == intent.id, Attempt.status.not_in(lifecycle.DEAD))
+    if db.scalar(live) is not None:
+        raise Conflict("A payment is already under way", code="payment_in_progress")
 
 
 def load(attempt_id: str) -> tuple[Attempt, PaymentIntent, PaymentMethod]:

@@ -90,7 +90,9 @@ def _step(
 def _ask_for_authorization(
     attempt: Attempt, method: PaymentMethod, flow: Flow, cause: str, just_submitted: bool
 ) -> bool:
-    if just_submitted:
+    if attempt.block_code is not None:  # denied by the risk rules: no gateway hears of it
+        outcome = outcomes.Outcome(Kind.DECLINED, decline_code=attempt.block_code)
+    elif just_submitted:
         failpoint("auth_submitted")
         outcome = outcomes.of_authorize(gateway.authorize(attempt, method))
         failpoint("auth_answered")

@@ -68,6 +68,8 @@ def authorize(attempt: Attempt, method: PaymentMethod) -> base.AuthorizeResult:
         token=method.token,
         method_type=method.type,
         return_url=f"{settings.current().base_url}/return/{attempt.return_nonce}",
+        force_three_ds=attempt.force_three_ds,
+        off_session=attempt.off_session,
     )
     return _call(
         lambda: connector.authorize(context(attempt.tenant_id, attempt.mode), request),

@@ -30,6 +30,10 @@ from app.services.ledger import postings
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts, driver, methods
 from app.services.payments.attempts import Flow
+from app.services.risk import opinions
+from app.services.risk.opinions import Opinion
+from app.services.risk.screening import context_of
+from app.services.risk.subjects import Buyer
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -183,27 +187,49 @@ def confirm(
     nonce: str,
     method_id: str | None = None,
     flow: Flow | None = None,
+    off_session: bool = False,
 ) -> PaymentIntent:
     """Ask for the money: the intent comes back as far as it got (PY-012).
 
-    `nonce` makes the call repeatable: a second one with the same nonce asks for nothing more.
+    `nonce` makes the call repeatable: a second one with the same nonce asks for nothing more. `off_session`
+    says that the shopper is not there: nobody can take a challenge, and a decline is final.
 
     Raises:
         Conflict: another payment of this intent is under way.
         InvalidState: it cannot be confirmed now, or has no payment method.
+        Unprocessable: over a limit, or off-session with a method that the buyer did not leave for that.
+        RateLimited: too many tries (services/risk/limits.py).
     """
     intent = get(actor, intent_id)
     chosen = method_id or intent.payment_method_id
     if chosen is None:
         raise InvalidState("Attach a payment method first", code="payment_method_required")
     method = methods.get(actor, chosen)
-    attempt_id = _open(actor, intent_id, method, nonce)
+    if off_session and not method.reusable:
+        raise Unprocessable("The buyer did not agree to be charged later", code="consent_required")
+    opinion = opinions.ask(
+        actor,
+        method,
+        amount=intent.amount,
+        currency=intent.currency,
+        buyer=Buyer(intent.customer_id),
+        context=context_of(intent),
+        off_session=off_session,
+    )
+    attempt_id = _open(actor, intent_id, method, nonce, opinion, off_session)
     if attempt_id is not None:
         driver.drive(attempt_id, flow or STANDING_ALONE, "api", fresh=True)
     return get(actor, intent_id)
 
 
-def _open(actor: Actor, intent_id: str, method: PaymentMethod, nonce: str) -> str | None:
+def _open(
+    actor: Actor,
+    intent_id: str,
+    method: PaymentMethod,
+    nonce: str,
+    opinion: Opinion | None,
+    off_session: bool,
+) -> str | None:
     """Open an attempt; None where one with this nonce exists already."""
     try:
         with transaction(actor) as db:
@@ -211,7 +237,10 @@ def _open(actor: Actor, intent_id: str, method: PaymentMethod, nonce: str) -> st
             known = select(Attempt.id).where(Attempt.intent_id == intent.id, Attempt.nonce == nonce)
             if db.scalar(known) is not None:
                 return None
-            return attempts.open_attempt(db, intent, method, nonce=nonce, cause="api").id
+            attempt = attempts.open_attempt(
+                db, intent, method, nonce=nonce, cause="api", opinion=opinion, off_session=off_session
+            )
+            return attempt.id
     except IntegrityError as error:
         raise Conflict("A payment is already under way", code="payment_in_progress") from error
 

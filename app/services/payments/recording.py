@@ -26,6 +26,7 @@ from app.models.payments.intent import PaymentIntent
 from app.services.operations import jobs
 from app.services.payments.attempts import GRACE_SECONDS, Flow, lock_unchanged
 from app.services.payments.outcomes import Kind, Outcome
+from app.services.risk.screening import FRAUD_BLOCK, note_decline
 
 #: Nothing for the shopper to do: the gateway has yet to say what became of it.
 _WAIT = {"type": str(ActionType.AWAITING_WEBHOOK)}
@@ -52,6 +53,8 @@ def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> None:
         else:
             _apply_to_authorization(fresh, intent, outcome, cause)
         flow.follow(db, intent, fresh, cause)
+        if fresh.status == _S.DECLINED:
+            note_decline(db, fresh)
 
 
 def _apply_to_authorization(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
@@ -83,7 +86,7 @@ def _apply_to_authorization(attempt: Attempt, intent: PaymentIntent, outcome: Ou
                 gateway_reference=outcome.reference or attempt.gateway_reference,
                 **_facts(outcome),
             )
-            decline(intent, code, cause)
+            decline(intent, code, cause, final=attempt.off_session)
         case Kind.NOT_FOUND:
             _not_found(attempt, intent, cause)
         case Kind.UNKNOWN:
@@ -130,17 +133,21 @@ def _apply_to_void(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, ca
             _ask_again(attempt, intent, cause)
 
 
-def decline(intent: PaymentIntent, code: str, cause: str) -> None:
-    """Give the intent back for another try, or end it: attempts spent, or a cancel waits (decision 1)."""
+def decline(intent: PaymentIntent, code: str, cause: str, *, final: bool = False) -> None:
+    """Give the intent back for another try, or end it: attempts spent, nobody there, or a cancel waits."""
     if intent.cancel_requested or intent.status == intents.Status.REQUIRES_CAPTURE:
         intent.advance(_I.RELEASED, cause=cause, next_action=None)
         return
+    blocked = code == FRAUD_BLOCK
     error = {
-        "code": "payment_declined",
+        "code": code if blocked else "payment_declined",
         "decline_code": code,
-        "explain": {"reason": f"payment_declined:{code}", "message": describe(code).shopper_text},
+        "explain": {
+            "reason": code if blocked else f"payment_declined:{code}",
+            "message": describe(code).shopper_text,
+        },
     }
-    spent = intent.attempts >= intent.max_attempts
+    spent = final or intent.attempts >= intent.max_attempts
     intent.advance(_I.EXHAUSTED if spent else _I.DECLINED, cause=cause, last_error=error, next_action=None)
 
 

@@ -1,0 +1,33 @@
+"""Network addresses of shoppers: how they are counted, and how much of one may be shown."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from app.kit.http import address_allowed
+
+
+def counted(address: str) -> str | None:
+    """The form in which tries are counted: an IPv4 address, or the /64 that one IPv6 line has.
+
+    None for what is not public: a proxy or a developer's machine says nothing about who pays.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+        if not address_allowed(address):
+            return None
+    except ValueError:
+        return None
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
+
+
+def shortened(address: str) -> str | None:
+    """The address without its last octet (IPv6: its /48), which names a network and no person."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    network = ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False)
+    return str(network)

@@ -1,0 +1,73 @@
+"""A fraud service of the merchant's own, asked over HTTP.
+
+We post the facts as JSON, signed with the merchant's `fraud` secret (OP-18); it answers
+`{"score": 0..100, "action"?: "allow|challenge|deny", "reasons"?: [{"code", "weight"?, "text"?}]}` within
+`TIMEOUT_SECONDS`. Anything else is no opinion.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from app import settings
+from app.domain.rules.fraud import MAX_SCORE, Action, Assessment, Facts, Reason, Rule
+from app.kit import clock, signing
+from app.kit.http import AddressRefused, ConnectionFailed, SafeClient, TimedOut
+from app.providers.base import FraudProviderFailed
+
+#: A shopper waits meanwhile.
+TIMEOUT_SECONDS = 2.0
+MAX_REASONS = 20
+
+
+class HttpFraud:
+    """The service behind a URL."""
+
+    remote = True
+    name = "http"
+
+    def __init__(self, url: str, secret: str) -> None:
+        self._url, self._secret = url, secret
+
+    def assess(self, facts: Facts, rules: Sequence[Rule]) -> Assessment:
+        """See `Fraud.assess`; it has rules of its own."""
+        body = json.dumps(facts.as_dict(), separators=(",", ":")).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "X-Webhook-Signature": signing.timestamped_signature(body, [self._secret], clock.now()),
+        }
+        try:
+            answer = _client(settings.current().loopback_webhooks_allowed).post(self._url, body, headers)
+        except TimedOut as error:
+            raise FraudProviderFailed("timed out") from error
+        except (ConnectionFailed, AddressRefused) as error:
+            raise FraudProviderFailed("could not be reached") from error
+        if answer.status != 200:
+            raise FraudProviderFailed(f"answered {answer.status}")
+        return _read(answer.body)
+
+
+@lru_cache(maxsize=2)
+def _client(allow_loopback: bool) -> SafeClient:
+    return SafeClient(
+        allow_loopback=allow_loopback, connect_timeout=TIMEOUT_SECONDS, total_timeout=TIMEOUT_SECONDS
+    )
+
+
+def _read(body: bytes) -> Assessment:
+    try:
+        said: dict[str, Any] = json.loads(body)
+        score = said["score"]
+        if not isinstance(score, int) or isinstance(score, bool) or not 0 <= score <= MAX_SCORE:
+            raise ValueError("score")
+        action = Action(said["action"]) if said.get("action") is not None else None
+        reasons = tuple(
+            Reason(str(item["code"])[:48], int(item.get("weight", 0)), str(item.get("text", ""))[:200])
+            for item in (said.get("reasons") or [])[:MAX_REASONS]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FraudProviderFailed("answered something else") from error
+    return Assessment(score, reasons, action)
