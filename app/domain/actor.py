@@ -29,6 +29,10 @@ class ActorKind(StrEnum):
     PUBLIC = "public"
 
 
+#: Whoever comes in otherwise is a shopper, or may be one.
+_MERCHANTS = frozenset({ActorKind.USER, ActorKind.API_KEY, ActorKind.MACHINE_TOKEN, ActorKind.SYSTEM})
+
+
 @dataclass(frozen=True, slots=True)
 class TenantProfile:
     """What an actor carries of its merchant, so that hot paths need no further look-up."""
@@ -65,7 +69,7 @@ class Actor:
     @property
     def is_shopper(self) -> bool:
         """Whether the request comes from a shopper's own browser, not from a merchant's server or people."""
-        return self.kind in (ActorKind.SHOPPER, ActorKind.CLIENT_TOKEN, ActorKind.PUBLISHABLE_KEY)
+        return self.kind not in _MERCHANTS
 
     @property
     def tenant_id(self) -> str:

@@ -1,7 +1,7 @@
 """What a merchant has chosen about risk: marks, weights, limits, 3-D Secure, and what a failure means.
 
 Kept in the merchant's settings under `fraud`, `velocity`, `three_ds_policy`, `max_authorization_amount` and
-`max_confirms_per_session` (OP-43, CK-070).
+`max_confirms_per_session` (OP-43, CK-070); domain/rules/risk_choices.py says what may stand there.
 """
 
 from __future__ import annotations
@@ -11,35 +11,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.actor import Mode, TenantProfile
-from app.domain.errors import InvalidRequest
-from app.domain.rules.fraud import BY_CODE, MAX_SCORE, RULES, Action, Rule
+from app.domain.rules.fraud import RULES, Action, Rule
+from app.domain.rules.risk_choices import BUILTIN, CHALLENGE_FROM, DENY_FROM, THREE_DS
 from app.domain.rules.velocity import Limit, Scope
-from app.kit.http import AddressRefused, check_url
-
-CHALLENGE_FROM, DENY_FROM = 60, 90
-THREE_DS = ("automatic", "always", "never")
-BUILTIN, HTTP = "builtin", "http"
 
 #: Without a choice of the merchant's own. Ten confirms a minute and address: security.md, limits.
 ADDRESS_LIMIT = Limit(Scope.ADDRESS, 10, 60)
 #: Card testing (reliability.md 42). In test mode everybody uses the same few cards: there only on request.
 CARD_LIMITS = (Limit(Scope.CARD, 10, 3600), Limit(Scope.CARD_PREFIX, 100, 600))
 
-#: A window longer than a day would outlive the counters' housekeeping.
-MAX_WINDOW_SECONDS = 86_400
-
-_FRAUD_KEYS = frozenset({"provider", "url", "challenge_from", "deny_from", "on_failure", "rules"})
-_RULE_KEYS = frozenset({"weight", "threshold", "enabled"})
-_LIMIT_KEYS = frozenset({"scope", "max_count", "max_amount", "window_seconds"})
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The choices of one merchant in one mode; amounts in minor units, durations in seconds."""
 
-    mode: str
     provider: str
-    url: str | None
     challenge_from: int
     deny_from: int
     on_failure: Action
@@ -58,11 +44,9 @@ def of(profile: TenantProfile, mode: str) -> Policy:
     limits = _limits(settings, mode)
     live = mode == Mode.LIVE
     return Policy(
-        mode=mode,
         provider=fraud.get("provider") or BUILTIN,
-        url=fraud.get("url"),
-        challenge_from=fraud.get("challenge_from", CHALLENGE_FROM),
-        deny_from=fraud.get("deny_from", DENY_FROM),
+        challenge_from=fraud.get("challenge_from") or CHALLENGE_FROM,
+        deny_from=fraud.get("deny_from") or DENY_FROM,
         on_failure=Action(fraud.get("on_failure") or Action.CHALLENGE),
         rules=_rules(fraud.get("rules") or {}),
         limits=limits,
@@ -71,21 +55,6 @@ def of(profile: TenantProfile, mode: str) -> Policy:
         max_amount=settings.get("max_authorization_amount"),
         max_confirms=settings.get("max_confirms_per_session"),
     )
-
-
-def check(changes: Mapping[str, Any]) -> None:
-    """Whether these settings may be stored; keys that are not about risk are not looked at.
-
-    Raises:
-        InvalidRequest: with the dotted path of what is wrong.
-    """
-    if changes.get("fraud") is not None:
-        _check_fraud(changes["fraud"])
-    if changes.get("velocity") is not None:
-        _check_velocity(changes["velocity"])
-    _one_of("three_ds_policy", changes.get("three_ds_policy"), THREE_DS)
-    for name in ("max_authorization_amount", "max_confirms_per_session"):
-        _whole(name, changes.get(name), 1, None)
 
 
 def _rules(chosen: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
@@ -108,67 +77,3 @@ def _limits(settings: Mapping[str, Any], mode: str) -> tuple[Limit, ...]:
         Limit(Scope(item["scope"]), item.get("max_count"), item["window_seconds"], item.get("max_amount"))
         for item in chosen
     )
-
-
-def _check_fraud(value: Any) -> None:
-    _keys("fraud", value, _FRAUD_KEYS)
-    _one_of("fraud.provider", value.get("provider"), (BUILTIN, HTTP))
-    _one_of("fraud.on_failure", value.get("on_failure"), tuple(Action))
-    for name in ("challenge_from", "deny_from"):
-        _whole(f"fraud.{name}", value.get(name), 1, MAX_SCORE + 1)
-    if value.get("challenge_from", CHALLENGE_FROM) > value.get("deny_from", DENY_FROM):
-        raise InvalidRequest("fraud.challenge_from is above deny_from", field="fraud.challenge_from")
-    if value.get("provider") == HTTP:
-        _check_provider_url(value.get("url"))
-    rules = value.get("rules") or {}
-    _keys("fraud.rules", rules, frozenset(BY_CODE))
-    for code, chosen in rules.items():
-        _keys(f"fraud.rules.{code}", chosen, _RULE_KEYS)
-        _whole(f"fraud.rules.{code}.weight", chosen.get("weight"), 0, MAX_SCORE)
-        _whole(f"fraud.rules.{code}.threshold", chosen.get("threshold"), 1, 1_000_000)
-        if not isinstance(chosen.get("enabled", True), bool):
-            raise InvalidRequest("Neither true nor false", field=f"fraud.rules.{code}.enabled")
-
-
-def _check_provider_url(url: Any) -> None:
-    try:
-        check_url(url if isinstance(url, str) else "")
-    except AddressRefused as refused:
-        raise InvalidRequest(f"fraud.url: {refused}", field="fraud.url") from refused
-
-
-def _check_velocity(value: Any) -> None:
-    if not isinstance(value, list) or len(value) > 20:
-        raise InvalidRequest("velocity is a list of at most 20 limits", field="velocity")
-    for number, item in enumerate(value):
-        place = f"velocity.{number}"
-        _keys(place, item, _LIMIT_KEYS)
-        if item.get("scope") is None or item.get("window_seconds") is None:
-            raise InvalidRequest(f"{place}: scope and window_seconds are required", field=place)
-        _one_of(f"{place}.scope", item["scope"], tuple(Scope))
-        _whole(f"{place}.window_seconds", item["window_seconds"], 1, MAX_WINDOW_SECONDS)
-        _whole(f"{place}.max_count", item.get("max_count"), 1, None)
-        _whole(f"{place}.max_amount", item.get("max_amount"), 1, None)
-        if item.get("max_count") is None and item.get("max_amount") is None:
-            raise InvalidRequest(f"{place}: say max_count or max_amount", field=place)
-
-
-def _keys(place: str, value: Any, allowed: frozenset[str]) -> None:
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"{place} is an object", field=place)
-    unknown = sorted(set(value) - allowed)
-    if unknown:
-        raise InvalidRequest(f"{place}.{unknown[0]} is not known", field=f"{place}.{unknown[0]}")
-
-
-def _one_of(place: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value is not None and value not in allowed:
-        raise InvalidRequest(f"{place} is one of {', '.join(allowed)}", field=place)
-
-
-def _whole(place: str, value: Any, low: int, high: int | None) -> None:
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or value < low or (high and value > high):
-        above = f" to {high}" if high else " or more"
-        raise InvalidRequest(f"{place} is a whole number, {low}{above}", field=place)
