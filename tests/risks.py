@@ -14,11 +14,15 @@ from app.domain.rules import risk_choices
 from app.models.access.tenant import Tenant
 from app.models.events.journal import JournalEntry
 from app.models.payments.intent import PaymentIntent
+from app.models.payments.method import PaymentMethod
 from app.models.risk.fraud_decision import FraudDecision
 from app.models.risk.velocity_counter import VelocityCounter
 from app.services.access import keys
 from app.services.payments import intents, methods
 from app.services.payments.intents import IntentDraft
+from app.services.risk import opinions, screening
+from app.services.risk.opinions import Opinion
+from app.services.risk.subjects import Buyer
 from tests import shops
 from tests.shops import GOOD, Shop, card
 
@@ -99,3 +103,21 @@ def counters() -> Select[Any]:
 def live(shop: Shop) -> Actor:
     """The merchant's server in live mode."""
     return replace(shop.actor, mode="live")  # type: ignore[arg-type]
+
+
+def ask(shop: Shop, intent: PaymentIntent, method: PaymentMethod) -> Opinion | None:
+    """What the merchant's own service says of a payment."""
+    return opinions.ask(
+        shop.actor, method, amount=intent.amount, currency=intent.currency, buyer=Buyer(intent.customer_id)
+    )
+
+
+def open_with(
+    shop: Shop, intent: PaymentIntent, method: PaymentMethod, opinion: Opinion, *, amount: int
+) -> FraudDecision:
+    """Screen the payment of another amount with that opinion; the decision."""
+    with transaction(shop.actor) as db:
+        fresh = intents.find(db, shop.actor, intent.id, lock=True)
+        fresh.amount = amount
+        made = screening.screen(db, fresh, method, opinion)
+        return db.get_one(FraudDecision, made.decision_id)

@@ -14,7 +14,7 @@ from typing import Any
 
 from app import settings
 from app.domain.rules.fraud import MAX_SCORE, Action, Assessment, Facts, Reason, Rule
-from app.kit import clock, signing
+from app.kit import clock, signing, strict_json
 from app.kit.http import AddressRefused, ConnectionFailed, SafeClient, TimedOut
 from app.providers.base import FraudProviderFailed
 
@@ -59,15 +59,19 @@ def _client(allow_loopback: bool) -> SafeClient:
 
 def _read(body: bytes) -> Assessment:
     try:
-        said: dict[str, Any] = json.loads(body)
-        score = said["score"]
-        if not isinstance(score, int) or isinstance(score, bool) or not 0 <= score <= MAX_SCORE:
-            raise ValueError("score")
+        said: dict[str, Any] = strict_json.loads(body)
         action = Action(said["action"]) if said.get("action") is not None else None
-        reasons = tuple(
-            Reason(str(item["code"])[:48], int(item.get("weight", 0)), str(item.get("text", ""))[:200])
-            for item in (said.get("reasons") or [])[:MAX_REASONS]
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reasons = tuple(_reason(item) for item in (said.get("reasons") or [])[:MAX_REASONS])
+        return Assessment(_points(said["score"]), reasons, action)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FraudProviderFailed("answered something else") from error
-    return Assessment(score, reasons, action)
+
+
+def _reason(item: dict[str, Any]) -> Reason:
+    return Reason(str(item["code"])[:48], _points(item.get("weight", 0)), str(item.get("text", ""))[:200])
+
+
+def _points(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SCORE:
+        raise ValueError("not a score")
+    return value
