@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from app.db import Command
 from app.domain.actor import Actor
 from app.domain.rules.fraud import Action, Facts
 from app.kit import clock
@@ -38,7 +39,7 @@ NOBODY_THERE = "authentication_required"
 #: Declines that say nothing about the buyer.
 _NOT_THE_BUYERS = frozenset({"gateway_unavailable", "canceled", "processing_error"})
 
-_INSERT = insert(FraudDecision.__table__)  # type: ignore[arg-type]
+_INSERT = Command(lambda _: insert(FraudDecision.__table__))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def write(
         "override_of": verdict.override_of,
         "created_at": clock.now(),
     }
-    db.connection().execute(_INSERT, row)
+    _INSERT.run(db, row)
     intent.risk = {
         "decision_id": row["id"],
         "score": verdict.score,

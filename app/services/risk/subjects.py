@@ -72,7 +72,7 @@ def gather(
 ) -> Subject:
     """The subject; `context` is what a score on demand left with the intent (`context_of`)."""
     here = context_of(tenant_id, ip=shopper_address(actor))
-    customer = buyer.customer_id or context.get("customer_id")
+    customer = buyer.customer_id or context.get("customer_id") or (method.customer_id if method else None)
     values: dict[Scope, str | None] = {
         Scope.CARD: method.fingerprint if method else None,
         Scope.CARD_PREFIX: method.prefix_hash if method else None,
