@@ -20,9 +20,8 @@ from app.models.risk.velocity_counter import VelocityCounter
 from app.services.access import keys
 from app.services.payments import intents, methods
 from app.services.payments.intents import IntentDraft
-from app.services.risk import opinions, screening
+from app.services.risk import screening
 from app.services.risk.opinions import Opinion
-from app.services.risk.subjects import Buyer
 from tests import shops
 from tests.shops import GOOD, Shop, card
 
@@ -103,13 +102,6 @@ def counters() -> Select[Any]:
 def live(shop: Shop) -> Actor:
     """The merchant's server in live mode."""
     return replace(shop.actor, mode="live")  # type: ignore[arg-type]
-
-
-def ask(shop: Shop, intent: PaymentIntent, method: PaymentMethod) -> Opinion | None:
-    """What the merchant's own service says of a payment."""
-    return opinions.ask(
-        shop.actor, method, amount=intent.amount, currency=intent.currency, buyer=Buyer(intent.customer_id)
-    )
 
 
 def open_with(

@@ -30,10 +30,8 @@ from app.services.ledger import postings
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts, driver, methods
 from app.services.payments.attempts import Flow
-from app.services.risk import opinions
+from app.services.risk import screening
 from app.services.risk.opinions import Opinion
-from app.services.risk.screening import context_of
-from app.services.risk.subjects import Buyer
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -207,15 +205,7 @@ def confirm(
     method = methods.get(actor, chosen)
     if off_session and not method.reusable:
         raise Unprocessable("The buyer did not agree to be charged later", code="consent_required")
-    opinion = opinions.ask(
-        actor,
-        method,
-        amount=intent.amount,
-        currency=intent.currency,
-        buyer=Buyer(intent.customer_id),
-        context=context_of(intent),
-        off_session=off_session,
-    )
+    opinion = screening.ask(actor, intent, method, off_session=off_session)
     attempt_id = _open(actor, intent_id, method, nonce, opinion, off_session)
     if attempt_id is not None:
         driver.drive(attempt_id, flow or STANDING_ALONE, "api", fresh=True)

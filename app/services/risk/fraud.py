@@ -62,15 +62,7 @@ def score(actor: Actor, intent_id: str, context: Context) -> FraudDecision:
     with reading() as db:
         intent = _intent(db, actor, intent_id)
         method = _method(db, intent)
-        buyer = screening.buyer_of(db, intent)
-    opinion = opinions.ask(
-        actor,
-        method,
-        amount=intent.amount,
-        currency=intent.currency,
-        buyer=buyer,
-        context={**screening.context_of(intent), **given},
-    )
+    opinion = screening.ask(actor, intent, method, context=given)
     with transaction(actor) as db:
         return _score(db, actor, _intent(db, actor, intent_id, lock=True), given, opinion)
 

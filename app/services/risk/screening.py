@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from app.db import Command
+from app.db import Command, reading
 from app.domain.actor import Actor
 from app.domain.rules.fraud import Action, Facts
 from app.kit import clock
@@ -50,6 +50,28 @@ class Screening:
     force_three_ds: bool
     block_code: str | None
     counted_in: list[str]
+
+
+def ask(
+    actor: Actor,
+    intent: PaymentIntent,
+    method: PaymentMethod | None,
+    *,
+    context: dict[str, Any] | None = None,
+    off_session: bool = False,
+) -> Opinion | None:
+    """Ask a remote provider about an intent that is about to be confirmed or scored; see `opinions.ask`."""
+    with reading() as db:
+        buyer = buyer_of(db, intent)
+    return opinions.ask(
+        actor,
+        method,
+        amount=intent.amount,
+        currency=intent.currency,
+        buyer=buyer,
+        context={**context_of(intent), **(context or {})},
+        off_session=off_session,
+    )
 
 
 def screen(

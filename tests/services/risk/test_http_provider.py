@@ -15,7 +15,7 @@ from app.providers.remote import fraud as remote
 from app.services.checkout import payment
 from app.services.operations import inbound_secrets
 from app.services.payments import methods
-from app.services.risk import fraud
+from app.services.risk import fraud, screening
 from app.services.risk.fraud import Context
 from tests import risks
 from tests.shops import GOOD, Shop, card
@@ -166,7 +166,7 @@ def test_what_no_answer_means_is_the_merchants_choice(shop: Shop, service: Servi
 def test_a_total_that_moved_since_it_was_asked_is_no_answer(asking: Shop, service: Service) -> None:
     intent = risks.intent_of(asking)
     method = methods.tokenize_card(asking.actor, card(GOOD))
-    said = risks.ask(asking, intent, method)
+    said = screening.ask(asking.actor, intent, method)
     assert said is not None and said.assessment is not None
     decided = risks.open_with(asking, intent, method, said, amount=intent.amount + 1)
     assert (decided.problem, decided.action) == ("not asked", "challenge")

@@ -16,6 +16,7 @@ from app.services.events import audit
 from app.services.payments import attempts, driver, intents, methods
 from app.services.payments.intents import IntentDraft
 from app.services.risk import screening, usual
+from app.services.risk.screening import Screening
 from tests import risks
 from tests.risks import BLOCKED, ELEVATED, GERMAN, HERE, HIGHEST
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card, later
@@ -217,16 +218,23 @@ def test_the_vault_keeps_hashes_that_are_equal_for_one_card_at_one_merchant(shop
     assert len(kept.fingerprint or "") == 64
 
 
-def test_a_screened_confirm_sends_two_statements_more(shop: Shop) -> None:
-    intent = risks.intent_of(shop, customer_id="cust_1")
-    risks.confirm(shop, risks.intent_of(shop, customer_id="cust_1"))
-    method = methods.tokenize_card(shop.actor, card(GOOD))
-    with counted() as sent:
-        assert intents.confirm(shop.actor, intent.id, nonce="n1", method_id=method.id).status == "succeeded"
-    ours = [text for text in sent if "velocity_counters" in text or "fraud_decisions" in text]
-    assert len(ours) == 2, sent
+def test_screening_adds_two_statements_to_a_confirm(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = payment.Order("n1", email="ann@example.com")
+
+    def buy() -> list[str]:
+        session = shop.session()
+        actor = risks.shopper(shop, session.id)
+        with counted() as sent:
+            assert payment.pay_by_card(actor, session.id, card(GOOD), order).status == "completed"
+        return sent
+
+    buy()  # the usual amount is looked up once a minute
+    screened = buy()
+    monkeypatch.setattr(attempts, "screen", lambda *_, **__: Screening("dec_none", False, None, []))
+    plain = buy()
+    assert len(screened) == len(plain) + 2, screened
+    ours = [text for text in screened if "velocity_counters" in text or "fraud_decisions" in text]
     assert [text.split(maxsplit=1)[0] for text in ours] == ["INSERT", "INSERT"]
-    assert not [text for text in sent if "sum(" in text], "the usual amount is looked up once a minute"
 
 
 def test_declines_in_short_time_make_the_next_try_a_challenge(shop: Shop) -> None:
