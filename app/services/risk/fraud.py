@@ -185,7 +185,7 @@ def _find(db: Session, actor: Actor, decision_id: str) -> FraudDecision:
         FraudDecision.tenant_id == actor.tenant_id,
         FraudDecision.mode == actor.mode,
     )
-    found = db.scalars(statement).one_or_none()
+    found = db.scalars(statement.execution_options(populate_existing=True)).one_or_none()
     if found is None:
         raise NotFound("Fraud decision not found", code="fraud_decision_not_found")
     return found

@@ -9,15 +9,17 @@ import pytest
 from app.connectors.sandbox import challenges
 from app.db import reading
 from app.domain.errors import Unprocessable
+from app.domain.rules.fraud import Action
 from app.models.payments.method import PaymentMethod
 from app.models.risk.fraud_decision import FraudDecision
 from app.services.checkout import payment
 from app.services.events import audit
 from app.services.payments import attempts, driver, intents, methods
 from app.services.payments.intents import IntentDraft
-from app.services.risk import screening, usual
+from app.services.risk import fraud, screening, usual
 from app.services.risk.screening import Screening
 from tests import risks
+from tests.buyers import together
 from tests.risks import BLOCKED, ELEVATED, GERMAN, HERE, HIGHEST
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card, later
 from tests.statements import counted
@@ -39,10 +41,9 @@ def test_a_good_payment_is_allowed_and_its_score_stays_with_it(shop: Shop) -> No
     assert (told.data["object"]["score"], told.data["object"]["action"]) == (0, "allow")
 
 
-@pytest.mark.parametrize("number", [BLOCKED, HIGHEST])
-def test_a_denied_card_is_a_generic_decline_that_no_gateway_hears_of(shop: Shop, number: str) -> None:
+def test_a_denied_card_is_a_generic_decline_that_no_gateway_hears_of(shop: Shop) -> None:
     session = shop.session()
-    assert shop.pay(session, number, "first").status == "reserved"
+    assert shop.pay(session, BLOCKED, "first").status == "reserved"
     intent = shop.intent(session)
     assert (intent.status, intent.attempts) == ("requires_payment_method", 1)
     assert intent.last_error is not None
@@ -97,19 +98,16 @@ def test_a_challenge_is_taken_at_the_banks_page(shop: Shop) -> None:
     assert shop.attempts(session)[0].three_ds_result == "authenticated"
 
 
-@pytest.mark.parametrize(
-    ("choice", "number", "status"),
-    [
+def test_the_three_ds_policy_is_kept_to(shop: Shop) -> None:
+    for choice, number, status in (
         ("always", GOOD, "requires_action"),
         ("automatic", GOOD, "succeeded"),
         ("never", GOOD, "succeeded"),
         ("never", ELEVATED, "succeeded"),
         ("never", CHALLENGED, "requires_action"),
-    ],
-)
-def test_the_three_ds_policy_is_kept_to(shop: Shop, choice: str, number: str, status: str) -> None:
-    shop = risks.choose(shop, three_ds_policy=choice)
-    assert risks.confirm(shop, risks.intent_of(shop), number).status == status
+    ):
+        chosen = risks.choose(shop, three_ds_policy=choice)
+        assert risks.confirm(chosen, risks.intent_of(chosen), number).status == status, (choice, number)
 
 
 def test_a_redirect_method_has_no_three_ds_to_force(shop: Shop) -> None:
@@ -153,6 +151,21 @@ def test_off_session_needs_a_method_that_was_left_for_that(shop: Shop) -> None:
         risks.confirm(shop, intent, off_session=True)
     assert refused.value.code == "consent_required"
     assert risks.decisions(intent) == []
+
+
+def test_an_override_decides_and_of_sixteen_at_once_each_is_told_and_one_stands(shop: Shop) -> None:
+    intent = risks.confirm(shop, risks.intent_of(shop), HIGHEST)
+    actions = [Action.ALLOW, Action.DENY] * 8
+    done = together(16, lambda n: fraud.override(shop.actor, actions[n], "why", intent_id=intent.id))
+    assert all(isinstance(one, FraudDecision) for one in done), done
+    [decision] = risks.decisions(intent)
+    told = risks.facts(intent, "fraud.overridden")
+    assert len(told) == 16
+    risk = intents.get(shop.actor, intent.id).risk
+    assert risk is not None
+    assert risk["override"] == {"decision_id": decision.id, "action": decision.override_action}
+    paid = risks.confirm(shop, intent, HIGHEST, "n2")
+    assert (paid.status == "succeeded") == (decision.override_action == "allow")
 
 
 def test_marks_weights_and_switched_off_rules_are_the_merchants(shop: Shop) -> None:
