@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -28,7 +27,7 @@ from tests.shops import GOOD, Shop, card
 BLOCKED, HIGHEST, ELEVATED = "4100000000000019", "4000000000004954", "4000000000009235"
 GERMAN = "4000002760003184"
 
-#: Addresses of two buyers, from the documentation's networks of other people: public by every rule.
+#: Addresses of two shoppers, both public.
 HERE, THERE = "81.2.69.142", "2a02:8070:1::7"
 
 
@@ -97,11 +96,6 @@ def counters() -> Select[Any]:
     """What the counters hold."""
     row = VelocityCounter
     return select(row.bucket, row.tries, row.declines, row.amount).order_by(row.bucket)
-
-
-def live(shop: Shop) -> Actor:
-    """The merchant's server in live mode."""
-    return replace(shop.actor, mode="live")  # type: ignore[arg-type]
 
 
 def open_with(

@@ -58,7 +58,7 @@ def upgrade() -> None:
     op.add_column('payment_methods', sa.Column('gateway_risk', sa.Integer(), nullable=True))
     op.add_column('attempts', sa.Column('decision_id', sa.String(length=40), nullable=True))
     there = {column['name'] for column in sa.inspect(op.get_bind()).get_columns('attempts')}
-    for name in {'force_three_ds', 'off_session'} - there:  # an earlier migration may have brought one
+    for name in sorted({'force_three_ds', 'off_session'} - there):  # an earlier migration may have brought one
         op.add_column('attempts', sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column('attempts', sa.Column('block_code', sa.String(length=48), nullable=True))
     op.add_column('attempts', sa.Column('counted_in', JSON, nullable=True))

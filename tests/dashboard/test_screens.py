@@ -82,6 +82,16 @@ def test_signing_in_gives_a_fresh_session_and_signing_out_ends_it(owner: FlaskCl
     assert owner.get("/dashboard/test").status_code == 303
 
 
+def test_a_payment_shows_its_score_and_why(owner: FlaskClient, shop: Shop) -> None:
+    session = shop.session()
+    shop.pay(session, "4000000000004954")
+    page = owner.get(f"/dashboard/test/payments/{shop.intent(session).id}").text
+    assert "90 · deny" in page
+    assert "The gateway sees the highest risk in the card (+90)" in page
+    assert "Denied by the fraud rules; no gateway was asked" in page
+    assert "fraud.decided" in page
+
+
 def test_a_refund_wants_a_step_up_and_then_goes_through(owner: FlaskClient, shop: Shop) -> None:
     session = shop.session()
     shop.pay(session)
