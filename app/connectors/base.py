@@ -42,11 +42,7 @@ class CardDetails:
 
 @dataclass(frozen=True, slots=True)
 class MethodToken:
-    """What the gateway's vault made of a method: its reference, what may be shown, what risk rules need.
-
-    `fingerprint` and `prefix_hash` are keyed hashes, equal for the same card at the same merchant; `country`
-    is where the card was issued; `risk` is the vault's opinion of it, 0 to 100.
-    """
+    """What the gateway's vault made of a method: its reference and what may be shown."""
 
     token: str
     type: str
@@ -54,10 +50,6 @@ class MethodToken:
     last4: str | None = None
     exp_month: int | None = None
     exp_year: int | None = None
-    country: str | None = None
-    fingerprint: str | None = None
-    prefix_hash: str | None = None
-    risk: int | None = None
 
 
 class TokenRefused(Exception):

@@ -9,6 +9,7 @@ from app import settings
 from app.connectors.base import CardDetails, ConnectorContext, MethodToken, TokenRefused
 from app.connectors.sandbox import book
 from app.connectors.sandbox.cards import BY_NUMBER, Behaviour
+from app.connectors.tokens import CardToken
 from app.db import reading, transaction
 from app.domain.rules import cards as rules
 from app.kit import clock
@@ -51,7 +52,7 @@ def keep_card(context: ConnectorContext, card: CardDetails) -> MethodToken:
     brand = rules.brand_of(number)
     if card.cvc is not None and not _good_cvc(card.cvc, brand):
         raise TokenRefused("invalid_cvc", "cvc")
-    token = MethodToken(
+    token = CardToken(
         "sbtok_" + random_token(),
         "card",
         brand,
@@ -117,9 +118,7 @@ def _write(
         "last4": token.last4,
         "exp_month": token.exp_month,
         "exp_year": token.exp_year,
-        "country": token.country,
-        "fingerprint": token.fingerprint,
-        "prefix_hash": token.prefix_hash,
+        **{name: getattr(token, name, None) for name in ("country", "fingerprint", "prefix_hash")},
         "behaviour": str(behaviour),
         "detail": detail,
         "risk_score": risk_score,

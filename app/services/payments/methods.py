@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select
 
 from app.connectors.base import CardDetails, MethodToken, TokenRefused
+from app.connectors.tokens import CardToken
 from app.db import reading, transaction
 from app.domain.actor import Actor
 from app.domain.decline_codes import describe
@@ -72,6 +75,18 @@ def get(actor: Actor, method_id: str) -> PaymentMethod:
     return found
 
 
+def _traits(token: MethodToken) -> dict[str, Any]:
+    """What the vault tells of a card for the risk rules."""
+    if not isinstance(token, CardToken):
+        return {}
+    return {
+        "country": token.country,
+        "fingerprint": token.fingerprint,
+        "prefix_hash": token.prefix_hash,
+        "gateway_risk": token.risk,
+    }
+
+
 def _keep(
     actor: Actor, connector: str, token: MethodToken, customer_id: str | None, consent: bool
 ) -> PaymentMethod:
@@ -86,10 +101,7 @@ def _keep(
         last4=token.last4,
         exp_month=token.exp_month,
         exp_year=token.exp_year,
-        country=token.country,
-        fingerprint=token.fingerprint,
-        prefix_hash=token.prefix_hash,
-        gateway_risk=token.risk,
+        **_traits(token),
         customer_id=customer_id,
         consent=consent,
         consented_at=clock.now() if consent else None,
