@@ -10,6 +10,7 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, g, request
@@ -156,7 +157,7 @@ def _files() -> Any:
     if request.mimetype != "multipart/form-data":
         return None  # the endpoint reads it, once it knows whose it is
     parts = []
-    for name, file in sorted(request.files.items(multi=True)):
+    for name, file in sorted(request.files.items(multi=True), key=itemgetter(0)):
         parts.append([name, file.filename, file.mimetype, hashlib.sha256(file.stream.read()).hexdigest()])
         file.stream.seek(0)
     return [parts, request.form.to_dict(flat=False)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -313,9 +315,25 @@ def test_a_form_is_refused_where_it_is_not_what_it_says(caller: Caller) -> None:
         content_type="multipart/form-data",
     )
     assert code(empty) == (400, "missing_field")
+    two = {"file": [(io.BytesIO(PDF), "a.pdf", "application/pdf"), (io.BytesIO(PNG), "b.png", "image/png")]}
+    both = caller.client.post("/v1/payments/uploads", data=two, headers=caller.shop.bearer)
+    assert code(both) == (400, "one_document")
     assert not (settings.current().data_dir / "uploads").exists()
     exact = caller.upload(PDF + b"0" * (MAX_BYTES - len(PDF)))
     assert exact.status_code == 201
+
+
+def test_a_document_is_on_the_disk_with_its_name(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, honest = [], os.fsync
+
+    def fsync(descriptor: int) -> None:
+        kept.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        honest(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fsync)
+        uploads.store(caller.actor, "a.pdf", "application/pdf", PDF)
+    assert kept == [False, True]
 
 
 def test_one_key_keeps_one_document(caller: Caller) -> None:

@@ -36,9 +36,12 @@ def create(actor: Actor, body: UploadCreate | None) -> UploadView:
     """Upload a document as a form's field `file`, or ask with JSON for a signed address to put it at."""
     if body is not None:
         return UploadView.of(uploads.announce(actor, body.filename, body.content_type), signed=True)
-    file = request.files.get("file")
-    if file is None:
+    files = request.files.getlist("file")
+    if not files:
         raise InvalidRequest("file is required", code="missing_field", field="file")
+    if len(files) > 1:
+        raise InvalidRequest("Send one document at a time", code="one_document", field="file")
+    [file] = files
     return UploadView.of(uploads.store(actor, file.filename or "", file.mimetype, file.stream.read()))
 
 
