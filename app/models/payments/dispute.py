@@ -21,8 +21,8 @@ class Dispute(Owned, Timestamped, Stateful, Base):
     """A dispute of a charge, told by its gateway or entered by hand (then it has no `gateway_reference`).
 
     `amount_reserved` is its part of the intent's `amount_disputed`: all of `amount` while the money is held
-    or lost, less where refunds had taken some before, nothing for a warning or once it is won. `opened_at`
-    is when the money was taken back. Amounts and `fee` are minor units.
+    or lost, less while refunds that came before have some of it, nothing for a warning or once it is won.
+    `opened_at` is when the money was taken back. Amounts and `fee` are minor units.
     """
 
     __tablename__ = "disputes"

@@ -152,6 +152,17 @@ def _disputes_hold(db: Session) -> Iterator[Violation]:
     )
     for intent_id, amount, posted in db.execute(ledger):
         yield Violation("disputes_hold", intent_id, f"{amount} in dispute, the ledger holds {posted}")
+    left = PaymentIntent.amount_captured - PaymentIntent.amount_refunding - PaymentIntent.amount_disputed
+    short = (
+        select(Dispute.id, left)
+        .join(PaymentIntent, PaymentIntent.id == Dispute.intent_id)
+        .where(Dispute.opened_at.is_not(None), Dispute.outcome.is_distinct_from("won"))
+        .where(Dispute.amount_reserved < Dispute.amount, left > 0)
+    )
+    for dispute_id, free in db.execute(short):
+        yield Violation(
+            "disputes_hold", dispute_id, f"not all of it is reserved, and {free} could be refunded"
+        )
 
 
 def _sandbox_disputes_agree(db: Session) -> Iterator[Violation]:

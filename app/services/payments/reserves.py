@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import Update, literal, select, update
 from sqlalchemy.orm import Session
 
+from app.domain.lifecycles.disputes import Status
 from app.domain.rules.refundable import refundable
 from app.kit import clock
+from app.models.payments.dispute import Dispute
 from app.models.payments.intent import PaymentIntent
 
 _LEFT: Any = PaymentIntent.amount_captured - PaymentIntent.amount_refunding - PaymentIntent.amount_disputed
@@ -37,7 +39,10 @@ def up_to(db: Session, intent_id: str, amount: int) -> int:
 
 
 def adjust(db: Session, intent_id: str, *, refunding: int = 0, refunded: int = 0, disputed: int = 0) -> None:
-    """Move sums that were reserved before, by so many minor units each."""
+    """Move sums that were reserved before, by so many minor units each.
+
+    What comes free is first of all for disputes that have taken more than was left to reserve.
+    """
     table = PaymentIntent
     db.execute(
         _change(
@@ -47,6 +52,25 @@ def adjust(db: Session, intent_id: str, *, refunding: int = 0, refunded: int = 0
             amount_disputed=table.amount_disputed + disputed,
         )
     )
+    if refunding < 0 or disputed < 0:
+        _cover_disputes(db, intent_id)
+
+
+def _cover_disputes(db: Session, intent_id: str) -> None:
+    """Reserve what is left of an intent, which is locked by now, for what its disputes hold of it."""
+    short = (
+        select(Dispute)
+        .where(
+            Dispute.intent_id == intent_id,
+            Dispute.opened_at.is_not(None),
+            Dispute.outcome.is_distinct_from(str(Status.WON)),
+            Dispute.amount_reserved < Dispute.amount,
+        )
+        .order_by(Dispute.id)
+        .with_for_update()
+    )
+    for dispute in db.scalars(short):
+        dispute.amount_reserved += up_to(db, intent_id, dispute.amount - dispute.amount_reserved)
 
 
 def _take(db: Session, intent_id: str, amount: int, **changes: Any) -> bool:

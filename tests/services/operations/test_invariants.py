@@ -75,6 +75,18 @@ def test_breaks_of_disputes_are_noticed(shop: Shop) -> None:
     assert invariants.check() == []
 
 
+def test_a_dispute_that_leaves_its_money_to_refunds_is_noticed(shop: Shop) -> None:
+    dispute = told(shop.actor, FRAUD)
+    with transaction() as db:
+        for change in (
+            "UPDATE disputes SET amount_reserved = amount_reserved - 5",
+            "UPDATE payment_intents SET amount_disputed = amount_disputed - 5",
+        ):
+            db.execute(text(change))
+    [violation] = invariants.check()
+    assert (violation.rule, violation.entity_id) == ("disputes_hold", dispute.id)
+
+
 def test_evidence_and_notes_are_only_ever_added(shop: Shop) -> None:
     dispute = told(shop.actor, FRAUD)
     dispute_evidence.submit(shop.actor, dispute.id, [], "winning_evidence")
