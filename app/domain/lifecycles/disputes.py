@@ -73,6 +73,14 @@ _STEPS: dict[tuple[str, str], tuple[Trigger, ...]] = {
     (_S.WARNING, _S.CLOSED): (_T.CLOSED,),
 }
 
+#: How far a dispute has come; a decision may be contradicted, but not taken back.
+_ORDER = {_S.WARNING: 0, _S.NEEDS_RESPONSE: 1, _S.UNDER_REVIEW: 2, _S.WON: 3, _S.LOST: 3, _S.CLOSED: 4}
+
+
+def is_behind(status: str, known: str) -> bool:
+    """Whether a gateway's status is an older one than what is known: it was asked, or spoke, before."""
+    return _ORDER[_S(status)] < _ORDER[_S(known)]
+
 
 def path(source: str, target: str, *, overdue: bool) -> tuple[Trigger, ...]:
     """The triggers that lead from our status to the gateway's; none where it has not gone forward.

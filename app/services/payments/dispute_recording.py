@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.connectors import base
@@ -60,9 +60,20 @@ def lock(db: Session, dispute_id: str, intent_id: str) -> Dispute:
 
 
 def follow(db: Session, dispute: Dispute, theirs: base.GatewayDispute, cause: str) -> None:
-    """Take a locked dispute as far as its gateway has come, and finish it where the merchant gave in."""
+    """Take a locked dispute as far as its gateway has come, and finish it where the merchant gave in.
+
+    Of an answer that is older than what we know nothing is taken, neither its fee nor its due date.
+    """
+    if not lifecycle.is_behind(theirs.status, dispute.outcome or dispute.status):
+        _catch_up(db, dispute, theirs, cause)
+    dispute.next_query_at = _next_query(dispute)
+
+
+def _catch_up(db: Session, dispute: Dispute, theirs: base.GatewayDispute, cause: str) -> None:
     overdue = dispute.evidence_due_at is not None and dispute.evidence_due_at <= clock.now()
     dispute.kind, dispute.evidence_due_at = str(theirs.kind), theirs.evidence_due_at
+    if dispute.status == _S.WARNING:  # nothing is held yet, and its chargeback may be of another amount
+        dispute.amount = theirs.amount
     for trigger in lifecycle.path(dispute.status, theirs.status, overdue=overdue):
         step(db, dispute, trigger, cause)
     if {dispute.outcome, str(theirs.status)} == {str(_S.WON), str(_S.LOST)}:
@@ -72,7 +83,6 @@ def follow(db: Session, dispute: Dispute, theirs: base.GatewayDispute, cause: st
         _charge(db, dispute, theirs.fee)
     if dispute.close_requested_at is not None and dispute.status not in lifecycle.OPEN:
         finish(db, dispute, cause)
-    dispute.next_query_at = _next_query(dispute)
 
 
 def hold(db: Session, dispute: Dispute, reserved: int) -> None:
@@ -93,6 +103,8 @@ def step(db: Session, dispute: Dispute, trigger: lifecycle.Trigger, cause: str) 
         changes["credit_note_id"] = credit_notes.for_dispute(db, dispute)
     if target == _S.CLOSED:
         changes["closed_at"] = clock.now()
+    if trigger == _T.ESCALATED:  # to close a warning was asked for, not to give up money
+        changes["close_requested_at"] = None
     dispute.advance(trigger, cause=cause, **changes)
     if trigger == _T.ESCALATED:
         hold(db, dispute, reserves.up_to(db, dispute.intent_id, dispute.amount))
@@ -163,23 +175,26 @@ def _by_hand(db: Session, attempt: Attempt, theirs: base.GatewayDispute) -> Disp
     """The dispute that the merchant has entered before its gateway told of it: it is the same one."""
     if theirs.kind != base.DisputeKind.CHARGEBACK:
         return None
-    statement = (
+    dispute = db.scalars(_entered_before(attempt, theirs).with_for_update()).one_or_none()
+    if dispute is not None:
+        dispute.gateway_reference = theirs.reference
+        tell(db, dispute, "dispute.matched", {"gateway_reference": theirs.reference, **dispute.facts()})
+    return dispute
+
+
+def _entered_before(attempt: Attempt, theirs: base.GatewayDispute) -> Select[Dispute]:
+    return (
         select(Dispute)
         .where(
+            Dispute.intent_id == attempt.intent_id,  # which has an index
             Dispute.attempt_id == attempt.id,
             Dispute.gateway_reference.is_(None),
             Dispute.amount == theirs.amount,
             Dispute.status == _S.NEEDS_RESPONSE,
         )
-        .order_by(Dispute.id)
+        .order_by(Dispute.received_at, Dispute.id)
         .limit(1)
-        .with_for_update()
     )
-    dispute = db.scalars(statement).one_or_none()
-    if dispute is not None:
-        dispute.gateway_reference = theirs.reference
-        tell(db, dispute, "dispute.matched", {"gateway_reference": theirs.reference, **dispute.facts()})
-    return dispute
 
 
 def _charge(db: Session, dispute: Dispute, fee: int) -> None:

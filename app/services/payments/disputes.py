@@ -339,8 +339,10 @@ def _ask_to_give_in(db: Session, dispute: Dispute, outcome: str | None) -> None:
 def _let_lapse(seen: Dispute) -> None:
     with transaction() as db:
         dispute = recording.lock(db, seen.id, seen.intent_id)
+        if dispute.gateway_reference is not None:
+            return  # its gateway has told of it since, and is asked from now on
         dispute.next_query_at = None
-        if dispute.gateway_reference is None and dispute.status == _S.NEEDS_RESPONSE:
+        if dispute.status == _S.NEEDS_RESPONSE:
             recording.step(db, dispute, _T.DEADLINE_PASSED, "deadline")
 
 

@@ -15,7 +15,14 @@ from app.db import engine, reading, transaction
 from app.domain.errors import Conflict, DomainError, NotFound, ServiceUnavailable, Unprocessable
 from app.services.events import audit, deliveries, webhooks
 from app.services.ledger import postings
-from app.services.payments import dispute_evidence, disputes, intents, methods, refunds
+from app.services.payments import (
+    dispute_evidence,
+    dispute_recording,
+    disputes,
+    intents,
+    methods,
+    refunds,
+)
 from app.services.payments.disputes import DisputeDraft, Filters
 from tests import shops
 from tests.buyers import together
@@ -239,6 +246,68 @@ def test_closing_an_inquiry_does_not_give_up_the_chargeback_that_it_has_become(s
     assert fresh(shop, dispute).status == "needs_response"
 
 
+def test_a_request_to_close_an_inquiry_ends_when_it_becomes_a_chargeback(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispute = told(shop.actor, INQUIRY)
+    dispute_evidence.submit(shop.actor, dispute.id, [], "escalate_inquiry_evidence")
+    with monkeypatch.context() as patched:
+        patched.setattr(SandboxConnector, "find_dispute", lambda *_: base.Unknown("timed out"))
+        waiting = disputes.close(shop.actor, dispute.id, None, "nothing to say")
+    assert (waiting.status, waiting.close_requested_at is None) == ("warning", False)
+    with later(11):
+        deliver()
+        assert fresh(shop, dispute).status == "needs_response"
+    with later(60):
+        work()
+        raised = fresh(shop, dispute)
+        assert (raised.status, raised.close_requested_at) == ("needs_response", None)
+        assert dispute_evidence.submit(shop.actor, dispute.id, [], "winning_evidence").state == "submitted"
+
+
+def test_the_chargeback_of_an_inquiry_takes_its_own_amount(shop: Shop) -> None:
+    dispute = told(shop.actor, INQUIRY)
+    dispute_evidence.submit(shop.actor, dispute.id, [], "escalate_inquiry_evidence")
+    with transaction() as db:
+        db.execute(text("UPDATE sandbox_disputes SET amount = 1200"))
+    with later(11):
+        deliver()
+    raised = fresh(shop, dispute)
+    assert (raised.status, raised.amount, raised.amount_reserved) == ("needs_response", 1200, 1200)
+    assert balance(shop, "disputes:sandbox") == 1200
+
+
+def test_what_a_gateway_said_before_changes_nothing_afterwards(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inquiry, chargeback = told(shop.actor, INQUIRY), told(shop.actor, FRAUD)
+    dispute_evidence.submit(shop.actor, inquiry.id, [], "escalate_inquiry_evidence")
+    dispute_evidence.submit(shop.actor, chargeback.id, [], "winning_evidence")
+    context = base.ConnectorContext(shop.actor.tenant_id, "test", "http://shop.test")
+    old = [
+        SandboxConnector().find_dispute(context, str(row.gateway_reference)) for row in (inquiry, chargeback)
+    ]
+    with later(11):
+        deliver()
+    with later(12):
+        deliver()
+    before = [fresh(shop, row) for row in (inquiry, chargeback)]
+    assert [(row.status, row.fee) for row in before] == [("needs_response", 1500), ("won", 0)]
+    held = postings.balances(shop.actor)
+    for row, theirs in zip((inquiry, chargeback), old, strict=True):
+        monkeypatch.setattr(SandboxConnector, "find_dispute", lambda *_, theirs=theirs: theirs)
+        disputes.look_again(row.attempt_id, str(row.gateway_reference))
+    for row, was in zip((inquiry, chargeback), before, strict=True):
+        now = fresh(shop, row)
+        assert (now.status, now.kind, now.fee, now.evidence_due_at) == (
+            was.status,
+            was.kind,
+            was.fee,
+            was.evidence_due_at,
+        )
+    assert postings.balances(shop.actor) == held
+
+
 def test_an_early_fraud_warning_is_told_and_closed(shop: Shop) -> None:
     dispute = told(shop.actor, WARNING)
     assert (dispute.status, dispute.kind) == ("warning", "early_fraud_warning")
@@ -293,6 +362,26 @@ def test_what_the_merchant_entered_first_is_the_gateways_own(shop: Shop) -> None
     assert balance(shop, "disputes:sandbox") == 2000
 
 
+def test_a_dispute_that_its_gateway_tells_of_at_the_last_moment_does_not_lapse(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = by_hand(shop.actor, 2000, paid(shop.actor, FRAUD))
+    honest = disputes._load
+
+    def told_meanwhile(dispute_id: str) -> Any:
+        seen = honest(dispute_id)
+        deliver()
+        return seen
+
+    monkeypatch.setattr(disputes, "_load", told_meanwhile)
+    with transaction() as db:
+        db.execute(text("UPDATE disputes SET next_query_at = received_at"))
+    assert disputes.sweep() == 1
+    after = fresh(shop, mine)
+    assert (after.status, after.gateway_reference is None) == ("needs_response", False)
+    assert after.next_query_at is not None
+
+
 @pytest.mark.parametrize(
     ("amount", "code"), [(2001, "dispute_exceeds_captured"), (10**15, "dispute_exceeds_captured")]
 )
@@ -329,6 +418,55 @@ def test_sixteen_callers_refund_and_dispute_within_the_capture(shop: Shop) -> No
     assert all(isinstance(outcome, str | Unprocessable) for outcome in outcomes)
     after = intents.get(shop.actor, intent.id)
     assert after.amount_refunding + after.amount_disputed == 1800
+
+
+@pytest.mark.parametrize("ending", ["declined", "canceled"])
+def test_what_a_refund_gives_back_goes_to_the_dispute_that_came_meanwhile(shop: Shop, ending: str) -> None:
+    intent = paid(shop.actor, FRAUD, customer_id="cust_123")
+    refund = refunds.create(shop.actor, intent.id, 1500)
+    with reading() as db:
+        reference = db.scalars(select(book.disputes.c.reference)).one()
+    disputes.look_again(charge(shop.actor, intent).id, reference)
+    [dispute] = disputes.list_page(shop.actor, Filters()).data
+    assert (dispute.amount, dispute.amount_reserved) == (2000, 500)
+    if ending == "canceled":
+        refunds.cancel(shop.actor, refund.id)
+    else:
+        refunds.send(refund.id)
+    assert refunds.get(shop.actor, refund.id).status == "failed"
+    assert fresh(shop, dispute).amount_reserved == 2000
+    assert intents.get(shop.actor, intent.id).amount_disputed == 2000
+    with pytest.raises(Unprocessable):
+        refunds.create(shop.actor, intent.id, 1, refund_method="store_credit")
+
+
+def test_refunds_that_end_while_a_dispute_comes_leave_it_everything(shop: Shop) -> None:
+    intent = paid(shop.actor, FRAUD)
+    attempt = charge(shop.actor, intent)
+    pending = [refunds.create(shop.actor, intent.id, 500) for _ in range(4)]
+    with reading() as db:
+        reference = db.scalars(select(book.disputes.c.reference)).one()
+
+    def act(number: int) -> Any:
+        if number % 2:
+            return disputes.look_again(attempt.id, reference)
+        return refunds.cancel(shop.actor, pending[number // 2].id).status
+
+    assert together(8, act) == ["failed", None] * 4
+    after = intents.get(shop.actor, intent.id)
+    assert (after.amount_refunding, after.amount_disputed) == (0, 2000)
+
+
+def test_what_a_won_dispute_gives_back_goes_to_the_next_one(shop: Shop) -> None:
+    intent = paid(shop.actor, FRAUD)
+    mine = by_hand(shop.actor, 800, intent)
+    deliver()
+    [theirs] = [row for row in disputes.list_page(shop.actor, Filters()).data if row.id != mine.id]
+    assert (theirs.amount, theirs.amount_reserved) == (2000, 1200)
+    dispute_evidence.submit(shop.actor, mine.id, [], "the bank took it back")
+    disputes.close(shop.actor, mine.id, "won", "")
+    assert fresh(shop, theirs).amount_reserved == 2000
+    assert intents.get(shop.actor, intent.id).amount_disputed == 2000
 
 
 def test_the_gateway_refuses_to_refund_what_it_has_taken_back(shop: Shop) -> None:
@@ -497,16 +635,29 @@ def test_merchants_hear_how_a_dispute_goes(shop: Shop) -> None:
     assert sorted(row.event_type for row in sent) == sorted(names)
 
 
-def test_lists_are_read_along_an_index(shop: Shop) -> None:
+def plan_of(statement: Any) -> str:
+    """How the database would run it."""
     postgresql = engine().dialect.name == "postgresql"
+    sql = statement.compile(engine(), compile_kwargs={"literal_binds": True})
+    with transaction() as db:
+        if postgresql:  # the table is too small for its planner to care
+            db.execute(text("SET LOCAL enable_seqscan = off"))
+            db.execute(text("SET LOCAL enable_bitmapscan = off"))
+        explain = "EXPLAIN " if postgresql else "EXPLAIN QUERY PLAN "
+        return " ".join(str(row) for row in db.connection().exec_driver_sql(explain + str(sql)))
+
+
+def test_the_same_dispute_by_hand_is_looked_for_among_those_of_its_payment(shop: Shop) -> None:
+    dispute = told(shop.actor, FRAUD)
+    attempt = charge(shop.actor, intents.get(shop.actor, dispute.intent_id))
+    context = base.ConnectorContext(shop.actor.tenant_id, "test", "http://shop.test")
+    theirs = SandboxConnector().find_dispute(context, str(dispute.gateway_reference))
+    assert isinstance(theirs, base.GatewayDispute)
+    assert "ix_disputes_intent_id" in plan_of(dispute_recording._entered_before(attempt, theirs))
+
+
+def test_lists_are_read_along_an_index(shop: Shop) -> None:
     for chosen in (Filters(), Filters(status="won"), Filters(merchant_account_id="ma_1")):
-        statement = disputes._newest_first(disputes._filtered(shop.actor, chosen)).limit(21)
-        sql = statement.compile(engine(), compile_kwargs={"literal_binds": True})
-        with transaction() as db:
-            if postgresql:  # the table is too small for its planner to care
-                db.execute(text("SET LOCAL enable_seqscan = off"))
-                db.execute(text("SET LOCAL enable_bitmapscan = off"))
-            explain = "EXPLAIN " if postgresql else "EXPLAIN QUERY PLAN "
-            plan = " ".join(str(row) for row in db.connection().exec_driver_sql(explain + str(sql)))
+        plan = plan_of(disputes._newest_first(disputes._filtered(shop.actor, chosen)).limit(21))
         assert "ix_disputes_" in plan
         assert "Sort" not in plan and "TEMP B-TREE" not in plan, plan
