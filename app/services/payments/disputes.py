@@ -161,8 +161,9 @@ def notes_of(actor: Actor, dispute_ids: Iterable[str]) -> dict[str, AccountingNo
 def close(actor: Actor, dispute_id: str, outcome: str | None, note: str) -> Dispute:
     """Close a decided dispute, or give in to an open one; the books get a note (PY-032).
 
-    Of a dispute that no gateway decides `outcome` says how it ended. Where the gateway has not answered when
-    this returns, `close_requested_at` stands and a job asks again.
+    Of a dispute that no gateway decides `outcome` says how it ended. A warning of fraud asks for nothing: its
+    gateway is not told. Where the gateway has not answered when this returns, `close_requested_at` stands and
+    a job asks again.
 
     Raises:
         InvalidState: closed already, or the issuer has still to decide.
@@ -175,7 +176,8 @@ def close(actor: Actor, dispute_id: str, outcome: str | None, note: str) -> Disp
         if dispute.status == _S.CLOSED:
             dispute.lifecycle.edge(dispute.status, _T.CLOSED)  # raises in the lifecycle's own words
         dispute.closing_note = note
-        if dispute.status in (_S.WON, _S.LOST) or dispute.gateway_reference is None:
+        told_only = dispute.kind == base.DisputeKind.EARLY_FRAUD_WARNING
+        if told_only or dispute.status in (_S.WON, _S.LOST) or dispute.gateway_reference is None:
             _decide_by_hand(db, dispute, outcome)
             recording.finish(db, dispute, "api")
             return dispute
@@ -304,10 +306,11 @@ def _decide_by_hand(db: Session, dispute: Dispute, outcome: str | None) -> None:
         if word not in (None, dispute.outcome):
             raise Unprocessable(f"It was {dispute.outcome}", code="outcome_conflict", field="outcome")
         return
-    if dispute.status == _S.NEEDS_RESPONSE:
+    if dispute.status in (_S.WARNING, _S.NEEDS_RESPONSE):
         if word == "won":
             raise InvalidState("A dispute is won by evidence: submit it first")
-        recording.step(db, dispute, _T.ACCEPTED, "api")
+        if dispute.status == _S.NEEDS_RESPONSE:
+            recording.step(db, dispute, _T.ACCEPTED, "api")
     elif word is None:
         raise Unprocessable("Say how it ended", code="outcome_required", field="outcome")
     else:

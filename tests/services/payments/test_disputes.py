@@ -308,8 +308,14 @@ def test_what_a_gateway_said_before_changes_nothing_afterwards(
     assert postings.balances(shop.actor) == held
 
 
-def test_an_early_fraud_warning_is_told_and_closed(shop: Shop) -> None:
+def unheard(connector: SandboxConnector, context: Any, request: base.AcceptRequest) -> Any:
+    """A gateway where there is nothing to accept: it answers with what it has."""
+    return connector.find_dispute(context, request.reference)
+
+
+def test_an_early_fraud_warning_is_told_and_closed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     dispute = told(shop.actor, WARNING)
+    monkeypatch.setattr(SandboxConnector, "accept_dispute", unheard)
     assert (dispute.status, dispute.kind) == ("warning", "early_fraud_warning")
     assert dispute.evidence_due_at is None
     with pytest.raises(Conflict):
@@ -318,6 +324,8 @@ def test_an_early_fraud_warning_is_told_and_closed(shop: Shop) -> None:
     assert (closed.status, closed.outcome) == ("closed", None)
     assert disputes.notes_of(shop.actor, [dispute.id])[dispute.id].outcome == "closed"
     assert credit_notes() == []
+    disputes.look_again(dispute.attempt_id, str(dispute.gateway_reference))
+    assert (fresh(shop, dispute).status, fresh(shop, dispute).next_query_at) == ("closed", None)
 
 
 def test_a_dispute_by_hand_goes_by_the_merchants_word(shop: Shop) -> None:
