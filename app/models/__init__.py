@@ -1,12 +1,12 @@
 """Everything that is stored; importing this package makes `Base.metadata` whole."""
 
-from app.models.access import api_key, tenant, user
+from app.models.access import api_key, role, tenant, user
 from app.models.base import Base
 from app.models.catalogue import cart, credit_note, product, promotion, shipping, stock, stored_value, tax
 from app.models.checkout import calculation, order, payment_link, reservation, session
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import posting
-from app.models.operations import heartbeat, idempotency, job, rate_window
+from app.models.operations import examination, export, heartbeat, idempotency, job, rate_window
 from app.models.payments import attempt, dispute, intent, method, refund, upload
 from app.models.risk import fraud_decision, velocity_counter
 
@@ -19,6 +19,8 @@ __all__ = [
     "credit_note",
     "delivery",
     "dispute",
+    "examination",
+    "export",
     "fraud_decision",
     "heartbeat",
     "idempotency",
@@ -35,6 +37,7 @@ __all__ = [
     "rate_window",
     "refund",
     "reservation",
+    "role",
     "session",
     "shipping",
     "stock",

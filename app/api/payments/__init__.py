@@ -1,6 +1,15 @@
 """The payments surface, /v1/payments and /v1/{tenant_id}/payments (contract/payments.md, OP-44)."""
 
-from app.api.payments import disputes, fraud, intents, refunds, uploads, webhooks
+from app.api.payments import disputes, fraud, intents, refunds, settings, uploads, webhooks
 from app.api.payments.surface import surface
 
-__all__ = ["disputes", "fraud", "intents", "refunds", "surface", "uploads", "webhooks"]
+__all__ = [
+    "disputes",
+    "fraud",
+    "intents",
+    "refunds",
+    "settings",
+    "surface",
+    "uploads",
+    "webhooks",
+]

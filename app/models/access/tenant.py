@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.actor import TenantProfile
@@ -23,6 +23,7 @@ class Tenant(Timestamped, Base):
     name: Mapped[str]
     default_currency: Mapped[CurrencyCode]
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    settings_version: Mapped[int] = mapped_column(Integer, default=1)
     inbound_secrets: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
     def profile(self) -> TenantProfile:

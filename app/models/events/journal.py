@@ -46,7 +46,18 @@ class JournalEntry(Owned, Base):
         Index("ix_journal_entity", "tenant_id", "entity_id", "id"),
         Index("ix_journal_checkout", "tenant_id", "checkout_id", "id"),
         Index("ix_journal_payment", "tenant_id", "payment_intent_id", "id"),
-        Index("ix_journal_type", "tenant_id", "mode", "type", "id"),
+        Index("ix_journal_type", "tenant_id", "mode", "type", "created_at", "id"),
+        Index("ix_journal_time", "tenant_id", "mode", "created_at", "id"),
+        Index(
+            "ix_journal_people",
+            "tenant_id",
+            "mode",
+            "actor_id",
+            "created_at",
+            "id",
+            sqlite_where=text("actor_kind = 'user'"),
+            postgresql_where=text("actor_kind = 'user'"),
+        ),
     )
 
     id: Mapped[PrimaryId]

@@ -43,6 +43,7 @@ class Attempt(Owned, Timestamped, Stateful, Base):
             postgresql_where=text("next_query_at IS NOT NULL"),
         ),
         UniqueConstraint("intent_id", "nonce"),
+        Index("ix_attempts_time", "tenant_id", "mode", "created_at", "id"),
     )
     lifecycle = attempts.LIFECYCLE
 

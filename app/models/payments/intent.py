@@ -26,6 +26,7 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
     __table_args__ = (
         Index("ix_payment_intents_tenant", "tenant_id", "mode", "id"),
         Index("ix_payment_intents_status", "tenant_id", "mode", "status", "id"),
+        Index("ix_payment_intents_time", "tenant_id", "mode", "created_at", "id"),
         Index("ix_payment_intents_checkout", "checkout_id"),
         CheckConstraint("amount_captured <= amount_authorized", name="captured_within_authorized"),
         CheckConstraint(

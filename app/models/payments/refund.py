@@ -14,6 +14,9 @@ from app.models.events.journal import JournalLinks
 from app.models.stateful import Stateful
 from app.models.types import CurrencyCode, PrimaryId, Ref
 
+#: On their way: few at any moment, and looked for often.
+_OPEN = "('pending', 'processing', 'requires_action')"
+
 
 class Refund(Owned, Timestamped, Stateful, Base):
     """A refund; its amount is reserved on the intent from birth until it fails."""
@@ -22,6 +25,15 @@ class Refund(Owned, Timestamped, Stateful, Base):
     __table_args__ = (
         Index("ix_refunds_tenant", "tenant_id", "mode", "id"),
         Index("ix_refunds_intent", "intent_id", "id"),
+        Index("ix_refunds_time", "tenant_id", "mode", "created_at", "id"),
+        Index(
+            "ix_refunds_open",
+            "tenant_id",
+            "mode",
+            "created_at",
+            sqlite_where=text(f"status IN {_OPEN}"),
+            postgresql_where=text(f"status IN {_OPEN}"),
+        ),
         Index(
             "ix_refunds_sweep",
             "next_query_at",

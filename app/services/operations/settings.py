@@ -1,17 +1,43 @@
-"""A merchant's choices, typed, with the defaults of the contract (OP-43)."""
+"""A merchant's choices, typed, with the defaults of the contract (OP-43); how they are read and changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from app.domain.actor import TenantProfile
+from app.connectors import registry
+from app.db import reading, transaction
+from app.domain import money
+from app.domain.actor import Actor, TenantProfile
+from app.domain.errors import InvalidRequest, VersionConflict
+from app.models.access.tenant import Tenant
+from app.models.events.journal import record
+
+CAPTURE_MODES = ("auto", "manual")
+THREE_DS_POLICIES = ("automatic", "always", "never")
+#: What a general ledger account can be mapped to (OP-82): kinds of the ledger's transactions.
+GL_TYPES = frozenset(
+    {
+        "capture",
+        "refund",
+        "refund_return",
+        "fee",
+        "dispute",
+        "dispute_won",
+        "payout",
+        "settlement",
+        "adjustment",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutSettings:
-    """Checkout, payment and page choices of one merchant; durations in seconds."""
+    """Checkout, payment and page choices of one merchant; durations in seconds, amounts in minor units.
+
+    `max_amount` is the lower of the two limits that a merchant can set (PY-080, CK-070).
+    """
 
     default_capture_mode: str = "auto"
     max_payment_attempts: int = 5
@@ -19,9 +45,13 @@ class CheckoutSettings:
     session_ttl_seconds: int = 3600
     link_ttl_seconds: int = 1800
     max_amount: int | None = None
+    max_authorization_amount: int | None = None
     min_amount: int = 1
     currencies: tuple[str, ...] = ()
     allowed_methods: tuple[str, ...] = ("card", "paypal", "ideal", "bancontact", "klarna", "promptpay")
+    three_ds_policy: str = "automatic"
+    dispute_retention_days: int = 540
+    gl_accounts: Mapping[str, str] = field(default_factory=dict)
     redirect_hosts: tuple[str, ...] = ()
     fresh_copies: bool = True
     brand_accent: str = ""
@@ -41,4 +71,110 @@ def checkout_settings(profile: TenantProfile) -> CheckoutSettings:
         for name, value in profile.settings.items()
         if name in _NAMES
     }
+    limits = [given[name] for name in ("max_amount", "max_authorization_amount") if given.get(name)]
+    if limits:
+        given["max_amount"] = min(limits)
     return CheckoutSettings(**given)
+
+
+def read(actor: Actor) -> tuple[CheckoutSettings, int]:
+    """The settings as they stand now, and their version."""
+    with reading() as db:
+        tenant = db.get_one(Tenant, actor.tenant_id)
+        return checkout_settings(tenant.profile()), tenant.settings_version
+
+
+def change(
+    actor: Actor, changes: Mapping[str, Any], *, expected: int | None = None
+) -> tuple[CheckoutSettings, int]:
+    """Change what is given, for both modes; the rest stays. What is equal already is no change.
+
+    Raises:
+        InvalidRequest: no such setting, or not a value that it takes.
+        VersionConflict: they were changed since `expected` was read.
+    """
+    for name, value in changes.items():
+        rule = _RULES.get(name)
+        problem = "there is no such setting" if rule is None else rule(value)
+        if problem:
+            raise InvalidRequest(f"{name}: {problem}", code="invalid_setting", field=name)
+    with transaction(actor) as db:
+        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+        if expected is not None and expected != tenant.settings_version:
+            raise VersionConflict
+        old = checkout_settings(tenant.profile())
+        moved = {name: value for name, value in changes.items() if _plain(getattr(old, name)) != value}
+        if moved:
+            tenant.settings = {**tenant.settings, **moved}
+            tenant.settings_version += 1
+            record(
+                db,
+                "settings.updated",
+                tenant_id=tenant.id,
+                mode=str(actor.mode),
+                entity="settings",
+                entity_id=tenant.id,
+                cause=str(actor.kind),
+                before={name: _plain(getattr(old, name)) for name in moved},
+                after=moved,
+            )
+        return checkout_settings(tenant.profile()), tenant.settings_version
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON has it."""
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[Any], str | None]:
+    return lambda value: None if value in words else f"must be one of {', '.join(words)}"
+
+
+def _between(low: int, high: int) -> Callable[[Any], str | None]:
+    return lambda value: None if low <= value <= high else f"must be from {low} to {high}"
+
+
+def _methods(value: list[str]) -> str | None:
+    known = {method for connector in registry.all_connectors() for method in connector.method_types}
+    if not value:
+        return "allow at least one method"
+    unknown = sorted(set(value) - known)
+    return f"no connector here takes {unknown[0]}" if unknown else _repeated(value)
+
+
+def _currencies(value: list[str]) -> str | None:
+    unknown = sorted(code for code in value if not money.is_currency(code))
+    return f"{unknown[0]} is not a currency" if unknown else _repeated(value)
+
+
+def _repeated(value: list[str]) -> str | None:
+    return None if len(set(value)) == len(value) else "names something twice"
+
+
+def _limit(value: int | None) -> str | None:
+    return None if value is None else _between(1, money.MAX_AMOUNT)(value)
+
+
+def _gl_accounts(value: Mapping[str, str]) -> str | None:
+    unknown = sorted(set(value) - GL_TYPES)
+    if unknown:
+        return f"{unknown[0]} is not one of {', '.join(sorted(GL_TYPES))}"
+    wrong = sorted(name for name, code in value.items() if not (0 < len(code) <= 32 and code.isprintable()))
+    return f"{wrong[0]}: an account code has 1 to 32 printable characters" if wrong else None
+
+
+#: What may be changed, and what is wrong with a value of it, or None.
+_RULES: dict[str, Callable[[Any], str | None]] = {
+    "allowed_methods": _methods,
+    "default_capture_mode": _one_of(CAPTURE_MODES),
+    "max_authorization_amount": _limit,
+    "three_ds_policy": _one_of(THREE_DS_POLICIES),
+    "dispute_retention_days": _between(30, 3650),
+    "gl_accounts": _gl_accounts,
+    "max_payment_attempts": _between(1, 20),
+    "hold_ttl_seconds": _between(60, 86_400),
+    "session_ttl_seconds": _between(300, 86_400),
+    "currencies": _currencies,
+}

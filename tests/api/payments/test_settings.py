@@ -1,0 +1,155 @@
+"""PY-080, PY-081: payment settings: their defaults, their guards, and that they take effect."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app.db import reading
+from app.domain.errors import VersionConflict
+from app.models.events.journal import JournalEntry
+from app.services.access import keys
+from app.services.operations import settings
+from tests.shops import Shop, make
+
+PATH = "/v1/payments/settings"
+
+
+def changes_told(shop: Shop) -> list[dict[str, Any]]:
+    statement = select(JournalEntry.data).where(
+        JournalEntry.tenant_id == shop.actor.tenant_id, JournalEntry.type == "settings.updated"
+    )
+    with reading() as db:
+        return list(db.scalars(statement.order_by(JournalEntry.id)))
+
+
+def test_the_defaults_are_the_contracts(client: FlaskClient, shop: Shop) -> None:
+    answer = client.get(PATH, headers=shop.bearer)
+    assert answer.json is not None
+    assert answer.headers["ETag"] == '"1"'
+    stated = {"default_capture_mode": "auto", "three_ds_policy": "automatic", "dispute_retention_days": 540}
+    rest = {"max_authorization_amount": None, "hold_ttl_seconds": 900, "session_ttl_seconds": 3600}
+    assert (
+        stated.items() | rest.items() <= {k: v for k, v in answer.json.items() if k in stated | rest}.items()
+    )
+    assert answer.json["max_payment_attempts"] == 5
+
+
+def test_a_change_is_kept_journalled_and_takes_effect(client: FlaskClient, shop: Shop) -> None:
+    body = {
+        "max_authorization_amount": 5000,
+        "default_capture_mode": "manual",
+        "gl_accounts": {"refund": "400"},
+    }
+    answer = client.patch(PATH, json=body, headers=shop.bearer)
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json.items() >= body.items()
+    assert (answer.json["version"], answer.headers["ETag"]) == (2, '"2"')
+    [told] = changes_told(shop)
+    assert told["after"] == body
+    assert told["before"] == {
+        "max_authorization_amount": None,
+        "default_capture_mode": "auto",
+        "gl_accounts": {},
+    }
+
+    def intent(amount: int) -> Any:
+        draft = {"amount": amount, "currency": "GBP", "request_id": f"r{amount}"}
+        return client.post("/v1/payments/intents", json=draft, headers=shop.bearer)
+
+    assert intent(5000).json["capture_mode"] == "manual"
+    over = intent(5001)
+    assert (over.status_code, over.json["code"]) == (422, "tx_limit_exceeded")
+    assert client.patch(PATH, json={"max_authorization_amount": None}, headers=shop.bearer).status_code == 200
+    assert intent(5002).status_code == 201
+
+
+def test_the_same_again_is_no_change(client: FlaskClient, shop: Shop) -> None:
+    for _ in range(2):
+        answer = client.patch(
+            PATH, json={"hold_ttl_seconds": 600, "allowed_methods": ["card"]}, headers=shop.bearer
+        )
+        assert answer.json is not None
+        assert answer.json["version"] == 2
+    assert len(changes_told(shop)) == 1
+
+
+def test_a_stale_change_is_refused(client: FlaskClient, shop: Shop) -> None:
+    first = client.get(PATH, headers=shop.bearer).headers["ETag"]
+    assert (
+        client.patch(
+            PATH, json={"hold_ttl_seconds": 600}, headers=shop.bearer | {"If-Match": first}
+        ).status_code
+        == 200
+    )
+    for stale in ({"headers": shop.bearer | {"If-Match": first}}, {"headers": shop.bearer, "version": 1}):
+        body = {"hold_ttl_seconds": 700, **({"version": 1} if "version" in stale else {})}
+        answer = client.patch(PATH, json=body, headers=stale["headers"])
+        assert answer.json is not None
+        assert (answer.status_code, answer.json["code"]) == (409, "version_conflict")
+    both = client.patch(PATH, json={"version": 2}, headers=shop.bearer | {"If-Match": '"3"'})
+    assert both.status_code == 400
+    assert settings.read(shop.actor)[0].hold_ttl_seconds == 600
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"allowed_methods": ["cheque"]},
+        {"allowed_methods": []},
+        {"allowed_methods": ["card", "card"]},
+        {"default_capture_mode": "later"},
+        {"max_authorization_amount": 0},
+        {"max_authorization_amount": -1},
+        {"max_authorization_amount": True},
+        {"max_authorization_amount": 2**53 + 1},
+        {"three_ds_policy": "sometimes"},
+        {"dispute_retention_days": 0},
+        {"gl_accounts": {"refund": ""}},
+        {"gl_accounts": {"nonsense": "400"}},
+        {"max_payment_attempts": 0},
+        {"currencies": ["DEM"]},
+        {"brand_accent": "red"},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused(client: FlaskClient, shop: Shop, body: dict[str, Any]) -> None:
+    answer = client.patch(PATH, json=body, headers=shop.bearer)
+    assert answer.json is not None
+    assert answer.status_code == 400
+    assert answer.json["field"].split(".")[0] == next(iter(body))
+    assert settings.read(shop.actor)[1] == 1
+    assert changes_told(shop) == []
+
+
+def test_settings_are_the_merchants_own_and_guarded(app: Flask, client: FlaskClient, shop: Shop) -> None:
+    other = make("Another shop")
+    client.patch(PATH, json={"three_ds_policy": "always"}, headers=shop.bearer)
+    assert settings.read(other.actor)[0].three_ds_policy == "automatic"
+    assert client.get("/v1/test-shop/payments/settings", headers=other.bearer).status_code == 403
+    _, reader = keys.create(shop.actor, "reader", scopes=["settings:read"])
+    headers = {"Authorization": f"Bearer {reader}"}
+    assert client.get("/v1/test-shop/payments/settings", headers=headers).json["three_ds_policy"] == "always"  # type: ignore[index]
+    assert client.patch(PATH, json={"three_ds_policy": "never"}, headers=headers).status_code == 403
+
+
+def test_of_many_changes_of_one_version_one_wins(shop: Shop) -> None:
+    def attempt(seconds: int) -> bool:
+        try:
+            settings.change(shop.actor, {"hold_ttl_seconds": seconds}, expected=1)
+        except VersionConflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(attempt, range(100, 108)))
+    assert sum(won) == 1
+    assert settings.read(shop.actor)[1] == 2
+    assert len(changes_told(shop)) == 1
