@@ -55,6 +55,15 @@ class Settings(BaseSettings):
         60, ge=1, description="A job or delivery whose worker was silent for so long is taken over"
     )
     queue_url: str | None = Field(None, description="Huey's queue; default beside the database")
+    export_keep_days: int = Field(7, ge=1, description="How long a finished export can be downloaded")
+    export_s3_roots: list[str] = Field(
+        default_factory=list,
+        description="JSON list of `s3://bucket/prefix` below which exports may go; `{tenant}` is the slug",
+    )
+    export_s3_endpoint: str | None = Field(None, description="S3-compatible store; default Amazon's")
+    export_s3_region: str = Field("us-east-1", description="Its region")
+    export_s3_access_key_id: str | None = Field(None, description="Its credentials; default the machine's")
+    export_s3_secret_access_key: SecretStr | None = None
     allow_loopback_webhooks: bool | None = Field(
         None, description="Deliver to 127.0.0.1; default only outside production"
     )

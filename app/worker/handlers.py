@@ -7,6 +7,7 @@ from typing import Any
 
 from app.services.checkout import payment
 from app.services.events import inbound
+from app.services.operations import exports
 from app.services.payments import dispute_evidence, disputes, late_success, refunds
 
 Handler = Callable[[dict[str, Any]], None]
@@ -24,6 +25,7 @@ def _noted(handler: Handler) -> Handler:
 
 
 HANDLERS: dict[str, Handler] = {
+    "exports.run": lambda job: exports.run(job["export_id"]),
     "payments.look_again": _noted(lambda job: payment.look_again(job["attempt_id"], "webhook")),
     "payments.undo_late_success": lambda job: late_success.undo(job["attempt_id"]),
     "disputes.look_again": _noted(lambda job: disputes.look_again(job["attempt_id"], job["reference"])),

@@ -76,6 +76,7 @@ def upgrade() -> None:
     op.create_index("ix_examinations_finished_at", "examinations", ["finished_at"])
     for table in _BY_TIME:
         op.create_index(f"ix_{table}_time", table, ["tenant_id", "mode", "created_at", "id"])
+    op.create_index("ix_ledger_transactions_time", "ledger_transactions", ["tenant_id", "mode", "posted_at", "id"])
     op.create_index(
         "ix_refunds_open",
         "refunds",
@@ -101,6 +102,7 @@ def downgrade() -> None:
     op.drop_index("ix_journal_type", "journal")
     op.create_index("ix_journal_type", "journal", ["tenant_id", "mode", "type", "id"])
     op.drop_index("ix_refunds_open", "refunds")
+    op.drop_index("ix_ledger_transactions_time", "ledger_transactions")
     for table in _BY_TIME:
         op.drop_index(f"ix_{table}_time", table)
     op.drop_table("examinations")

@@ -20,6 +20,7 @@ PAGES = (
     "/sandbox/",
     "/dashboard",
     "/docs",
+    "/exports/",
     "/openapi.json",
     "/healthz",
     "/static/",

@@ -1,6 +1,6 @@
 """The payments surface, /v1/payments and /v1/{tenant_id}/payments (contract/payments.md, OP-44)."""
 
-from app.api.payments import disputes, fraud, intents, refunds, settings, uploads, webhooks
+from app.api.payments import disputes, fraud, intents, refunds, reports, settings, uploads, webhooks
 from app.api.payments.surface import surface
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "fraud",
     "intents",
     "refunds",
+    "reports",
     "settings",
     "surface",
     "uploads",

@@ -18,6 +18,7 @@ class LedgerTransaction(Owned, Base):
     __table_args__ = (
         UniqueConstraint("source"),
         Index("ix_ledger_transactions_tenant", "tenant_id", "mode", "id"),
+        Index("ix_ledger_transactions_time", "tenant_id", "mode", "posted_at", "id"),
     )
 
     id: Mapped[PrimaryId]

@@ -39,11 +39,15 @@ def enqueue(
     unique_key: str | None = None,
     due_at: datetime | None = None,
     max_tries: int = 10,
+    job_id: str | None = None,
 ) -> None:
-    """Add a job in this transaction; with a `unique_key` that exists already nothing is added."""
+    """Add a job in this transaction; with a `unique_key` that exists already nothing is added.
+
+    `job_id` is for callers that refer to the job; others leave it to be made.
+    """
     now = clock.now()
     values: dict[str, Any] = {
-        "id": new_id("job"),
+        "id": job_id or new_id("job"),
         "tenant_id": tenant_id,
         "mode": mode,
         "name": name,

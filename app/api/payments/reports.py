@@ -1,0 +1,118 @@
+"""PY-077, PY-078: exports of the merchant's data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from app.api.payments.surface import surface
+from app.domain.actor import Actor
+from app.domain.lifecycles.jobs import Status
+from app.models.operations.export import Export
+from app.models.operations.job import Job
+from app.services.operations import exports
+from app.services.operations.exports import ExportDraft
+from app.web.moments import Since, Until
+from app.web.schemas import Body, Instant, View
+
+#: A job in the words of OP-35.
+_WORDS = {Status.LEASED: "running", Status.DONE: "succeeded", Status.DEAD: "failed"}
+
+
+class ExportQuery(Body):
+    """Which rows: `from` and `to` by the time of their creation, the others by what they are."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    type: Literal["transactions", "settlements", "chargebacks"] = "transactions"
+    since: Since | None = Field(None, alias="from")
+    until: Until | None = Field(None, alias="to")
+    status: str | None = Field(None, min_length=1, max_length=32)
+    currency: str | None = Field(None, pattern="^[A-Z]{3}$")
+    connector: str | None = Field(None, min_length=1, max_length=40)
+
+
+class ExportCreate(Body):
+    """What to export, in which format, to where: `local` is kept here for download."""
+
+    query: ExportQuery = Field(default_factory=ExportQuery)
+    destination: str = Field("local", min_length=1, max_length=300)
+    format: Literal["csv", "json", "parquet", "qbo", "xero"] = "csv"
+
+    def draft(self) -> ExportDraft:
+        """The draft that the service takes."""
+        query = self.query
+        named = {"status": query.status, "currency": query.currency, "connector": query.connector}
+        return ExportDraft(
+            dataset=query.type,
+            format=self.format,
+            destination=self.destination,
+            since=query.since,
+            until=query.until,
+            filters={name: value for name, value in named.items() if value is not None},
+        )
+
+
+class ExportView(View):
+    """An export. `download_url` opens the file without credentials for a quarter of an hour."""
+
+    job_id: str
+    status: Literal["queued", "running", "succeeded", "failed"]
+    type: str
+    format: str
+    destination: str
+    query: dict[str, Any]
+    rows: int
+    size_bytes: int | None
+    sha256: str | None
+    created_at: Instant
+    finished_at: Instant | None
+    expires_at: Instant | None
+    location: str | None
+    download_url: str | None
+    errors: list[str]
+
+    @classmethod
+    def of(cls, found: tuple[Export, Job]) -> ExportView:
+        """The view of an export and its job."""
+        export, job = found
+        word = "succeeded" if export.finished_at else _WORDS.get(Status(job.status), "queued")
+        return cls.model_validate(
+            {
+                "job_id": export.job_id,
+                "status": word,
+                "type": export.dataset,
+                "format": export.format,
+                "destination": export.destination,
+                "query": {**export.filters, "from": _text(export.since), "to": _text(export.until)},
+                "rows": export.rows_written,
+                "size_bytes": export.size_bytes,
+                "sha256": export.sha256,
+                "created_at": export.created_at,
+                "finished_at": export.finished_at,
+                "expires_at": export.expires_at,
+                "location": exports.location(export),
+                "download_url": exports.link(export),
+                "errors": [str(error["error"]) for error in job.errors],
+            }
+        )
+
+
+def _text(instant: datetime | None) -> str | None:
+    return instant.isoformat().replace("+00:00", "Z") if instant else None
+
+
+@surface.post(
+    "/exports", "PY-077", body=ExportCreate, returns=ExportView, status=202, permission="exports:write"
+)
+def create(actor: Actor, body: ExportCreate) -> ExportView:
+    """Export transactions, settlements or chargebacks to a file, by a job."""
+    return ExportView.of(exports.create(actor, body.draft()))
+
+
+@surface.get("/exports/{job_id}", "PY-078", returns=ExportView, permission="exports:read")
+def get(actor: Actor, job_id: str) -> ExportView:
+    """See how far an export is, and where to get it."""
+    return ExportView.of(exports.get(actor, job_id))

@@ -1,0 +1,211 @@
+"""What can be exported: each dataset is a list of columns and a stream of rows in chunks, oldest first.
+
+A chunk is one short query behind the last row seen (keyset over an index by time): constant memory, and no
+transaction that stays open. A dataset is a line in `DATASETS`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, literal, select, tuple_
+
+from app.db import UtcDateTime, reading
+from app.models.ledger.posting import LedgerTransaction, Posting
+from app.models.operations.export import Export
+from app.models.payments.attempt import Attempt
+from app.models.payments.method import PaymentMethod
+from app.models.payments.refund import Refund
+
+Row = dict[str, Any]
+
+CHUNK = 2000
+#: The account of services/ledger on which everything that concerns the merchant's money is booked.
+MERCHANT_ACCOUNT = "merchant_balance"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; `kind` is `text`, `integer` or `instant`."""
+
+    name: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Columns, rows, and the filters that it knows beside the span of time."""
+
+    columns: tuple[Column, ...]
+    rows: Callable[[Export, dict[str, str]], Iterator[Row]]
+    filters: frozenset[str]
+
+
+def _transactions(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
+    """Charges and refunds in the order in which they began (contract/payments.md 2.5)."""
+    for row in heapq.merge(_charges(export), _refunds(export), key=lambda r: (r["created_at"], r["id"])):
+        if row["completed_at"] is not None:  # money moved
+            row["gl_account"] = gl_accounts.get("capture" if row["type"] == "charge" else "refund")
+        yield row
+
+
+def _charges(export: Export) -> Iterator[Row]:
+    statement = (
+        select(
+            Attempt.id,
+            literal("charge").label("type"),
+            Attempt.status,
+            Attempt.created_at,
+            Attempt.captured_at.label("completed_at"),
+            Attempt.checkout_id,
+            Attempt.amount,
+            Attempt.amount_captured,
+            Attempt.currency,
+            Attempt.connector,
+            Attempt.gateway_reference,
+            Attempt.response_code,
+            Attempt.decline_code,
+            Attempt.avs_result,
+            Attempt.cvv_result,
+            Attempt.three_ds_result,
+            Attempt.risk_score,
+            Attempt.authorized_at,
+            Attempt.intent_id.label("payment_intent_id"),
+            Attempt.id.label("charge_id"),
+            PaymentMethod.type.label("method_type"),
+            PaymentMethod.brand,
+            PaymentMethod.last4,
+        )
+        .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
+        .where(*_filtered(export, Attempt, status=Attempt.status, connector=Attempt.connector))
+    )
+    return _chunks(statement, Attempt.created_at, Attempt.id, "created_at")
+
+
+def _refunds(export: Export) -> Iterator[Row]:
+    statement = (
+        select(
+            Refund.id,
+            literal("refund").label("type"),
+            Refund.status,
+            Refund.created_at,
+            Refund.succeeded_at.label("completed_at"),
+            Refund.checkout_id,
+            Refund.amount,
+            Refund.currency,
+            Refund.gateway_reference,
+            Refund.reason,
+            Refund.reason_text,
+            Refund.failure_reason,
+            Refund.intent_id.label("payment_intent_id"),
+            Refund.attempt_id.label("charge_id"),
+            Attempt.connector,
+            PaymentMethod.type.label("method_type"),
+            PaymentMethod.brand,
+            PaymentMethod.last4,
+        )
+        .join(Attempt, Attempt.id == Refund.attempt_id)
+        .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
+        .where(*_filtered(export, Refund, status=Refund.status, connector=Attempt.connector))
+    )
+    return _chunks(statement, Refund.created_at, Refund.id, "created_at")
+
+
+def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
+    """What changed the merchant's balance, from the ledger: positive came in, minor units."""
+    statement = (
+        select(
+            LedgerTransaction.id,
+            LedgerTransaction.kind,
+            LedgerTransaction.source,
+            LedgerTransaction.payment_intent_id,
+            LedgerTransaction.posted_at,
+            Posting.currency,
+            (-func.sum(Posting.amount)).label("amount"),
+        )
+        .join(Posting, Posting.transaction_id == LedgerTransaction.id)
+        .where(
+            LedgerTransaction.tenant_id == export.tenant_id,
+            LedgerTransaction.mode == export.mode,
+            LedgerTransaction.posted_at < export.until,
+            Posting.account == MERCHANT_ACCOUNT,
+            Posting.currency == export.filters["currency"],
+        )
+        .group_by(*LedgerTransaction.__table__.columns, Posting.currency)
+    )
+    if export.since is not None:
+        statement = statement.where(LedgerTransaction.posted_at >= export.since)
+    for row in _chunks(statement, LedgerTransaction.posted_at, LedgerTransaction.id, "posted_at"):
+        row["gl_account"] = gl_accounts.get(row["kind"])
+        yield row
+
+
+def _filtered(export: Export, table: Any, **columns: Any) -> list[Any]:
+    """The conditions of an export over a table with `created_at`."""
+    conditions = [
+        table.tenant_id == export.tenant_id,
+        table.mode == export.mode,
+        table.created_at < export.until,
+    ]
+    if export.since is not None:
+        conditions.append(table.created_at >= export.since)
+    known = {"currency": table.currency, **columns}
+    conditions += [known[name] == value for name, value in export.filters.items() if name in known]
+    return conditions
+
+
+def _chunks(statement: Select[*tuple[Any, ...]], time: Any, key: Any, time_name: str) -> Iterator[Row]:
+    """The rows behind each other, a short query at a time, in the order of (time, id)."""
+    ordered = statement.order_by(time, key).limit(CHUNK)
+    last: tuple[Any, Any] | None = None
+    while True:
+        asked = ordered
+        if last is not None:
+            behind = tuple_(time, key) > tuple_(literal(last[0], UtcDateTime()), literal(last[1]))
+            asked = ordered.where(behind)
+        with reading() as db:
+            rows = [dict(row) for row in db.execute(asked).mappings()]
+        yield from rows
+        if len(rows) < CHUNK:
+            return
+        last = (rows[-1][time_name], rows[-1]["id"])
+
+
+TRANSACTIONS = Dataset(
+    (
+        Column("id"),
+        Column("type"),
+        Column("status"),
+        Column("created_at", "instant"),
+        Column("completed_at", "instant"),
+        Column("payment_intent_id"),
+        Column("charge_id"),
+        Column("checkout_id"),
+        Column("amount", "integer"),
+        Column("amount_captured", "integer"),
+        Column("currency"),
+        Column("connector"),
+        Column("gateway_reference"),
+        Column("method_type"),
+        Column("brand"),
+        Column("last4"),
+        Column("response_code"),
+        Column("decline_code"),
+        Column("avs_result"),
+        Column("cvv_result"),
+        Column("three_ds_result"),
+        Column("risk_score", "integer"),
+        Column("authorized_at", "instant"),
+        Column("reason"),
+        Column("reason_text"),
+        Column("failure_reason"),
+        Column("gl_account"),
+    ),
+    _transactions,
+    frozenset({"status", "currency", "connector"}),
+)
+
+DATASETS: dict[str, Dataset] = {"transactions": TRANSACTIONS}

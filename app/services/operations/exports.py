@@ -1,0 +1,312 @@
+"""Exports: asked for, written by a job, kept for a while (PY-077, PY-078, OP-48).
+
+The job writes a draft in chunks and then puts it at its place in one step, so that nobody ever sees half a
+file; a worker that dies leaves a draft that the next one drops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from app import settings
+from app.db import reading, transaction
+from app.domain.actor import Actor
+from app.domain.errors import Gone, InvalidRequest, NotFound, Unprocessable
+from app.domain.lifecycles import jobs as job_lifecycle
+from app.kit import clock, signing
+from app.kit.failpoints import failpoint
+from app.kit.ids import new_id, random_token
+from app.models.access.tenant import Tenant
+from app.models.events.journal import record
+from app.models.operations.export import Export
+from app.models.operations.job import Job
+from app.services.operations import jobs
+from app.services.operations.exporting import datasets, places
+from app.services.operations.exporting.datasets import DATASETS
+from app.services.operations.exporting.files import FORMATS
+from app.services.operations.settings import checkout_settings
+
+#: What the contract names; those that are missing in `DATASETS` are refused.
+KNOWN = ("transactions", "settlements", "chargebacks")
+#: So many of one merchant and mode may wait or run.
+MAX_OPEN = 10
+MAX_TRIES = 5
+#: How long a link to a file opens it.
+LINK_SECONDS = 900
+#: Progress is written after each so many rows.
+PROGRESS_ROWS = 5000
+
+_LINK = "export"
+_J = job_lifecycle.Status
+_OPEN = (_J.QUEUED, _J.LEASED, _J.RETRY_WAIT)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportDraft:
+    """What is asked for; without `until` everything up to now."""
+
+    dataset: str
+    format: str
+    destination: str = places.LOCAL
+    since: datetime | None = None
+    until: datetime | None = None
+    filters: dict[str, str] | None = None
+
+
+def create(actor: Actor, draft: ExportDraft) -> tuple[Export, Job]:
+    """Ask for an export; a job writes it.
+
+    Raises:
+        InvalidRequest: the span is empty, or the destination no address.
+        Unprocessable: dataset, format, filter or destination that cannot be served here.
+    """
+    _check(draft)
+    places.check(actor, draft.destination)
+    now = clock.now()
+    export = Export(
+        id=new_id("exp"),
+        tenant_id=actor.tenant_id,
+        mode=str(actor.mode),
+        job_id=new_id("job"),
+        dataset=draft.dataset,
+        format=draft.format,
+        filters=draft.filters or {},
+        since=draft.since,
+        until=min(draft.until or now, now),
+        destination=draft.destination,
+        created_by=actor.id,
+        rows_written=0,
+        runs=0,
+    )
+    with transaction(actor) as db:
+        waiting = select(func.count()).where(
+            Job.tenant_id == actor.tenant_id,
+            Job.mode == actor.mode,
+            Job.name == "exports.run",
+            Job.status.in_(_OPEN),
+        )
+        if (db.scalar(waiting) or 0) >= MAX_OPEN:
+            raise Unprocessable(f"{MAX_OPEN} exports are under way already", code="too_many_exports")
+        db.add(export)
+        jobs.enqueue(
+            db,
+            "exports.run",
+            {"export_id": export.id},
+            tenant_id=export.tenant_id,
+            mode=export.mode,
+            unique_key=f"exports.run:{export.id}",
+            max_tries=MAX_TRIES,
+            job_id=export.job_id,
+        )
+        record(
+            db,
+            "export.created",
+            tenant_id=export.tenant_id,
+            mode=export.mode,
+            entity="export",
+            entity_id=export.id,
+            cause=str(actor.kind),
+            after=_facts(export),
+        )
+        db.flush()
+        return export, db.get_one(Job, export.job_id)
+
+
+def get(actor: Actor, job_id: str) -> tuple[Export, Job]:
+    """An export and its job.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+    """
+    statement = (
+        select(Export, Job)
+        .join(Job, Job.id == Export.job_id)
+        .where(Export.job_id == job_id, Export.tenant_id == actor.tenant_id, Export.mode == actor.mode)
+    )
+    with reading() as db:
+        found = db.execute(statement).one_or_none()
+    if found is None:
+        raise NotFound("Export not found", code="export_not_found")
+    return found[0], found[1]
+
+
+def link(export: Export) -> str | None:
+    """A URL that opens a finished export for a quarter of an hour; None while or when there is no file."""
+    if export.finished_at is None or export.expires_at is None:
+        return None
+    if export.destination != places.LOCAL:
+        return places.presigned(export.destination, file_name(export), LINK_SECONDS)
+    ends = int(clock.now().timestamp()) + LINK_SECONDS
+    token = signing.sign_token(_LINK, {"e": export.id, "exp": ends}, settings.current().signing_key)
+    return f"{settings.current().base_url}/exports/{token}"
+
+
+def location(export: Export) -> str | None:
+    """Where a finished export lies in an object store."""
+    return places.location(export.destination, file_name(export)) if export.finished_at else None
+
+
+def open_link(token: str) -> tuple[Path, str, str]:
+    """The file behind a link: path, name and media type.
+
+    Raises:
+        NotFound: not a link of ours, or its time is up.
+        Gone: the file is no longer kept, or lies on another machine.
+    """
+    claims = signing.read_token(_LINK, token, settings.current().signing_key, clock.now())
+    if claims is None:
+        raise NotFound("This link is not valid, or its time is up")
+    with reading() as db:
+        export = db.get(Export, claims["e"])
+    if export is None:
+        raise NotFound
+    path = places.folder() / file_name(export)
+    if export.expires_at is None or not path.is_file():
+        raise Gone("This export is no longer kept here", code="export_gone")
+    return path, file_name(export), FORMATS[export.format].media_type
+
+
+def file_name(export: Export) -> str:
+    """`till-transactions-20250829-job_….csv`."""
+    day = f"{export.until:%Y%m%d}"
+    return f"till-{export.dataset}-{day}-{export.job_id}.{FORMATS[export.format].suffix}"
+
+
+def run(export_id: str) -> None:
+    """Write an export and put it at its place; the job `exports.run`. What is done is not done again."""
+    with transaction() as db:
+        export = db.get_one(Export, export_id, with_for_update=True)
+        if export.finished_at is not None:
+            return
+        export.runs += 1
+        export.rows_written = 0
+        accounts = dict(checkout_settings(db.get_one(Tenant, export.tenant_id).profile()).gl_accounts)
+    _drop_drafts(f".{export.id}-*")
+    draft = places.folder() / f".{export.id}-{random_token(6)}.part"
+    try:
+        count = _write(export, draft, accounts)
+        size, digest = draft.stat().st_size, _digest(draft)
+        failpoint("export_written")
+        places.deliver(draft, export.destination, file_name(export))
+        failpoint("export_delivered")
+    finally:
+        draft.unlink(missing_ok=True)
+    _finish(export, count, size, digest)
+
+
+def clean() -> int:
+    """Delete files whose time is up, and drafts that nobody finished. Returns how many exports expired."""
+    _drop_drafts(".*.part", older_than=timedelta(days=1))
+    statement = select(Export).where(Export.expires_at < clock.now()).limit(500)
+    with reading() as db:
+        over = list(db.scalars(statement))
+    for export in over:
+        if export.destination == places.LOCAL:
+            (places.folder() / file_name(export)).unlink(missing_ok=True)
+        with transaction() as db:
+            db.execute(update(Export).where(Export.id == export.id).values(expires_at=None))
+    return len(over)
+
+
+def _check(draft: ExportDraft) -> None:
+    dataset, format_ = DATASETS.get(draft.dataset), FORMATS[draft.format]
+    if draft.since and draft.since >= min(draft.until or clock.now(), clock.now()):
+        raise InvalidRequest("The span from `from` to `to` is empty", field="query.from")
+    if dataset is None:
+        raise Unprocessable(
+            f"{draft.dataset} cannot be exported here", code="dataset_not_available", field="query.type"
+        )
+    if not format_.available or (format_.statement and draft.dataset != "transactions"):
+        raise Unprocessable(
+            f"{draft.format} cannot be written here", code="unsupported_format", field="format"
+        )
+    filters = set(draft.filters or {})
+    if format_.statement and "currency" not in filters:
+        raise Unprocessable(
+            "A bank statement is in one currency: send query.currency",
+            code="currency_required",
+            field="query.currency",
+        )
+    unknown = filters - ({"currency"} if format_.statement else dataset.filters)
+    if unknown:
+        raise Unprocessable(
+            f"{min(unknown)} does not filter {draft.dataset} as {draft.format}",
+            code="unsupported_filter",
+            field=f"query.{min(unknown)}",
+        )
+
+
+def _write(export: Export, draft: Path, accounts: dict[str, str]) -> int:
+    dataset, format_ = DATASETS[export.dataset], FORMATS[export.format]
+    rows = datasets.movements(export, accounts) if format_.statement else dataset.rows(export, accounts)
+    count = 0
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        writer = format_.writer(file, dataset.columns, export)
+        for row in rows:
+            writer.add(row)
+            count += 1
+            if count % PROGRESS_ROWS == 0:
+                _note_progress(export.id, count)
+        writer.close()
+        file.flush()
+        os.fsync(file.fileno())
+    return count
+
+
+def _note_progress(export_id: str, count: int) -> None:
+    with transaction() as db:
+        db.execute(update(Export).where(Export.id == export_id).values(rows_written=count))
+
+
+def _finish(seen: Export, count: int, size: int, digest: str) -> None:
+    now = clock.now()
+    with transaction() as db:
+        export = db.get_one(Export, seen.id, with_for_update=True, populate_existing=True)
+        if export.finished_at is not None:
+            return
+        export.rows_written, export.size_bytes, export.sha256 = count, size, digest
+        export.finished_at = now
+        export.expires_at = now + timedelta(days=settings.current().export_keep_days)
+        record(
+            db,
+            "export.finished",
+            tenant_id=export.tenant_id,
+            mode=export.mode,
+            entity="export",
+            entity_id=export.id,
+            cause="worker",
+            after={**_facts(export), "rows": count, "sha256": digest},
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _drop_drafts(pattern: str, older_than: timedelta | None = None) -> None:
+    for path in places.folder().glob(pattern):
+        try:
+            aged = clock.now().timestamp() - path.stat().st_mtime
+            if older_than is None or aged > older_than.total_seconds():
+                path.unlink()
+        except FileNotFoundError:  # another worker was quicker
+            continue
+
+
+def _facts(export: Export) -> dict[str, Any]:
+    return {
+        "id": export.id,
+        "job_id": export.job_id,
+        "type": export.dataset,
+        "format": export.format,
+        "destination": export.destination,
+        "filters": export.filters,
+    }
