@@ -147,9 +147,10 @@ def list_keys(tenant_slug: str, mode: str) -> None:
 @keys.command("revoke")
 @click.argument("tenant_slug")
 @click.argument("key_id")
-def revoke_key(tenant_slug: str, key_id: str) -> None:
+@click.option("--mode", type=click.Choice(["test", "live"]), default="test")
+def revoke_key(tenant_slug: str, key_id: str, mode: str) -> None:
     """Revoke a key: it is refused from the next request on."""
-    key = key_service.revoke(_operator(tenant_slug, "test"), key_id)
+    key = key_service.revoke(_operator(tenant_slug, mode), key_id)
     click.echo(f"revoked at {clock.to_rfc3339(key.revoked_at)}" if key.revoked_at else "")
 
 

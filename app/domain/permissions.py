@@ -18,6 +18,8 @@ RESOURCES = (
     "exports",
     "reports",
     "settings",
+    "health",
+    "sandbox",
     "sessions",
     "orders",
     "links",
@@ -35,6 +37,9 @@ SCOPES = frozenset(
     [f"{resource}:{verb}" for resource in RESOURCES for verb in ("read", "write")]
     + ["methods:attach", REFUNDS_CREATE, "*"]
 )
+
+#: All that a role may be made of; what is no scope is for people and for keys that may do everything.
+PERMISSIONS = SCOPES | {KEYS_MANAGE, WEBHOOKS_MANAGE, LINKS_MANAGE, AUDIT_READ, TEAM_MANAGE}
 
 _READ_ALL = frozenset(f"{resource}:read" for resource in RESOURCES) - {"connectors:read"}
 _EVERYTHING = frozenset({"*"})

@@ -43,11 +43,15 @@ MAX_FILE_BODY = documents.MAX_BYTES + 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with headers, or with another status than the declared one."""
+    """An answer with headers, or with another status than the declared one.
+
+    `kept` is what a repetition of the call gets instead, where the value holds a secret that is shown once.
+    """
 
     value: Any
     headers: dict[str, str] | None = None
     status: int | None = None
+    kept: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +193,13 @@ def _serializer(policy: Policy) -> Callable[[Any], str]:
 
 
 def _reply(policy: Policy, serialize: Callable[[Any], str], result: Any) -> Reply:
-    headers, status = None, policy.status
+    headers, status, kept = None, policy.status, None
     if isinstance(result, Answer):
+        kept = serialize(result.kept) if result.kept is not None else None
         headers, status, result = result.headers, result.status or status, result.value
     if result is None and status == 204:
         return Reply(204, "", headers)
-    return Reply(status, serialize(result), headers)
+    return Reply(status, serialize(result), headers, kept=kept)
 
 
 def _idempotent(

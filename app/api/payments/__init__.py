@@ -1,9 +1,10 @@
 """The payments surface, /v1/payments and /v1/{tenant_id}/payments (contract/payments.md, OP-44)."""
 
-from app.api.payments import disputes, fraud, intents, refunds, reports, settings, uploads, webhooks
+from app.api.payments import access, disputes, fraud, intents, refunds, reports, settings, uploads, webhooks
 from app.api.payments.surface import surface
 
 __all__ = [
+    "access",
     "disputes",
     "fraud",
     "intents",

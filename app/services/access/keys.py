@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select, update
 
 from app.db import Lookup, reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
-from app.domain.errors import InvalidRequest, NotFound, Unauthenticated
+from app.domain.errors import InvalidRequest, NotFound, PermissionDenied, Unauthenticated
 from app.domain.permissions import SCOPES
 from app.kit import clock, crypto
 from app.kit.ids import new_id, new_uuid
@@ -98,13 +98,20 @@ def create(
     """Make a key; the second value is the only copy of its plaintext.
 
     Raises:
-        InvalidRequest: no name, or a scope that does not exist.
+        InvalidRequest: no name, or a scope that does not exist, or scopes for a publishable key.
+        PermissionDenied: a scope that the maker does not hold.
     """
     if not name.strip():
         raise InvalidRequest("Enter a name", field="name")
     unknown = set(scopes or ()) - SCOPES
     if unknown:
         raise InvalidRequest(f"No such scope: {sorted(unknown)[0]}", field="scopes")
+    if kind == "pk" and scopes:
+        raise InvalidRequest("A publishable key has no scopes", field="scopes")
+    granted = scopes or (["*"] if kind == "sk" else [])
+    beyond = sorted(scope for scope in granted if not actor.can(scope))
+    if beyond:
+        raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")
     chosen = Mode(mode or actor.mode)
     plaintext = crypto.new_api_key(kind, chosen)
     key = ApiKey(
@@ -117,12 +124,13 @@ def create(
         prefix=f"{kind}_{chosen}",
         last4=plaintext[-4:],
         key_hash=hash_token(plaintext),
-        scopes=scopes or (["*"] if kind == "sk" else []),
+        scopes=granted,
         created_by=actor.id if actor.kind == ActorKind.USER else None,
         expires_at=(clock.now() + timedelta(seconds=expires_in_seconds) if expires_in_seconds else None),
     )
     with transaction(actor) as db:
         db.add(key)
+        db.flush()
         record(
             db,
             "api_key.created",
@@ -151,12 +159,13 @@ def revoke(actor: Actor, key_id: str) -> ApiKey:
     """Revoke a key; doing it again changes nothing.
 
     Raises:
-        NotFound: there is none, or it is another merchant's.
+        NotFound: there is none in this mode, or it is another merchant's.
     """
     with transaction(actor) as db:
         statement = select(ApiKey).where(
             (ApiKey.id == key_id) | (ApiKey.public_id == key_id),
             ApiKey.tenant_id == actor.tenant_id,
+            ApiKey.mode == actor.mode,
         )
         key = db.scalars(statement.with_for_update()).one_or_none()
         if key is None:

@@ -16,13 +16,12 @@ from app import settings
 from app.db import reading
 from app.domain.actor import Actor, ActorKind, Mode
 from app.domain.errors import Unauthenticated
-from app.domain.permissions import of_role
 from app.kit import clock, crypto, signing
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
 from app.models.access.user import User
 from app.models.checkout.session import CheckoutSession
-from app.services.access import keys
+from app.services.access import keys, roles
 
 #: How long a JWT lives (security.md).
 JWT_SECONDS = 600
@@ -157,9 +156,10 @@ def _claims(presented: str) -> dict[str, Any]:
 def _person(user_id: str, mode: str, *, issued_at: int | None) -> Actor:
     with reading() as db:
         row = db.execute(_PERSON, {"user_id": user_id}).one_or_none()
-    if row is None or row[0].disabled_at is not None:
-        raise Unauthenticated(_REFUSED)
-    user: User = row[0]
+        if row is None or row[0].disabled_at is not None:
+            raise Unauthenticated(_REFUSED)
+        user: User = row[0]
+        permissions = roles.permissions_of(db, user)
     after = user.tokens_valid_after
     if issued_at is not None and after is not None and issued_at < int(after.timestamp()):
         raise Unauthenticated(_REFUSED)
@@ -168,7 +168,7 @@ def _person(user_id: str, mode: str, *, issued_at: int | None) -> Actor:
         user.id,
         row[1].profile(),
         Mode(mode),
-        of_role(user.role),
+        permissions,
         user.name,
         created_by=user.id,
     )

@@ -9,11 +9,11 @@ from sqlalchemy import delete, select, update
 
 from app.db import reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
-from app.domain.permissions import of_role
 from app.kit import clock
 from app.kit.ids import random_token
 from app.models.access.tenant import Tenant
 from app.models.access.user import User, WebSession
+from app.services.access import roles
 from app.services.operations.secrets_at_rest import hash_token
 
 IDLE, ABSOLUTE = timedelta(minutes=15), timedelta(hours=12)
@@ -30,6 +30,7 @@ class SignedIn:
     user: User
     tenant: TenantProfile
     step_up: dict[str, str]
+    permissions: frozenset[str]
 
     def actor(self, mode: str, request_id: str = "") -> Actor:
         """The person as an actor in test or live mode."""
@@ -38,7 +39,7 @@ class SignedIn:
             self.user.id,
             self.tenant,
             Mode(mode),
-            of_role(self.user.role),
+            self.permissions,
             self.user.name,
             request_id,
             created_by=self.user.id,
@@ -82,12 +83,13 @@ def load(token: str) -> SignedIn | None:
     )
     with reading() as db:
         row = db.execute(statement).one_or_none()
-    if row is None:
-        return None
-    session, user, tenant = row
+        if row is None:
+            return None
+        session, user, tenant = row
+        permissions = roles.permissions_of(db, user)
     if now - session.last_seen_at > TOUCH:
         _touch(session.token_hash)
-    return SignedIn(session.token_hash, user, tenant.profile(), session.step_up)
+    return SignedIn(session.token_hash, user, tenant.profile(), session.step_up, permissions)
 
 
 def close(token_hash: str) -> None:

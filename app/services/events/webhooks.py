@@ -54,6 +54,7 @@ def create(
     )
     with transaction(actor) as db:
         db.add(endpoint)
+        db.flush()
         _note(db, endpoint, "webhook_endpoint.created")
     return endpoint, plaintext
 

@@ -99,8 +99,8 @@ def deliver(draft: Path, destination: str, name: str) -> None:
     assert place is not None
     import obstore
 
-    try:
-        with draft.open("rb") as file:
+    with draft.open("rb") as file:
+        try:
             obstore.put(
                 _store(place.bucket),
                 place.key(name),
@@ -108,8 +108,8 @@ def deliver(draft: Path, destination: str, name: str) -> None:
                 chunk_size=_PART_BYTES,
                 max_concurrency=_PARTS_AT_ONCE,
             )
-    except obstore.exceptions.BaseError as error:
-        raise ServiceUnavailable(f"The object store did not take it: {type(error).__name__}") from error
+        except (obstore.exceptions.BaseError, OSError) as error:  # a missing bucket is a FileNotFoundError
+            raise ServiceUnavailable(f"The object store did not take it: {type(error).__name__}") from error
 
 
 def location(destination: str, name: str) -> str | None:
