@@ -195,11 +195,13 @@ def _serializer(policy: Policy) -> Callable[[Any], str]:
 def _reply(policy: Policy, serialize: Callable[[Any], str], result: Any) -> Reply:
     headers, status, kept = None, policy.status, None
     if isinstance(result, Answer):
-        kept = serialize(result.kept) if result.kept is not None else None
-        headers, status, result = result.headers, result.status or status, result.value
+        headers, status, kept, result = result.headers, result.status or status, result.kept, result.value
     if result is None and status == 204:
         return Reply(204, "", headers)
-    return Reply(status, serialize(result), headers, kept=kept)
+    body = serialize(result)
+    if kept is not None:
+        return Reply(status, serialize(kept), headers, shown=body)
+    return Reply(status, body, headers)
 
 
 def _idempotent(
@@ -238,7 +240,8 @@ def _attachment(file: Download) -> Response:
 
 
 def _respond(reply: Reply) -> Response:
-    response = Response(reply.body, status=reply.status, mimetype="application/json")
+    body = reply.body if reply.shown is None else reply.shown
+    response = Response(body, status=reply.status, mimetype="application/json")
     if reply.status == 204:
         response.headers.pop("Content-Type", None)
     for name, value in (reply.headers or {}).items():

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, Response
 from pydantic import TypeAdapter
 
+from app import settings
 from app.web import error_bodies
 from app.web.errors import status_of
 from app.web.surface import PUBLIC, Idempotency, Policy, Surface
@@ -38,6 +39,8 @@ def document(surfaces: Sequence[Surface]) -> dict[str, Any]:
     for surface in surfaces:
         schemas[f"{surface.name}_error"] = error_bodies.SCHEMAS[surface.render_error]
         for policy in surface.policies:
+            if policy.sandbox_only and settings.current().production:
+                continue
             path = paths.setdefault(surface.prefix + policy.path, {})
             path[policy.method.lower()] = _operation(surface, policy, schemas)
     return {

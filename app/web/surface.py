@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, Flask
 from pydantic import BaseModel
 
+from app import settings
 from app.domain.actor import ActorKind
 from app.domain.errors import DomainError
 from app.web import endpoint
@@ -65,6 +66,8 @@ class Policy:
     that it answers a file (`endpoint.Download`).
     """
 
+    """Everything that is declared of one endpoint; `sandbox_only` ones are absent in production."""
+
     surface: Surface
     contract_id: str
     method: str
@@ -83,6 +86,7 @@ class Policy:
     signed: bool
     accepts: tuple[str, ...]
     downloads: bool
+    sandbox_only: bool
 
     @property
     def route(self) -> str:
@@ -157,6 +161,7 @@ class Surface:
                 signed=declared.pop("signed", False),
                 accepts=declared.pop("accepts", ()),
                 downloads=declared.pop("downloads", False),
+                sandbox_only=declared.pop("sandbox_only", False),
             )
             if declared:
                 raise TypeError(f"{contract_id}: unknown declarations {sorted(declared)}")
@@ -171,6 +176,8 @@ class Surface:
         for number, prefix in enumerate(self._mounts):
             blueprint = Blueprint(f"api_{self.name}_{number}", __name__, url_prefix=prefix or None)
             for policy, function in self._views:
+                if policy.sandbox_only and settings.current().production:
+                    continue
                 blueprint.add_url_rule(
                     re.sub(r"{(\w+)}", r"<\1>", policy.path),
                     endpoint=f"{policy.contract_id}_{policy.method}",

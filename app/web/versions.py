@@ -1,4 +1,4 @@
-"""Versions of resources in requests and answers: `ETag`, `If-Match`, or `version` in the body (OP-14)."""
+"""Which version of a thing a caller has read: `If-Match`, or `version` in the body (OP-14)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from flask import request
 from app.domain.errors import InvalidRequest
 
 
-def expected(in_body: int | None) -> int | None:
-    """The version that the caller has read, or None where it did not say.
+def expected_version(in_body: int | None) -> int | None:
+    """The version that the caller has read, from `If-Match` or the body (OP-14).
 
     Raises:
         InvalidRequest: both are sent and differ, or the header is no entity tag of ours.
@@ -18,12 +18,12 @@ def expected(in_body: int | None) -> int | None:
         return in_body
     text = header.strip().removeprefix("W/").strip('"')
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidRequest("If-Match takes the ETag of what was read", field="If-Match")
+        raise InvalidRequest("If-Match takes the ETag of what is changed", field="If-Match")
     if in_body is not None and in_body != int(text):
         raise InvalidRequest("If-Match and version differ", field="version")
     return int(text)
 
 
 def etag(version: int) -> dict[str, str]:
-    """The header that names a version."""
+    """The header that says which version an answer shows."""
     return {"ETag": f'"{version}"'}

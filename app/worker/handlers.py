@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app.services.checkout import payment
+from app.services.checkout import payment, simulations
 from app.services.events import inbound
 from app.services.operations import exports
 from app.services.payments import dispute_evidence, disputes, late_success, refunds
@@ -31,5 +31,6 @@ HANDLERS: dict[str, Handler] = {
     "disputes.look_again": _noted(lambda job: disputes.look_again(job["attempt_id"], job["reference"])),
     "disputes.send_evidence": lambda job: dispute_evidence.send_again(job["submission_id"]),
     "disputes.give_in": lambda job: disputes.give_in_again(job["dispute_id"]),
+    "sandbox.simulate": simulations.run,
     "refunds.send": _noted(lambda job: refunds.send(job["refund_id"])),
 }

@@ -1,6 +1,17 @@
 """The payments surface, /v1/payments and /v1/{tenant_id}/payments (contract/payments.md, OP-44)."""
 
-from app.api.payments import access, disputes, fraud, intents, refunds, reports, settings, uploads, webhooks
+from app.api.payments import (
+    access,
+    disputes,
+    fraud,
+    intents,
+    refunds,
+    reports,
+    sandbox,
+    settings,
+    uploads,
+    webhooks,
+)
 from app.api.payments.surface import surface
 
 __all__ = [
@@ -10,6 +21,7 @@ __all__ = [
     "intents",
     "refunds",
     "reports",
+    "sandbox",
     "settings",
     "surface",
     "uploads",

@@ -14,7 +14,7 @@ from app.models.operations.export import Export
 from app.models.operations.job import Job
 from app.services.operations import exports
 from app.services.operations.exports import ExportDraft
-from app.web.moments import Since, Until
+from app.web.periods import Since, Until
 from app.web.schemas import Body, Instant, View
 
 #: A job in the words of OP-35.

@@ -67,7 +67,7 @@ def get(actor: Actor) -> Answer:
 @surface.patch("/settings", "PY-081", body=SettingsChange, returns=SettingsView, permission="settings:write")
 def update(actor: Actor, body: SettingsChange) -> Answer:
     """Change payment settings; `If-Match` or `version` guards against overwriting somebody else's change."""
-    return _answer(*settings.change(actor, body.changes(), expected=versions.expected(body.version)))
+    return _answer(*settings.change(actor, body.changes(), expected=versions.expected_version(body.version)))
 
 
 def _answer(row: CheckoutSettings, version: int) -> Answer:

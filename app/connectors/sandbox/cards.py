@@ -5,6 +5,7 @@ The numbers are the field's published test values; those that begin with 4000009
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -58,6 +59,17 @@ class TestCard:
     def country(self) -> str | None:
         """Where it was issued: the field's test numbers say it in digits 7 to 9, most say nothing."""
         return _COUNTRIES.get(self.number[6:9]) if self.number.startswith("400000") else None
+
+    def id(self) -> str:
+        """A name for programs, which holds no number: `insufficient_funds_9995`."""
+        words = re.sub(r"[^a-z0-9]+", "_", self.description.lower()).strip("_")
+        return f"{words}_{self.number[-4:]}"
+
+    @property
+    def decline_code(self) -> str | None:
+        """Why it is declined, where it is."""
+        declined = self.behaviour in (Behaviour.DECLINE, Behaviour.CHALLENGE_THEN_DECLINE, Behaviour.REFUSE)
+        return self.detail if declined else None
 
     @property
     def spaced(self) -> str:

@@ -50,18 +50,13 @@ MAX_KEY = 255
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A stored answer; `kept` is stored in place of a body that holds a secret shown once."""
+    """A stored answer; `shown` is sent in its place the first time, where it holds a secret shown once."""
 
     status: int
     body: str
     headers: dict[str, str] | None = None
     replayed: bool = False
-    kept: str | None = None
-
-    @property
-    def stored(self) -> str:
-        """What another call with the same key gets."""
-        return self.body if self.kept is None else self.kept
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +154,7 @@ def _store(db: Session, key: KeyScope, reply: Reply, *, lease: datetime | None) 
     answer = {
         "scope": key.scope_hash,
         "reply_status": reply.status,
-        "reply_body": reply.stored,
+        "reply_body": reply.body,
         "reply_headers": reply.headers,
     }
     if lease is None:
