@@ -21,7 +21,7 @@ def variables() -> set[str]:
 
 def test_the_example_environment_names_every_setting_and_no_other() -> None:
     text = (ROOT / ".env.example").read_text()
-    assert set(re.findall(r"^(?:# )?([A-Z_]+)=", text, re.MULTILINE)) == variables()
+    assert set(re.findall(r"^(?:# )?([A-Z0-9_]+)=", text, re.MULTILINE)) == variables()
 
 
 @pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-node"])

@@ -1,7 +1,8 @@
-"""PY-077, PY-078: exports of the merchant's data."""
+"""PY-076 to PY-078: what payments came to, and exports of them."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,13 +13,89 @@ from app.domain.actor import Actor
 from app.domain.lifecycles.jobs import Status
 from app.models.operations.export import Export
 from app.models.operations.job import Job
-from app.services.operations import exports
+from app.services.operations import exports, payment_metrics
 from app.services.operations.exports import ExportDraft
+from app.services.operations.payment_metrics import Measures, Report
 from app.web.periods import Since, Until
-from app.web.schemas import Body, Instant, View
+from app.web.schemas import Body, Instant, Query, View
 
 #: A job in the words of OP-35.
 _WORDS = {Status.LEASED: "running", Status.DONE: "succeeded", Status.DEAD: "failed"}
+
+
+class MetricsQuery(Query):
+    """A span, by default of the last 30 days, and how to divide it."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    since: Since | None = Field(None, alias="from")
+    until: Until | None = Field(None, alias="to")
+    group_by: Literal["day", "week", "month", "connector", "currency", "method"] | None = None
+
+
+class MeasuresView(View):
+    """Rates from 0 to 1, null where nothing can be divided; the delay in seconds."""
+
+    payments_count: int
+    success_rate: float | None
+    decline_rate: float | None
+    chargeback_rate: float | None
+    avg_settlement_delay: int | None
+    avg_authorization_latency_ms: int | None
+    three_ds_challenge_rate: float | None
+    refund_failure_rate: float | None
+    dispute_win_rate: float | None
+
+
+class GroupView(MeasuresView):
+    """The measures of one group; a week is named by its Monday."""
+
+    key: str
+
+    @classmethod
+    def of(cls, key: str, measures: Measures) -> GroupView:
+        """The view of a group."""
+        return cls(key=key, **asdict(measures))
+
+
+class ReasonView(View):
+    """How many attempts were declined for a reason."""
+
+    code: str
+    count: int
+
+
+class MetricsView(MeasuresView):
+    """The measures of a span, as a whole and by group and connector."""
+
+    since: Instant = Field(alias="from")
+    until: Instant = Field(alias="to")
+    group_by: str | None
+    groups: list[GroupView]
+    connectors: list[GroupView]
+    decline_reasons: list[ReasonView]
+
+    @classmethod
+    def of(cls, found: Report, group_by: str | None) -> MetricsView:
+        """The view of a report."""
+        return cls.model_validate(
+            {
+                **asdict(found.total),
+                "from": found.since,
+                "to": found.until,
+                "group_by": group_by,
+                "groups": [GroupView.of(*group) for group in found.groups],
+                "connectors": [GroupView.of(*group) for group in found.connectors],
+                "decline_reasons": [{"code": code, "count": count} for code, count in found.decline_reasons],
+            }
+        )
+
+
+@surface.get("/metrics", "PY-076", query=MetricsQuery, returns=MetricsView, permission="reports:read")
+def metrics(actor: Actor, query: MetricsQuery) -> MetricsView:
+    """See what payments came to: counts, rates, latencies, reasons."""
+    found = payment_metrics.report(actor, since=query.since, until=query.until, group_by=query.group_by)
+    return MetricsView.of(found, query.group_by)
 
 
 class ExportQuery(Body):

@@ -103,15 +103,7 @@ def create(
     """
     if not name.strip():
         raise InvalidRequest("Enter a name", field="name")
-    unknown = set(scopes or ()) - SCOPES
-    if unknown:
-        raise InvalidRequest(f"No such scope: {sorted(unknown)[0]}", field="scopes")
-    if kind == "pk" and scopes:
-        raise InvalidRequest("A publishable key has no scopes", field="scopes")
-    granted = scopes or (["*"] if kind == "sk" else [])
-    beyond = sorted(scope for scope in granted if not actor.can(scope))
-    if beyond:
-        raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")
+    granted = _granted(actor, kind, scopes or [])
     chosen = Mode(mode or actor.mode)
     plaintext = crypto.new_api_key(kind, chosen)
     key = ApiKey(
@@ -142,6 +134,20 @@ def create(
             after=_facts(key),
         )
     return key, plaintext
+
+
+def _granted(actor: Actor, kind: str, scopes: list[str]) -> list[str]:
+    """The scopes of a new key: those asked for; without any, everything for a secret key."""
+    unknown = sorted(set(scopes) - SCOPES)
+    if unknown:
+        raise InvalidRequest(f"No such scope: {unknown[0]}", field="scopes")
+    if kind == "pk" and scopes:
+        raise InvalidRequest("A publishable key has no scopes", field="scopes")
+    granted = scopes or (["*"] if kind == "sk" else [])
+    beyond = sorted(scope for scope in granted if not actor.can(scope))
+    if beyond:
+        raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")
+    return granted
 
 
 def list_all(actor: Actor, *, mode: str | None = None) -> list[ApiKey]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from app import settings
 from app.db import reading, transaction
@@ -69,8 +70,27 @@ def create(actor: Actor, draft: ExportDraft) -> tuple[Export, Job]:
     """
     _check(draft)
     places.check(actor, draft.destination)
+    export = _row(actor, draft)
+    with transaction(actor) as db:
+        _refuse_too_many(db, actor)
+        db.add(export)
+        jobs.enqueue(
+            db,
+            "exports.run",
+            {"export_id": export.id},
+            tenant_id=export.tenant_id,
+            mode=export.mode,
+            max_tries=MAX_TRIES,
+            job_id=export.job_id,
+        )
+        _note(db, export, "export.created", str(actor.kind), _facts(export))
+        db.flush()
+        return export, db.get_one(Job, export.job_id)
+
+
+def _row(actor: Actor, draft: ExportDraft) -> Export:
     now = clock.now()
-    export = Export(
+    return Export(
         id=new_id("exp"),
         tenant_id=actor.tenant_id,
         mode=str(actor.mode),
@@ -85,38 +105,17 @@ def create(actor: Actor, draft: ExportDraft) -> tuple[Export, Job]:
         rows_written=0,
         runs=0,
     )
-    with transaction(actor) as db:
-        waiting = select(func.count()).where(
-            Job.tenant_id == actor.tenant_id,
-            Job.mode == actor.mode,
-            Job.name == "exports.run",
-            Job.status.in_(_OPEN),
-        )
-        if (db.scalar(waiting) or 0) >= MAX_OPEN:
-            raise Unprocessable(f"{MAX_OPEN} exports are under way already", code="too_many_exports")
-        db.add(export)
-        jobs.enqueue(
-            db,
-            "exports.run",
-            {"export_id": export.id},
-            tenant_id=export.tenant_id,
-            mode=export.mode,
-            unique_key=f"exports.run:{export.id}",
-            max_tries=MAX_TRIES,
-            job_id=export.job_id,
-        )
-        record(
-            db,
-            "export.created",
-            tenant_id=export.tenant_id,
-            mode=export.mode,
-            entity="export",
-            entity_id=export.id,
-            cause=str(actor.kind),
-            after=_facts(export),
-        )
-        db.flush()
-        return export, db.get_one(Job, export.job_id)
+
+
+def _refuse_too_many(db: Session, actor: Actor) -> None:
+    waiting = select(func.count()).where(
+        Job.tenant_id == actor.tenant_id,
+        Job.mode == actor.mode,
+        Job.name == "exports.run",
+        Job.status.in_(_OPEN),
+    )
+    if (db.scalar(waiting) or 0) >= MAX_OPEN:
+        raise Unprocessable(f"{MAX_OPEN} exports are under way already", code="too_many_exports")
 
 
 def get(actor: Actor, job_id: str) -> tuple[Export, Job]:
@@ -274,16 +273,8 @@ def _finish(seen: Export, count: int, size: int, digest: str) -> None:
         export.rows_written, export.size_bytes, export.sha256 = count, size, digest
         export.finished_at = now
         export.expires_at = now + timedelta(days=settings.current().export_keep_days)
-        record(
-            db,
-            "export.finished",
-            tenant_id=export.tenant_id,
-            mode=export.mode,
-            entity="export",
-            entity_id=export.id,
-            cause="worker",
-            after={**_facts(export), "rows": count, "sha256": digest},
-        )
+        facts = {**_facts(export), "rows": count, "sha256": digest}
+        _note(db, export, "export.finished", "worker", facts)
 
 
 def _digest(path: Path) -> str:
@@ -299,6 +290,19 @@ def _drop_drafts(pattern: str, older_than: timedelta | None = None) -> None:
                 path.unlink()
         except FileNotFoundError:  # another worker was quicker
             continue
+
+
+def _note(db: Session, export: Export, type_: str, cause: str, after: dict[str, Any]) -> None:
+    record(
+        db,
+        type_,
+        tenant_id=export.tenant_id,
+        mode=export.mode,
+        entity="export",
+        entity_id=export.id,
+        cause=cause,
+        after=after,
+    )
 
 
 def _facts(export: Export) -> dict[str, Any]:
