@@ -1,0 +1,180 @@
+"""Health as it is at this moment: each part is tried, each within its own time (PY-084).
+
+A part that does not answer in time is down, and the others are still told. Lags and states are the
+installation's, counts are the caller's own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from app.connectors import base, registry
+from app.db import reading
+from app.domain.actor import Actor, Mode
+from app.domain.lifecycles import jobs as job_lifecycle
+from app.kit import clock
+from app.kit.ids import random_token
+from app.models.events.webhook_endpoint import WebhookEndpoint
+from app.models.operations.heartbeat import WorkerHeartbeat
+from app.models.operations.job import Job
+from app.models.payments.method import PaymentMethod
+from app.services.operations import health, secrets_at_rest
+from app.services.operations.health import State
+from app.services.payments import gateway
+
+#: How long one part may take.
+SECONDS = 2.0
+#: Probes that hang hold a thread; when all are held, further ones count as not answered.
+_POOL = ThreadPoolExecutor(16, thread_name_prefix="probe")
+
+Details = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: how it does, how long the look took, and what was seen."""
+
+    state: State
+    latency_ms: int | None = None
+    details: Details = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """All parts by name; the worst tells of the whole."""
+
+    parts: dict[str, Part]
+
+    @property
+    def state(self) -> State:
+        """The worst of all."""
+        return worst(part.state for part in self.parts.values())
+
+
+def worst(states: Any) -> State:
+    """The worst of some states; of none it is fine."""
+    found = set(states)
+    return next((state for state in (State.DOWN, State.DEGRADED) if state in found), State.OK)
+
+
+def check(actor: Actor) -> Health:
+    """Try every part at the same time; never raises."""
+    parts = {
+        "database": _start(_database),
+        "vault": _start(lambda: _vault(actor)),
+        "job_queue": _start(lambda: _job_queue(actor)),
+        "webhook_delivery": _start(lambda: _webhook_delivery(actor)),
+        "reconciliation_worker": _start(_worker),
+    }
+    gateways = {c.name: _start(lambda c=c: _gateway(actor, c)) for c in _asked(actor)}  # type: ignore[misc]
+    ends = time.monotonic() + SECONDS
+    found = {name: _await(future, ends) for name, future in parts.items()}
+    found["gateways"] = _together({name: _await(future, ends) for name, future in gateways.items()})
+    return Health(found)
+
+
+def _start(look: Callable[[], tuple[State, Details]]) -> Future[Part]:
+    def timed() -> Part:
+        began = time.monotonic()
+        state, details = look()
+        return Part(state, round((time.monotonic() - began) * 1000), details)
+
+    return _POOL.submit(timed)
+
+
+def _await(future: Future[Part], ends: float) -> Part:
+    try:
+        return future.result(max(0.0, ends - time.monotonic()))
+    except TimeoutError:
+        future.cancel()
+        return Part(State.DOWN, None, {"error": "no answer in time"})
+    except Exception as error:  # whatever it is, the part does not work
+        return Part(State.DOWN, None, {"error": type(error).__name__})
+
+
+def _database() -> tuple[State, Details]:
+    return (State.OK if health.ping() is not None else State.DOWN), {}
+
+
+def _asked(actor: Actor) -> list[Any]:
+    """The gateways that this merchant could pay through in this mode."""
+    live = actor.mode == Mode.LIVE
+    able = [c for c in registry.all_connectors() if isinstance(c, base.Authorizes)]
+    return [c for c in able if not (live and c.name == "sandbox")]
+
+
+def _together(found: dict[str, Part]) -> Part:
+    """All gateways as one part: payments go on while one of several answers."""
+    states = {part.state for part in found.values()}
+    state = State.DEGRADED if len(states) > 1 else worst(states)
+    shown = [
+        {"name": name, "status": str(part.state), "latency_ms": part.latency_ms, **part.details}
+        for name, part in found.items()
+    ]
+    slowest = max((part.latency_ms for part in found.values() if part.latency_ms is not None), default=None)
+    return Part(state, slowest, {"connectors": shown})
+
+
+def _gateway(actor: Actor, connector: base.Authorizes) -> tuple[State, Details]:
+    """Ask for a payment that never was: to know that it does not exist, the gateway has to answer."""
+    context = gateway.context(actor.tenant_id, str(actor.mode))
+    answer = connector.find(context, f"authorize_probe_{random_token(6)}")
+    return (State.DOWN if isinstance(answer, base.Unknown) else State.OK), {}
+
+
+def _vault(actor: Actor) -> tuple[State, Details]:
+    """Tokens can be read, and what is encrypted here can be decrypted here."""
+    text = random_token()
+    place = (actor.tenant_id, "probe", "probe")
+    whole = secrets_at_rest.decrypt(secrets_at_rest.encrypt(text, *place), *place) == text
+    mine = (PaymentMethod.tenant_id == actor.tenant_id, PaymentMethod.mode == str(actor.mode))
+    with reading() as db:
+        db.execute(select(PaymentMethod.id).where(*mine).limit(1)).all()
+    return (State.OK if whole else State.DOWN), {}
+
+
+def _job_queue(actor: Actor) -> tuple[State, Details]:
+    found = health.check()
+    dead = select(func.count()).where(
+        Job.tenant_id == actor.tenant_id, Job.mode == str(actor.mode), Job.status == job_lifecycle.Status.DEAD
+    )
+    with reading() as db:
+        count = db.scalar(dead) or 0
+    details = {"lag_seconds": found.oldest_job_seconds, "workers": found.workers, "dead": count}
+    return worst((found.queue, State.DEGRADED if count else State.OK)), details
+
+
+def _webhook_delivery(actor: Actor) -> tuple[State, Details]:
+    found = health.check()
+    mine = (
+        WebhookEndpoint.tenant_id == actor.tenant_id,
+        WebhookEndpoint.mode == str(actor.mode),
+        WebhookEndpoint.deleted_at.is_(None),
+    )
+    counts = select(
+        func.count(WebhookEndpoint.failing_since).filter(WebhookEndpoint.disabled_at.is_(None)),
+        func.count(WebhookEndpoint.disabled_at),
+    ).where(*mine)
+    with reading() as db:
+        failing, disabled = db.execute(counts).one()
+    details = {
+        "lag_seconds": found.oldest_delivery_seconds,
+        "failing_endpoints": failing,
+        "disabled_endpoints": disabled,
+    }
+    return worst((found.webhooks, State.DEGRADED if failing else State.OK)), details
+
+
+def _worker() -> tuple[State, Details]:
+    """Settlement, reconciliation and sweeps run in the worker: it has to be seen."""
+    with reading() as db:
+        seen = db.scalar(select(func.max(WorkerHeartbeat.seen_at)))
+    alive = seen is not None and seen >= clock.now() - timedelta(seconds=health.ALIVE_SECONDS)
+    return (State.OK if alive else State.DOWN), {"last_seen_at": clock.to_rfc3339(seen) if seen else None}

@@ -1,0 +1,204 @@
+"""PY-084 to PY-086: parts that are really tried, what is in flight, and an audit that proves its entries."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from app.connectors import registry
+from app.db import transaction
+from app.kit import clock
+from app.models.events.journal_guard import install, remove
+from app.services.access import keys, tokens, users
+from app.services.events import audit
+from app.services.operations import health, jobs
+from app.services.payments import intents, methods, probes, refunds
+from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card, later, make
+
+HEALTH, DIAGNOSTICS, AUDIT = (f"/v1/payments/{name}" for name in ("health", "diagnostics", "audit"))
+
+
+def get(client: FlaskClient, shop: Shop, path: str, **query: Any) -> Any:
+    answer = client.get(path, query_string=query, headers=shop.bearer)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def pay(shop: Shop, number: str, mode: str = "auto") -> str:
+    method = methods.tokenize_card(shop.actor, card(number))
+    draft = intents.IntentDraft(1000, "GBP", capture_mode=mode, payment_method_id=method.id)
+    made = intents.create(shop.actor, draft)
+    intents.confirm(shop.actor, made.id, nonce="n1")
+    return made.id
+
+
+def states(found: Any) -> dict[str, str]:
+    return {name: part["status"] for name, part in found["components"].items()}
+
+
+def test_each_part_is_told_and_the_worst_is_the_whole(client: FlaskClient, shop: Shop) -> None:
+    found = get(client, shop, HEALTH)
+    assert states(found) == {
+        "database": "ok",
+        "gateways": "ok",
+        "vault": "ok",
+        "job_queue": "ok",
+        "webhook_delivery": "ok",
+        "reconciliation_worker": "down",
+    }
+    assert found["status"] == "down"
+    health.beat("worker-1")
+    found = get(client, shop, HEALTH)
+    assert found["status"] == "ok"
+    assert found["components"]["gateways"]["details"]["connectors"][0]["name"] == "sandbox"
+    assert found["components"]["reconciliation_worker"]["details"]["last_seen_at"]
+
+
+def test_late_and_dead_jobs_show(client: FlaskClient, shop: Shop) -> None:
+    health.beat("worker-1")
+    with transaction() as db:
+        for name in ("a", "b"):
+            jobs.enqueue(db, name, {}, tenant_id=shop.actor.tenant_id, mode="test", max_tries=1)
+    first = jobs.claim(jobs.due()[0])
+    assert first is not None
+    jobs.fail(first, "broken")
+    found = get(client, shop, HEALTH)["components"]["job_queue"]
+    assert (found["status"], found["details"]["dead"]) == ("degraded", 1)
+    with later(300):
+        health.beat("worker-1")
+        found = get(client, shop, HEALTH)["components"]["job_queue"]
+        assert found["status"] == "degraded"
+        assert found["details"]["lag_seconds"] >= 300
+
+
+def test_a_gateway_that_hangs_or_breaks_is_down_and_the_rest_is_told(
+    client: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health.beat("worker-1")
+    sandbox: Any = registry.get("sandbox")
+    waited: list[float] = []
+
+    release = threading.Event()
+
+    def hangs(*_: Any) -> None:
+        release.wait(30)
+
+    def breaks(*_: Any) -> None:
+        raise OSError("no route")
+
+    monkeypatch.setattr(probes, "SECONDS", 0.3)
+    for broken in (hangs, breaks):
+        monkeypatch.setattr(type(sandbox), "find", broken)
+        started = time.monotonic()
+        found = get(client, shop, HEALTH)
+        waited.append(time.monotonic() - started)
+        assert states(found)["gateways"] == "down"
+        assert "no route" not in str(found)
+    release.set()
+    assert waited[0] < 20, "nobody waits for what hangs"
+
+
+def test_one_of_two_gateways_is_enough_to_go_on() -> None:
+    up, down = probes.Part(health.State.OK, 5), probes.Part(health.State.DOWN)
+    assert probes._together({"a": up, "b": down}).state == "degraded"
+    assert probes._together({"a": down, "b": down}).state == "down"
+    assert probes._together({"a": up}).latency_ms == 5
+
+
+def test_diagnostics_tell_what_is_there(client: FlaskClient, shop: Shop) -> None:
+    pay(shop, NO_FUNDS)
+    challenged, _, paid = pay(shop, CHALLENGED), pay(shop, GOOD, "manual"), pay(shop, GOOD)
+    refunds.create(shop.actor, paid, 100)
+    found = get(client, shop, DIAGNOSTICS)
+    in_flight = {row["status"]: row["count"] for row in found["in_flight"]}
+    assert in_flight == {"requires_action": 1, "requires_capture": 1}
+    assert [row["intent_id"] for row in found["oldest_in_flight"]] == [challenged]
+    assert found["failed_attempts"] == [{"connector": "sandbox", "code": "insufficient_funds", "count": 1}]
+    [latency] = found["gateway_latencies"]
+    assert (latency["connector"], latency["count"]) == ("sandbox", 2)
+    assert 0 <= latency["average_ms"] <= latency["longest_ms"]
+    [queued] = found["queued_refunds"]
+    assert (queued["status"], queued["count"]) == ("pending", 1)
+    other = get(client, make("Another shop"), DIAGNOSTICS)
+    assert all(other[name] == [] for name in other)
+
+
+def test_the_audit_is_found_by_actor_action_and_time(client: FlaskClient, shop: Shop) -> None:
+    user = users.create(shop.actor.tenant_id, "a@shop.test", "A", "payments_admin", "a long enough secret")
+    by_hand = tokens.person(user.id, "test")
+    key, _ = keys.create(by_hand, "made by a person")
+    keys.revoke(by_hand, key.id)
+    pay(shop, GOOD)
+
+    def actions(**query: Any) -> list[str]:
+        return [row["action"] for row in get(client, shop, AUDIT, limit=100, **query)["data"]]
+
+    assert actions(actor=user.id) == ["api_key.revoked", "api_key.created"]
+    assert actions(action="api_key.revoked") == ["api_key.revoked"]
+    assert set(actions(action="api_key.*")) == {"api_key.created", "api_key.revoked"}
+    assert actions(action="api_key.*", actor=user.id) == ["api_key.revoked", "api_key.created"]
+    assert "payment.succeeded" in actions()
+    tomorrow = (clock.now() + timedelta(days=1)).date().isoformat()
+    assert actions(**{"from": tomorrow}) == []
+    assert len(actions(to=tomorrow)) == len(actions())
+    [revoked] = get(client, shop, AUDIT, action="api_key.revoked")["data"]
+    assert (revoked["actor"], revoked["actor_kind"], revoked["entity_id"]) == (user.id, "user", key.id)
+    assert revoked["after"]["name"] == "made by a person"
+    assert (revoked["sequence"], revoked["intact"]) == (None, None)
+
+
+def test_pages_leave_nothing_out(client: FlaskClient, shop: Shop) -> None:
+    for _ in range(3):
+        pay(shop, GOOD)
+    whole = [row["id"] for row in get(client, shop, AUDIT, limit=100)["data"]]
+    found: list[str] = []
+    query: dict[str, Any] = {"limit": 7}
+    while True:
+        page = get(client, shop, AUDIT, **query)
+        found += [row["id"] for row in page["data"]]
+        if not page["has_more"]:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert found == whole
+    assert len(set(whole)) == len(whole)
+
+
+def test_entries_are_proven_and_an_altered_one_shows(client: FlaskClient, shop: Shop) -> None:
+    pay(shop, GOOD)
+    audit.seal()
+    rows = get(client, shop, AUDIT, limit=100)["data"]
+    assert all(row["intact"] for row in rows)
+    by_place = {row["sequence"]: row for row in rows}
+    assert by_place[1]["previous_hash"] == audit.GENESIS
+    assert by_place[2]["previous_hash"] == by_place[1]["hash"]
+    victim = by_place[3]
+    with transaction() as db:
+        remove(db.connection())
+        db.execute(text("UPDATE journal SET actor_id = 'somebody_else' WHERE id = :id"), {"id": victim["id"]})
+        install(db.connection())
+    altered = {row["id"]: row["intact"] for row in get(client, shop, AUDIT, limit=100)["data"]}
+    assert [entry for entry, intact in altered.items() if not intact] == [victim["id"]]
+    assert audit.verify(shop.actor.tenant_id) != []
+
+
+def test_the_audit_is_the_admins_and_the_merchants_own(client: FlaskClient, shop: Shop) -> None:
+    other = make("Another shop")
+    theirs = get(client, other, AUDIT)["data"]
+    assert theirs
+    assert not {row["id"] for row in theirs} & {row["id"] for row in get(client, shop, AUDIT)["data"]}
+    for role in ("reconciler", "read_only"):
+        user = users.create(shop.actor.tenant_id, f"{role}@shop.test", role, role, "a long enough secret")
+        headers = {"Authorization": f"Bearer {tokens.mint_jwt(tokens.person(user.id, 'test'))}"}
+        assert client.get(AUDIT, headers=headers).status_code == 403
+        wanted = 200 if role == "read_only" else 403
+        assert client.get(HEALTH, headers=headers).status_code == wanted
+    cursor = client.get(AUDIT, query_string={"cursor": "nonsense"}, headers=shop.bearer)
+    foreign = client.get(AUDIT, query_string={"cursor": "cGlfMQ"}, headers=shop.bearer)
+    assert cursor.status_code == foreign.status_code == 400
+    assert client.get(AUDIT, query_string={"from": "yesterday"}, headers=shop.bearer).status_code == 400
