@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from app.services.access import tenants
 from app.services.checkout import payment, simulations
-from app.services.events import inbound
-from app.services.operations import exports
+from app.services.events import audit, inbound
+from app.services.operations import examinations, exports
 from app.services.payments import dispute_evidence, disputes, late_success, refunds
 
 Handler = Callable[[dict[str, Any]], None]
@@ -24,7 +25,12 @@ def _noted(handler: Handler) -> Handler:
     return run
 
 
+def _examine(job: dict[str, Any]) -> None:
+    examinations.examine({tenant_id: audit.verify(tenant_id) for tenant_id in tenants.all_ids()})
+
+
 HANDLERS: dict[str, Handler] = {
+    "installation.examine": _examine,
     "exports.run": lambda job: exports.run(job["export_id"]),
     "payments.look_again": _noted(lambda job: payment.look_again(job["attempt_id"], "webhook")),
     "payments.undo_late_success": lambda job: late_success.undo(job["attempt_id"]),

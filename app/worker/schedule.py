@@ -14,7 +14,7 @@ from app.connectors.sandbox import notices
 from app.services.access import web_sessions
 from app.services.checkout import payment, reservations, sessions
 from app.services.events import audit
-from app.services.operations import cleaning, exports, inbound_secrets, jobs
+from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
 from app.services.payments import disputes, refunds, uploads
 from app.services.risk import counters
 from app.worker import queue
@@ -54,6 +54,7 @@ TABLE = (
     Periodic("bury jobs that kill their workers", 30, jobs.bury_lapsed),
     Periodic("clean up", 3600, cleaning.clean),
     Periodic("clean up uploads", 3600, uploads.clean),
+    Periodic("examine the installation", 3600, examinations.enqueue_due),
     Periodic("drop old exports", 3600, exports.clean),
     Periodic("clean up sign-ins", 3600, web_sessions.clean),
     Periodic("clean up velocity counters", 3600, counters.clean),

@@ -1,9 +1,10 @@
-"""PY-070 to PY-074: keys and roles."""
+"""PY-070 to PY-075: keys, roles, and what an assessor may see."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -13,7 +14,7 @@ from app.domain.errors import InvalidRequest
 from app.domain.permissions import KEYS_MANAGE, TEAM_MANAGE
 from app.kit import clock
 from app.models.access.api_key import ApiKey
-from app.services.access import keys, roles
+from app.services.access import attestations, keys, roles
 from app.services.access.roles import RoleInfo
 from app.web.endpoint import Answer
 from app.web.schemas import Body, Instant, Listing, View
@@ -147,3 +148,32 @@ def list_roles(actor: Actor) -> Listing[RoleView]:
 def create_role(actor: Actor, body: RoleCreate) -> RoleView:
     """Make a role, give a person one, or both."""
     return RoleView.of(roles.put(actor, body.name, body.permissions, body.description, body.user_id))
+
+
+class AttestationView(View):
+    """The installation's part in PCI DSS, as facts; no attestation of compliance in the standard's sense."""
+
+    standard: str
+    questionnaire: str
+    merchant: str
+    generated_at: Instant
+    card_data: dict[str, Any]
+    encryption: dict[str, Any]
+    transport: dict[str, Any]
+    scripts: dict[str, Any]
+    gateways: dict[str, Any]
+    access: dict[str, Any]
+    audit: dict[str, Any]
+    responsibilities: list[str]
+
+
+@surface.get("/pci/attestation", "PY-075", returns=AttestationView, permission="reports:read")
+def attest(actor: Actor) -> AttestationView:
+    """See the facts for a PCI self-assessment, with the audit's state."""
+    return AttestationView(
+        standard=attestations.STANDARD,
+        questionnaire=attestations.QUESTIONNAIRE,
+        merchant=actor.tenant.name,
+        responsibilities=list(attestations.RESPONSIBILITIES),
+        **asdict(attestations.attest(actor)),
+    )

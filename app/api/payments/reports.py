@@ -68,6 +68,8 @@ class ReasonView(View):
 class MetricsView(MeasuresView):
     """The measures of a span, as a whole and by group and connector."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     since: Instant = Field(alias="from")
     until: Instant = Field(alias="to")
     group_by: str | None

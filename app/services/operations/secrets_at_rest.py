@@ -23,6 +23,11 @@ def decrypt(text: str, *place: str) -> str:
     return _current().decrypt(text, "/".join(place))
 
 
+def primary_key_id() -> str:
+    """The id of the key that encrypts now."""
+    return next(iter(settings.current().encryption_key_ring))
+
+
 def hash_token(token: str) -> str:
     """The keyed hash under which a random token or key is found again."""
     return keyed_hash(token, settings.current().signing_key)
