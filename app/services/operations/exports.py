@@ -108,13 +108,9 @@ def _row(actor: Actor, draft: ExportDraft) -> Export:
 
 
 def _refuse_too_many(db: Session, actor: Actor) -> None:
-    waiting = select(func.count()).where(
-        Job.tenant_id == actor.tenant_id,
-        Job.mode == actor.mode,
-        Job.name == "exports.run",
-        Job.status.in_(_OPEN),
-    )
-    if (db.scalar(waiting) or 0) >= MAX_OPEN:
+    mine = (Export.tenant_id == actor.tenant_id, Export.mode == actor.mode, Export.finished_at.is_(None))
+    waiting = select(func.count()).select_from(Export).join(Job, Job.id == Export.job_id)
+    if (db.scalar(waiting.where(*mine, Job.status.in_(_OPEN))) or 0) >= MAX_OPEN:
         raise Unprocessable(f"{MAX_OPEN} exports are under way already", code="too_many_exports")
 
 
