@@ -42,16 +42,6 @@ def remove(connection: Connection) -> None:
         connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}{place}")
 
 
-def installed(connection: Connection) -> bool:
-    """Whether every trigger is there."""
-    if connection.dialect.name == "postgresql":
-        asked = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'journal'::regclass AND tgenabled <> 'D'"
-    else:
-        asked = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal'"
-    found = {row[0] for row in connection.exec_driver_sql(asked)}
-    return {name for name, *_ in _RULES} <= found
-
-
 def _for_postgresql(name: str, when: str, message: str) -> list[str]:
     return [
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "

@@ -24,7 +24,6 @@ from app.kit import clock
 from app.kit.canonical import fingerprint
 from app.models.access.api_key import ApiKey
 from app.models.access.user import User
-from app.models.events import journal_guard
 from app.models.events.journal import JournalEntry
 from app.services.operations import examinations, secrets_at_rest
 
@@ -32,6 +31,8 @@ STANDARD, QUESTIONNAIRE = "PCI DSS 4.0.1", "A"
 #: The scripts of the hosted payment page, below static/ (a test compares them with the page).
 HOSTED_PAGE_SCRIPTS = ("js/checkout.js",)
 
+#: The triggers that keep the journal as it was written.
+GUARDS = {"journal_facts_stand", "journal_seal_stands", "journal_stays"}
 #: What the questionnaire asks of the operator, and no software does for them.
 RESPONSIBILITIES = (
     "Serve Till over TLS and keep its host patched (2, 6)",
@@ -167,10 +168,20 @@ def _audit(db: Session, actor: Actor, verified_at: datetime | None, chains: dict
         "entries": head.sequence if head else 0,
         "head_hash": head.hash if head else None,
         "last_entry_at": _text(head.created_at if head else None),
-        "append_only": journal_guard.installed(db.connection()),
+        "append_only": _is_guarded(db),
         "chain_verified_at": _text(verified_at) if known else None,
         "chain_problems": chains.get(actor.tenant_id, []),
     }
+
+
+def _is_guarded(db: Session) -> bool:
+    """Whether the database itself refuses to change the journal (models/events/journal_guard.py)."""
+    connection = db.connection()
+    if connection.dialect.name == "postgresql":
+        asked = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'journal'::regclass AND tgenabled <> 'D'"
+    else:
+        asked = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal'"
+    return GUARDS <= {row[0] for row in connection.exec_driver_sql(asked)}
 
 
 def _text(instant: datetime | None) -> str | None:
