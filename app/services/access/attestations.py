@@ -181,7 +181,7 @@ def _is_guarded(db: Session) -> bool:
         asked = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'journal'::regclass AND tgenabled <> 'D'"
     else:
         asked = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal'"
-    return GUARDS <= {row[0] for row in connection.exec_driver_sql(asked)}
+    return {row[0] for row in connection.exec_driver_sql(asked)} >= GUARDS
 
 
 def _text(instant: datetime | None) -> str | None:
