@@ -16,19 +16,34 @@ from app.models.events.journal import record
 
 CAPTURE_MODES = ("auto", "manual")
 THREE_DS_POLICIES = ("automatic", "always", "never")
-#: What a general ledger account can be mapped to (OP-82): kinds of the ledger's transactions.
+#: What a general ledger account can be mapped to (OP-82): kinds of the ledger's transactions, and its accounts
+#: without their connector.
 GL_TYPES = frozenset(
-    {
+    [
         "capture",
         "refund",
         "refund_return",
-        "fee",
-        "dispute",
+        "dispute_opened",
         "dispute_won",
-        "payout",
+        "dispute_lost",
+        "dispute_fee",
         "settlement",
+        "write_off",
         "adjustment",
-    }
+        "payout",
+        "payout_paid",
+        "payout_failed",
+        "payout_returned",
+        "receivable",
+        "balance",
+        "fees",
+        "payouts",
+        "disputes",
+        "bank",
+        "merchant_balance",
+        "store_credit",
+        "write_offs",
+    ]
 )
 
 
