@@ -16,8 +16,8 @@ from app.models.events.journal import record
 
 CAPTURE_MODES = ("auto", "manual")
 THREE_DS_POLICIES = ("automatic", "always", "never")
-#: What a general ledger account can be mapped to (OP-82): kinds of the ledger's transactions, and its accounts
-#: without their connector.
+#: What a general ledger account can be mapped to (OP-82): kinds of the ledger's transactions, and its
+#: accounts without their connector.
 GL_TYPES = frozenset(
     [
         "capture",
