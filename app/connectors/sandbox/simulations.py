@@ -1,4 +1,4 @@
-"""What happens at the simulated bank on demand: a decision, a refund that turns (PY-068).
+"""What happens at the simulated bank on demand: a decision, a refund that turns, a dispute (PY-068).
 
 Each changes the sandbox's own book and tells of it by a signed webhook, as the bank's own pages do.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from app.connectors.base import ConnectorContext
-from app.connectors.sandbox import book, challenges, notices
+from app.connectors.sandbox import book, challenges, disputes, notices
 from app.db import reading, transaction
 
 
@@ -26,6 +26,25 @@ def decide(context: ConnectorContext, key: str, *, approve: bool) -> bool:
         return False
     challenges.decide(waiting.id, approve=approve)
     return True
+
+
+def dispute(context: ConnectorContext, key: str) -> bool:
+    """Let the cardholder dispute the captured payment of `key` as fraud; False for none or twice."""
+    payments = book.payments
+    mine = select(payments).where(
+        payments.c.tenant_id == context.tenant_id, payments.c.mode == context.mode, payments.c.key == key
+    )
+    with transaction() as db:
+        payment = db.execute(mine.with_for_update()).mappings().one_or_none()
+        if payment is None or not payment["captured"]:
+            return False
+        known = select(book.disputes.c.reference).where(
+            book.disputes.c.payment_reference == payment["reference"]
+        )
+        if db.execute(known.limit(1)).first() is not None:
+            return False
+        disputes.open_for(db, {**payment, "detail": "fraudulent"})
+        return True
 
 
 def turn_refund(context: ConnectorContext, key: str, *, succeed: bool) -> bool:

@@ -207,6 +207,12 @@ def _refund(actor: Actor, intent: PaymentIntent, nonce: str, *, succeed: bool) -
     bank.turn_refund(context, f"refund_{found.id}", succeed=succeed)
 
 
+def _dispute(actor: Actor, intent: PaymentIntent, nonce: str) -> None:
+    """Once a payment: a second run finds the dispute that the first one opened."""
+    charged = attempts.of_intent(actor, intent.id)[-1]
+    bank.dispute(gateway.context(actor.tenant_id, str(actor.mode)), charged.gateway_key("authorize"))
+
+
 def _refund_to_turn(rows: list[Refund], nonce: str, *, succeed: bool) -> Refund | None:
     mine = [row for row in rows if row.metadata_.get("simulation") == nonce]
     waiting = [row for row in rows if row.status in (_R.PENDING, _R.PROCESSING)]
@@ -214,7 +220,7 @@ def _refund_to_turn(rows: list[Refund], nonce: str, *, succeed: bool) -> Refund 
     return next(iter(mine or waiting[::-1] or through[::-1]), None)
 
 
-#: What can be made to happen. Disputes join by a line here once the sandbox can open one on demand.
+#: What can be made to happen.
 SIMULATIONS: dict[str, Simulation] = {
     "payment.succeeded": Simulation(
         lambda i: i.status in (*_UNCONFIRMED, *_AT_THE_BANK, _S.REQUIRES_CAPTURE), _succeed
@@ -226,4 +232,5 @@ SIMULATIONS: dict[str, Simulation] = {
     "refund.failed": Simulation(
         lambda i: i.amount_captured > 0, lambda a, i, nonce: _refund(a, i, nonce, succeed=False)
     ),
+    "dispute.created": Simulation(lambda i: i.amount_captured > 0 and i.amount_disputed == 0, _dispute),
 }

@@ -26,7 +26,7 @@ from app.models.events.provider_event import ProviderEvent
 from app.services.access import keys
 from app.services.checkout import simulations
 from app.services.operations import inbound_secrets, jobs
-from app.services.payments import attempts, gateway, intents, methods, refunds
+from app.services.payments import attempts, disputes, gateway, intents, methods, refunds
 from app.web.openapi import document
 from app.worker import queue
 from tests.shops import CHALLENGED, GOOD, Shop, card, later, make
@@ -165,6 +165,19 @@ def test_a_refund_comes_back_from_the_bank(client: FlaskClient, shop: Shop, ther
     assert (refund.status, refund.failure_reason) == ("failed", "returned_by_bank")
     found = intents.get(shop.actor, intent_id)
     assert (found.amount_refunded, found.amount_refunding) == (0, 0)
+
+
+def test_a_payment_is_disputed_once(client: FlaskClient, shop: Shop) -> None:
+    intent_id = intent_of(shop, GOOD)
+    simulate(client, shop, "dispute.created", intent_id)
+    [job_id] = [j.id for j in jobs.list_page(shop.actor).data if j.name == "sandbox.simulate"]
+    simulations.run(jobs.get(shop.actor, job_id).arguments)
+    assert set(pump(client)) == {200}
+    [dispute] = disputes.list_page(shop.actor, disputes.Filters()).data
+    assert (dispute.status, dispute.amount, dispute.intent_id) == ("needs_response", 5000, intent_id)
+    assert intents.get(shop.actor, intent_id).amount_disputed == 5000
+    assert simulate(client, shop, "dispute.created", intent_id).status_code == 409
+    assert simulate(client, shop, "dispute.created", intent_of(shop)).status_code == 409
 
 
 @pytest.mark.parametrize(

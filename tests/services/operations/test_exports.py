@@ -25,7 +25,7 @@ from app.kit import clock
 from app.models.operations.export import Export
 from app.models.payments.attempt import Attempt
 from app.services.ledger import postings
-from app.services.operations import exports, jobs
+from app.services.operations import exports, jobs, payment_metrics
 from app.services.operations import settings as tenant_settings
 from app.services.operations.exporting import datasets, files, places
 from app.services.operations.exports import ExportDraft
@@ -337,3 +337,18 @@ def test_nothing_is_kept_open_while_a_file_is_written(shop: Shop) -> None:
         row = db.get_one(Export, export.id)
     for _ in datasets.DATASETS["transactions"].rows(row, {}):
         assert not in_transaction()
+
+
+def test_chargebacks_are_the_disputes(shop: Shop) -> None:
+    from tests.disputes import FRAUD, INQUIRY, told
+
+    chargeback, inquiry = told(shop.actor, FRAUD), told(shop.actor, INQUIRY)
+    rows = rows_of(done(shop, dataset="chargebacks")[1])
+    assert [(r["id"], r["kind"], r["amount"]) for r in rows] == [
+        (chargeback.id, "chargeback", "2000"),
+        (inquiry.id, "inquiry", "2000"),
+    ]
+    assert (rows[0]["reason_code"], rows[0]["payment_intent_id"]) == ("fraud", chargeback.intent_id)
+    assert rows_of(done(shop, dataset="chargebacks", filters={"status": "lost"})[1]) == []
+    assert rows_of(done(shop, dataset="chargebacks", until=chargeback.received_at)[1]) == []
+    assert payment_metrics.report(shop.actor).total.chargeback_rate == 0.5

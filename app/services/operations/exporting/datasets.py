@@ -17,6 +17,7 @@ from app.db import UtcDateTime, reading
 from app.models.ledger.posting import LedgerTransaction, Posting
 from app.models.operations.export import Export
 from app.models.payments.attempt import Attempt
+from app.models.payments.dispute import Dispute
 from app.models.payments.method import PaymentMethod
 from app.models.payments.refund import Refund
 
@@ -114,6 +115,23 @@ def _refunds(export: Export) -> Iterator[Row]:
     return _chunks(statement, Refund.created_at, Refund.id, "created_at")
 
 
+def _chargebacks(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
+    """Disputes in the order in which they were received."""
+    names = [column.name for column in CHARGEBACKS.columns if hasattr(Dispute, column.name)]
+    statement = select(
+        *(getattr(Dispute, name) for name in names),
+        Dispute.intent_id.label("payment_intent_id"),
+        Dispute.attempt_id.label("charge_id"),
+    ).where(
+        *_filtered(
+            export, Dispute, time=Dispute.received_at, status=Dispute.status, connector=Dispute.connector
+        )
+    )
+    for row in _chunks(statement, Dispute.received_at, Dispute.id, "received_at"):
+        row["gl_account"] = gl_accounts.get("dispute_opened") if row["opened_at"] else None
+        yield row
+
+
 def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     """What changed the merchant's balance, from the ledger: positive came in, minor units."""
     statement = (
@@ -143,15 +161,16 @@ def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
         yield row
 
 
-def _filtered(export: Export, table: Any, **columns: Any) -> list[Any]:
-    """The conditions of an export over a table with `created_at`."""
+def _filtered(export: Export, table: Any, *, time: Any = None, **columns: Any) -> list[Any]:
+    """The conditions of an export over a table, by the time of its creation unless another is given."""
+    begun = table.created_at if time is None else time
     conditions = [
         table.tenant_id == export.tenant_id,
         table.mode == export.mode,
-        table.created_at < export.until,
+        begun < export.until,
     ]
     if export.since is not None:
-        conditions.append(table.created_at >= export.since)
+        conditions.append(begun >= export.since)
     known = {"currency": table.currency, **columns}
     conditions += [known[name] == value for name, value in export.filters.items() if name in known]
     return conditions
@@ -208,4 +227,32 @@ TRANSACTIONS = Dataset(
     frozenset({"status", "currency", "connector"}),
 )
 
-DATASETS: dict[str, Dataset] = {"transactions": TRANSACTIONS}
+CHARGEBACKS = Dataset(
+    (
+        Column("id"),
+        Column("kind"),
+        Column("status"),
+        Column("outcome"),
+        Column("reason_code"),
+        Column("received_at", "instant"),
+        Column("opened_at", "instant"),
+        Column("evidence_due_at", "instant"),
+        Column("decided_at", "instant"),
+        Column("closed_at", "instant"),
+        Column("payment_intent_id"),
+        Column("charge_id"),
+        Column("checkout_id"),
+        Column("amount", "integer"),
+        Column("fee", "integer"),
+        Column("currency"),
+        Column("connector"),
+        Column("gateway_reference"),
+        Column("merchant_account_id"),
+        Column("credit_note_id"),
+        Column("gl_account"),
+    ),
+    _chargebacks,
+    frozenset({"status", "currency", "connector"}),
+)
+
+DATASETS: dict[str, Dataset] = {"transactions": TRANSACTIONS, "chargebacks": CHARGEBACKS}
