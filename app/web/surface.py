@@ -60,13 +60,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
-    """Everything that is declared of one endpoint.
+    """Everything that is declared of one endpoint; `sandbox_only` ones are absent in production.
 
     `accepts` are media types, besides JSON, whose bodies the endpoint reads itself (files); `downloads` says
     that it answers a file (`endpoint.Download`).
     """
-
-    """Everything that is declared of one endpoint; `sandbox_only` ones are absent in production."""
 
     surface: Surface
     contract_id: str
