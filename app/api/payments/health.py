@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
@@ -116,8 +116,6 @@ def diagnose(actor: Actor) -> DiagnosticsView:
 
 class AuditQuery(Query):
     """What is looked for; `action` is an event type, or all of a kind as `api_key.*`."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     actor: str | None = Field(None, min_length=1, max_length=64)
     action: str | None = Field(None, min_length=1, max_length=64)

@@ -26,8 +26,6 @@ _WORDS = {Status.LEASED: "running", Status.DONE: "succeeded", Status.DEAD: "fail
 class MetricsQuery(Query):
     """A span, by default of the last 30 days, and how to divide it."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
     since: Since | None = Field(None, alias="from")
     until: Until | None = Field(None, alias="to")
     group_by: Literal["day", "week", "month", "connector", "currency", "method"] | None = None
@@ -102,8 +100,6 @@ def metrics(actor: Actor, query: MetricsQuery) -> MetricsView:
 
 class ExportQuery(Body):
     """Which rows: `from` and `to` by the time of their creation, the others by what they are."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
     type: Literal["transactions", "settlements", "chargebacks"] = "transactions"
     since: Since | None = Field(None, alias="from")

@@ -111,8 +111,8 @@ def _asked(actor: Actor) -> list[Any]:
 
 
 def _together(found: dict[str, Part]) -> Part:
-    """All gateways as one part: payments go on while one of several answers."""
-    states = {part.state for part in found.values()}
+    """All gateways as one part: payments go on while one of several answers, and not without any."""
+    states = {part.state for part in found.values()} or {State.DOWN}
     state = State.DEGRADED if len(states) > 1 else worst(states)
     shown = [
         {"name": name, "status": str(part.state), "latency_ms": part.latency_ms, **part.details}

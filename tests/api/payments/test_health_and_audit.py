@@ -109,6 +109,7 @@ def test_one_of_two_gateways_is_enough_to_go_on() -> None:
     assert probes._together({"a": up, "b": down}).state == "degraded"
     assert probes._together({"a": down, "b": down}).state == "down"
     assert probes._together({"a": up}).latency_ms == 5
+    assert probes._together({}).state == "down", "nobody can pay"
 
 
 def test_diagnostics_tell_what_is_there(client: FlaskClient, shop: Shop) -> None:
