@@ -170,7 +170,7 @@ class ExportView(View):
                 "expires_at": export.expires_at,
                 "location": exports.location(export),
                 "download_url": exports.link(export),
-                "errors": [str(error["error"]) for error in job.errors],
+                "errors": exports.problems(job),
             }
         )
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from app import settings
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import Gone, InvalidRequest, NotFound, Unprocessable
+from app.domain.errors import Gone, InvalidRequest, NotFound, ServiceUnavailable, Unprocessable
 from app.domain.lifecycles import jobs as job_lifecycle
 from app.kit import clock, signing
 from app.kit.failpoints import failpoint
@@ -34,8 +34,6 @@ from app.services.operations.exporting.datasets import DATASETS
 from app.services.operations.exporting.files import FORMATS
 from app.services.operations.settings import checkout_settings
 
-#: What the contract names; those that are missing in `DATASETS` are refused.
-KNOWN = ("transactions", "settlements", "chargebacks")
 #: So many of one merchant and mode may wait or run.
 MAX_OPEN = 10
 MAX_TRIES = 5
@@ -148,6 +146,12 @@ def location(export: Export) -> str | None:
     return places.location(export.destination, file_name(export)) if export.finished_at else None
 
 
+def problems(job: Job) -> list[str]:
+    """Why it did not work so far, in words that name nothing of the machine."""
+    told = [str(error["error"]).partition(": ") for error in job.errors]
+    return [text if kind == ServiceUnavailable.__name__ else "Something went wrong" for kind, _, text in told]
+
+
 def open_link(token: str) -> tuple[Path, str, str]:
     """The file behind a link: path, name and media type.
 
@@ -175,7 +179,11 @@ def file_name(export: Export) -> str:
 
 
 def run(export_id: str) -> None:
-    """Write an export and put it at its place; the job `exports.run`. What is done is not done again."""
+    """Write an export and put it at its place; the job `exports.run`. What is done is not done again.
+
+    Raises:
+        ServiceUnavailable: disk or store did not take it; the job runs again.
+    """
     with transaction() as db:
         export = db.get_one(Export, export_id, with_for_update=True)
         if export.finished_at is not None:
@@ -191,6 +199,8 @@ def run(export_id: str) -> None:
         failpoint("export_written")
         places.deliver(draft, export.destination, file_name(export))
         failpoint("export_delivered")
+    except OSError as error:
+        raise ServiceUnavailable(f"The file could not be written: {error.strerror}") from error
     finally:
         draft.unlink(missing_ok=True)
     _finish(export, count, size, digest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -32,12 +31,19 @@ def test_the_defaults_are_the_contracts(client: FlaskClient, shop: Shop) -> None
     answer = client.get(PATH, headers=shop.bearer)
     assert answer.json is not None
     assert answer.headers["ETag"] == '"1"'
-    stated = {"default_capture_mode": "auto", "three_ds_policy": "automatic", "dispute_retention_days": 540}
-    rest = {"max_authorization_amount": None, "hold_ttl_seconds": 900, "session_ttl_seconds": 3600}
-    assert (
-        stated.items() | rest.items() <= {k: v for k, v in answer.json.items() if k in stated | rest}.items()
-    )
-    assert answer.json["max_payment_attempts"] == 5
+    stated = {
+        "default_capture_mode": "auto",
+        "max_authorization_amount": None,
+        "three_ds_policy": "automatic",
+        "dispute_retention_days": 540,
+        "gl_accounts": {},
+        "max_payment_attempts": 5,
+        "hold_ttl_seconds": 900,
+        "session_ttl_seconds": 3600,
+        "version": 1,
+    }
+    assert {name: answer.json[name] for name in stated} == stated
+    assert "card" in answer.json["allowed_methods"]
 
 
 def test_a_change_is_kept_journalled_and_takes_effect(client: FlaskClient, shop: Shop) -> None:
@@ -98,33 +104,32 @@ def test_a_stale_change_is_refused(client: FlaskClient, shop: Shop) -> None:
     assert settings.read(shop.actor)[0].hold_ttl_seconds == 600
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"allowed_methods": ["cheque"]},
-        {"allowed_methods": []},
-        {"allowed_methods": ["card", "card"]},
-        {"default_capture_mode": "later"},
-        {"max_authorization_amount": 0},
-        {"max_authorization_amount": -1},
-        {"max_authorization_amount": True},
-        {"max_authorization_amount": 2**53 + 1},
-        {"three_ds_policy": "sometimes"},
-        {"dispute_retention_days": 0},
-        {"gl_accounts": {"refund": ""}},
-        {"gl_accounts": {"nonsense": "400"}},
-        {"max_payment_attempts": 0},
-        {"currencies": ["DEM"]},
-        {"brand_accent": "red"},
-        {"unknown": 1},
-    ],
-    ids=str,
-)
-def test_what_makes_no_sense_is_refused(client: FlaskClient, shop: Shop, body: dict[str, Any]) -> None:
-    answer = client.patch(PATH, json=body, headers=shop.bearer)
-    assert answer.json is not None
-    assert answer.status_code == 400
-    assert answer.json["field"].split(".")[0] == next(iter(body))
+NONSENSE: list[dict[str, Any]] = [
+    {"allowed_methods": ["cheque"]},
+    {"allowed_methods": []},
+    {"allowed_methods": ["card", "card"]},
+    {"default_capture_mode": "later"},
+    {"max_authorization_amount": 0},
+    {"max_authorization_amount": -1},
+    {"max_authorization_amount": True},
+    {"max_authorization_amount": 2**53 + 1},
+    {"three_ds_policy": "sometimes"},
+    {"dispute_retention_days": 0},
+    {"gl_accounts": {"refund": ""}},
+    {"gl_accounts": {"nonsense": "400"}},
+    {"max_payment_attempts": 0},
+    {"currencies": ["DEM"]},
+    {"brand_accent": "red"},
+    {"unknown": 1},
+]
+
+
+def test_what_makes_no_sense_is_refused(client: FlaskClient, shop: Shop) -> None:
+    for body in NONSENSE:
+        answer = client.patch(PATH, json=body, headers=shop.bearer)
+        assert answer.json is not None
+        assert answer.status_code == 400, body
+        assert answer.json["field"].split(".")[0] == next(iter(body))
     assert settings.read(shop.actor)[1] == 1
     assert changes_told(shop) == []
 
