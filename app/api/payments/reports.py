@@ -56,7 +56,7 @@ class GroupView(MeasuresView):
         return cls(key=key, **asdict(measures))
 
 
-class ReasonView(View):
+class DeclineReasonView(View):
     """How many attempts were declined for a reason."""
 
     code: str
@@ -73,7 +73,7 @@ class MetricsView(MeasuresView):
     group_by: str | None
     groups: list[GroupView]
     connectors: list[GroupView]
-    decline_reasons: list[ReasonView]
+    decline_reasons: list[DeclineReasonView]
 
     @classmethod
     def of(cls, found: Report, group_by: str | None) -> MetricsView:

@@ -16,7 +16,7 @@ from app.web.schemas import Body, Instant, Integer, Listing, View
 from app.web.surface import Idempotency
 
 
-class CardView(View):
+class TestCardView(View):
     """A published test number: any date in the future and any security code go with it."""
 
     id: str
@@ -27,16 +27,18 @@ class CardView(View):
     decline_code: str | None
 
     @classmethod
-    def of(cls, row: TestCard) -> CardView:
+    def of(cls, row: TestCard) -> TestCardView:
         """The view of a card."""
         return cls.model_validate(row)
 
 
-@surface.get("/test/cards", "PY-067", returns=Listing[CardView], permission="sandbox:read", sandbox_only=True)
-def cards() -> Listing[CardView]:
+@surface.get(
+    "/test/cards", "PY-067", returns=Listing[TestCardView], permission="sandbox:read", sandbox_only=True
+)
+def cards() -> Listing[TestCardView]:
     """List the test cards and what they do."""
-    rows = [CardView.of(row) for row in simulations.cards()]
-    return Listing[CardView](data=rows, has_more=False, next_cursor=None)
+    rows = [TestCardView.of(row) for row in simulations.cards()]
+    return Listing[TestCardView](data=rows, has_more=False, next_cursor=None)
 
 
 class Simulate(Body):
@@ -93,7 +95,7 @@ class Faucet(Body):
     count: Integer = Field(1, ge=1, le=MAX_TOKENS)
 
 
-class TokenView(View):
+class TestTokenView(View):
     """A test token and what may be shown of what it stands for."""
 
     token: str
@@ -104,28 +106,28 @@ class TokenView(View):
     exp_year: int | None
 
     @classmethod
-    def of(cls, row: MethodToken) -> TokenView:
+    def of(cls, row: MethodToken) -> TestTokenView:
         """The view of a token."""
         return cls.model_validate(row)
 
 
-class TokensView(View):
+class TestTokensView(View):
     """Test tokens."""
 
-    tokens: list[TokenView]
+    tokens: list[TestTokenView]
 
 
 @surface.post(
     "/test/faucet",
     "PY-069",
     body=Faucet,
-    returns=TokensView,
+    returns=TestTokensView,
     status=201,
     permission="sandbox:write",
     idempotency=Idempotency.LEASED,
     sandbox_only=True,
 )
-def faucet(actor: Actor, body: Faucet) -> TokensView:
+def faucet(actor: Actor, body: Faucet) -> TestTokensView:
     """Issue sandbox test tokens."""
     issued = simulations.issue(actor, body.card, body.type, body.count)
-    return TokensView(tokens=[TokenView.of(row) for row in issued])
+    return TestTokensView(tokens=[TestTokenView.of(row) for row in issued])
