@@ -60,6 +60,7 @@ class TestCard:
         """Where it was issued: the field's test numbers say it in digits 7 to 9, most say nothing."""
         return _COUNTRIES.get(self.number[6:9]) if self.number.startswith("400000") else None
 
+    @property
     def id(self) -> str:
         """A name for programs, which holds no number: `insufficient_funds_9995`."""
         words = re.sub(r"[^a-z0-9]+", "_", self.description.lower()).strip("_")
