@@ -14,7 +14,8 @@ from app.domain.errors import VersionConflict
 from app.models.events.journal import JournalEntry
 from app.services.access import keys
 from app.services.operations import settings
-from tests.shops import Shop, make
+from app.services.payments import intents, methods
+from tests.shops import GOOD, Shop, card, make
 
 PATH = "/v1/payments/settings"
 
@@ -74,6 +75,15 @@ def test_a_change_is_kept_journalled_and_takes_effect(client: FlaskClient, shop:
     assert (over.status_code, over.json["code"]) == (422, "tx_limit_exceeded")
     assert client.patch(PATH, json={"max_authorization_amount": None}, headers=shop.bearer).status_code == 200
     assert intent(5002).status_code == 201
+
+
+def test_the_three_ds_policy_takes_effect(client: FlaskClient, shop: Shop) -> None:
+    for policy, status in (("always", "requires_action"), ("automatic", "succeeded")):
+        client.patch(PATH, json={"three_ds_policy": policy}, headers=shop.bearer)
+        actor = keys.authenticate(shop.secret)
+        method = methods.tokenize_card(actor, card(GOOD))
+        made = intents.create(actor, intents.IntentDraft(1000, "GBP", payment_method_id=method.id))
+        assert intents.confirm(actor, made.id, nonce="n1").status == status
 
 
 def test_the_same_again_is_no_change(client: FlaskClient, shop: Shop) -> None:
