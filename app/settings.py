@@ -1,7 +1,8 @@
 """The typed environment: every variable that Till reads, documented once.
 
-Names carry the prefix `TILL_`, apart from the customary `DATABASE_URL`, `HOST` and `PORT`. `.env` is read
-outside production. In production the app refuses to start while a secret is missing, and names it.
+Names carry the prefix `TILL_`, apart from the customary `DATABASE_URL`, `HOST` and `PORT`, and `STRIPE_…`.
+`.env` is read outside production. In production the app refuses to start while a secret is missing, and
+names it.
 """
 
 from __future__ import annotations
@@ -71,6 +72,31 @@ class Settings(BaseSettings):
     api_writes_per_second: int = Field(25, ge=0, description="Per key; 0 turns the limit off")
     api_reads_per_second: int = Field(100, ge=0, description="Per key; 0 turns the limit off")
     log_level: str = "INFO"
+    stripe_secret_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("STRIPE_SECRET_KEY", "stripe_secret_key"),
+        description="Stripe for merchants without credentials of their own; used in the mode that it names",
+    )
+    stripe_publishable_key: str | None = Field(
+        None,
+        validation_alias=AliasChoices("STRIPE_PUBLISHABLE_KEY", "stripe_publishable_key"),
+        description="Goes to browsers together with a client secret",
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
+        description="`whsec_…` of Stripe's webhook endpoint; several, comma-separated, while one is rolled",
+    )
+    stripe_mode: Literal["elements", "redirect"] = Field(
+        "redirect",
+        validation_alias=AliasChoices("STRIPE_MODE", "stripe_mode"),
+        description="How cards are taken: by tokens from Stripe's frames, or on Stripe's own page",
+    )
+    stripe_api_base: str = Field(
+        "https://api.stripe.com",
+        validation_alias=AliasChoices("STRIPE_API_BASE", "stripe_api_base"),
+        description="Another address only for tests or an outgoing proxy",
+    )
     failpoint: str | None = Field(
         None, description="Test settings only: the named point of a payment at which to die"
     )

@@ -237,6 +237,68 @@ class Connector(Protocol):
     method_types: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """A field of a connector's configuration: checked when it is saved, drawn as a form by the dashboard.
+
+    A `secret` one is never shown again. `pattern` is a regular expression that the whole value must match.
+    One that `signs_webhooks` is a secret under which the gateway signs what it sends us.
+    """
+
+    name: str
+    label: str
+    secret: bool = False
+    required: bool = False
+    hint: str = ""
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    signs_webhooks: bool = False
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """Is configured per merchant: `ConnectorContext.credentials` has these fields, by name."""
+
+    credentials: tuple[CredentialField, ...]
+
+
+@runtime_checkable
+class Deployable(Protocol):
+    """Can also be configured once for the whole deployment, and is used here only where it is."""
+
+    def is_deployed(self) -> bool:
+        """Whether the deployment has credentials for it."""
+        ...
+
+
+@runtime_checkable
+class SharesVault(Protocol):
+    """Whether a token can be charged through each account of this type, or only where it was made.
+
+    A connector that does not say so has a vault for each account.
+    """
+
+    shares_vault: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """What a test of credentials and connectivity found; `refused` where the credentials are not good."""
+
+    ok: bool
+    message: str
+    refused: bool = False
+
+
+@runtime_checkable
+class Tests(Protocol):
+    """Can be tried without moving money."""
+
+    def ping(self, context: ConnectorContext) -> Ping:
+        """Reach the gateway with these credentials."""
+        ...
+
+
 @runtime_checkable
 class TokenizesCards(Protocol):
     """Turns card details into a vault token (the sandbox only: live cards go to the gateway's frames)."""
@@ -271,8 +333,11 @@ class Authorizes(Protocol):
         """Ask for an authorisation; the same key never authorises twice."""
         ...
 
-    def find(self, context: ConnectorContext, key: str) -> LookupResult:
-        """Where the payment stands that was asked for under the authorise key `key`."""
+    def find(self, context: ConnectorContext, key: str, reference: str | None = None) -> LookupResult:
+        """Where the payment stands that was asked for under the authorise key `key`.
+
+        `reference` is the gateway's own id of it, where its answer to us came through.
+        """
         ...
 
 
@@ -302,8 +367,10 @@ class Refunds(Protocol):
         """Refund; the same key never refunds twice."""
         ...
 
-    def find_refund(self, context: ConnectorContext, key: str) -> RefundLookupResult:
-        """What became of the refund asked for under `key`."""
+    def find_refund(
+        self, context: ConnectorContext, key: str, payment: str | None = None
+    ) -> RefundLookupResult:
+        """What became of the refund asked for under `key`; `payment` is the gateway's id of what it is of."""
         ...
 
 

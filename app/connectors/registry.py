@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from app import settings
-from app.connectors.base import Connector
+from app.connectors.base import Connector, Deployable
 from app.connectors.sandbox.connector import SandboxConnector
+from app.connectors.stripe.connector import StripeConnector
 
-_ALL: tuple[Connector, ...] = (SandboxConnector(),)
+_ALL: tuple[Connector, ...] = (SandboxConnector(), StripeConnector())
 
 
-def all_connectors() -> tuple[Connector, ...]:
+def installed() -> tuple[Connector, ...]:
     """Every connector that may be used here; the sandbox does not exist in production."""
     if settings.current().production:
         return tuple(c for c in _ALL if c.name != "sandbox")
     return _ALL
 
 
+def all_connectors() -> tuple[Connector, ...]:
+    """Those that work for every merchant: what wants credentials, only where the deployment has some."""
+    return tuple(c for c in installed() if not isinstance(c, Deployable) or c.is_deployed())
+
+
 def get(name: str) -> Connector | None:
     """The connector of that name, if it may be used here."""
-    return next((c for c in all_connectors() if c.name == name), None)
+    return next((c for c in installed() if c.name == name), None)
 
 
 def for_method(method_type: str) -> list[Connector]:

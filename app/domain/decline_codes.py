@@ -66,6 +66,11 @@ CODES: dict[str, DeclineCode] = {
             "card_number",
         ),
         DeclineCode(
+            "authentication_required",
+            "The bank wants 3-D Secure: the shopper has to be there",
+            "Your bank wants you to confirm this payment. No money has left your account. Try again.",
+        ),
+        DeclineCode(
             "authentication_failed",
             "3-D Secure failed",
             "Your bank couldn't confirm that it's you. No money has left your account. Try again or "

@@ -144,8 +144,8 @@ class _PinnedBackend(httpcore.NetworkBackend):
     a connection, and the certificate is checked for the name.
     """
 
-    def __init__(self, allow_loopback: bool) -> None:
-        self._allow_loopback = allow_loopback
+    def __init__(self, allow_loopback: bool, allow_any: bool) -> None:
+        self._allow_loopback, self._allow_any = allow_loopback, allow_any
         self._sockets = httpcore.SyncBackend()
         self._until = threading.local()
 
@@ -179,7 +179,8 @@ class _PinnedBackend(httpcore.NetworkBackend):
         except (OSError, UnicodeError) as error:
             raise ConnectionFailed(f"{host} has no address", not_executed=True) from error
         addresses = [str(entry[4][0]) for entry in found]
-        if not all(address_allowed(a, allow_loopback=self._allow_loopback) for a in addresses):
+        allowed = (address_allowed(a, allow_loopback=self._allow_loopback) for a in addresses)
+        if not self._allow_any and not all(allowed):
             raise AddressRefused(f"{host} leads to an address that is not public")
         return addresses
 
@@ -191,12 +192,16 @@ class _PinnedBackend(httpcore.NetworkBackend):
 
 
 class SafeClient:
-    """Posts to merchants' endpoints: five seconds to connect, fifteen in all, 64 KiB of the answer kept."""
+    """Calls merchants' endpoints: five seconds to connect, fifteen in all, 64 KiB of the answer kept.
+
+    `allow_any` is for an address that the operator of this deployment has set: it may be a private one.
+    """
 
     def __init__(
         self,
         *,
         allow_loopback: bool,
+        allow_any: bool = False,
         connect_timeout: float = 5,
         total_timeout: float = 15,
         max_response_bytes: int = 65536,
@@ -209,7 +214,7 @@ class SafeClient:
             "write": total_timeout,
             "pool": total_timeout,
         }
-        self._network = _PinnedBackend(allow_loopback)
+        self._network = _PinnedBackend(allow_loopback, allow_any)
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(),
             max_connections=100,
@@ -218,7 +223,11 @@ class SafeClient:
         )
 
     def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
-        """Post a body; the answer's body is kept as it came, never decompressed.
+        """Post a body; see `request`."""
+        return self.request("POST", url, content, headers)
+
+    def request(self, method: str, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+        """Make a request; the answer's body is kept as it came, never decompressed.
 
         Raises:
             AddressRefused: the URL or the address behind it may not be called.
@@ -229,7 +238,7 @@ class SafeClient:
         self._network.start(self._total)
         try:
             with self._pool.stream(
-                "POST",
+                method,
                 httpcore.URL(
                     scheme=target.raw_scheme,
                     host=target.raw_host,

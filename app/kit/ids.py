@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 import uuid
+from datetime import UTC, datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
@@ -30,6 +31,17 @@ def new_id(prefix: str) -> str:
     number = _ordered_number()
     text = "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
     return f"{prefix}_{text}"
+
+
+def time_of(text: str) -> datetime | None:
+    """When an id of `new_id`, or what ends with one, was made; None for any other text."""
+    tail = text.rpartition("_")[2]
+    if len(tail) != 26 or not set(tail) <= set(_ALPHABET):
+        return None
+    number = 0
+    for char in tail:
+        number = number << 5 | _ALPHABET.index(char)
+    return datetime.fromtimestamp((number >> 80) / 1000, UTC)
 
 
 def new_uuid() -> str:

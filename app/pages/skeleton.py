@@ -89,6 +89,7 @@ def _shape(view: dict[str, Any], chosen: str, sandbox: bool) -> Hashable:
         bool(view["selected_shipping"]),
         tuple(view["merchant"].items()),
         tuple(view["methods"]),
+        view["card_form"],
         tuple([line["quantity"] == 1 for line in view["lines"]]),
         tuple([totals[name] == 0 for name in _SUMS]),
     )

@@ -9,7 +9,6 @@ from flask import render_template
 from flask_babel import get_locale, gettext
 from markupsafe import Markup
 
-from app.connectors import registry
 from app.connectors.sandbox.cards import CARDS
 from app.domain.actor import TenantProfile
 from app.domain.decline_codes import describe
@@ -18,7 +17,8 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.services.checkout import totals
-from app.services.operations.settings import CheckoutSettings, checkout_settings
+from app.services.operations.settings import checkout_settings
+from app.services.payments import offers
 from app.web.languages import language
 
 #: Cards that the panel shows first; the rest are under "more".
@@ -52,6 +52,8 @@ def checkout(
 ) -> dict[str, Any]:
     """A session as its page shows it."""
     options, lines = session.options, session.cart_snapshot["lines"]
+    wanted = session.method_types or checkout_settings(profile).allowed_methods
+    offer = offers.of(session.tenant_id, session.mode, wanted)
     return {
         "hosted_id": session.hosted_id,
         "mode": session.mode,
@@ -75,7 +77,8 @@ def checkout(
         "coupon_codes": [promotion["code"] for promotion in session.applied_promotions],
         "allow_quantity": bool(options.get("allow_quantity")) and len(lines) == 1,
         "quantity": lines[0]["quantity"],
-        "methods": methods(session, checkout_settings(profile)),
+        "methods": offer.methods,
+        "card_form": offer.card_form,
         "shipping_required": False,
         "shipping_options": [],
         "selected_shipping": session.selected_shipping,
@@ -86,12 +89,6 @@ def checkout(
         "can_extend": False,
         "continue_qr": None,
     }
-
-
-def methods(session: CheckoutSession, settings: CheckoutSettings) -> list[str]:
-    """What this session can be paid with: asked for, allowed, and taken by a connector."""
-    wanted = session.method_types or list(settings.allowed_methods)
-    return [method for method in wanted if registry.for_method(method)]
 
 
 def countries() -> list[tuple[str, str]]:

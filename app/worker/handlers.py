@@ -33,7 +33,7 @@ HANDLERS: dict[str, Handler] = {
     "installation.examine": _examine,
     "exports.run": lambda job: exports.run(job["export_id"]),
     "payments.look_again": _noted(lambda job: payment.look_again(job["attempt_id"], "webhook")),
-    "payments.undo_late_success": lambda job: late_success.undo(job["attempt_id"]),
+    "payments.undo_late_success": _noted(lambda job: late_success.undo(job["attempt_id"])),
     "disputes.look_again": _noted(lambda job: disputes.look_again(job["attempt_id"], job["reference"])),
     "disputes.send_evidence": lambda job: dispute_evidence.send_again(job["submission_id"]),
     "disputes.give_in": lambda job: disputes.give_in_again(job["dispute_id"]),

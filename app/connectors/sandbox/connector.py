@@ -17,8 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.connectors import base
-from app.connectors.sandbox import answers, book, disputes, notices, openings, vault
+from app.connectors.sandbox import answers, availability, book, disputes, notices, openings, vault
 from app.connectors.sandbox.cards import UNLESS_SET_UP, Behaviour
+from app.connectors.subjects import EventSubject
 from app.db import reading, retrying, transaction
 from app.kit import clock, signing
 from app.kit.ids import new_id
@@ -36,6 +37,12 @@ class SandboxConnector:
     name = "sandbox"
     label = "Till sandbox"
     method_types = frozenset({"card", *vault.REDIRECT_TYPES})
+    shares_vault = True
+    credentials = availability.FIELDS
+
+    def ping(self, context: base.ConnectorContext) -> base.Ping:
+        """See `Tests`."""
+        return availability.ping(context)
 
     def tokenize(self, context: base.ConnectorContext, card: base.CardDetails) -> base.MethodToken:
         """See `TokenizesCards`; only the published test numbers are taken."""
@@ -49,6 +56,8 @@ class SandboxConnector:
         self, context: base.ConnectorContext, request: base.AuthorizeRequest
     ) -> base.AuthorizeResult:
         """See `Authorizes`; where an answer is lost, the same key gets it at the next call."""
+        if (refusal := availability.refusal(context)) is not None:
+            return refusal
         token = vault.find(context, request.token)
         if token is None or token["type"] != request.method_type:
             return base.Declined("processing_error")
@@ -62,25 +71,33 @@ class SandboxConnector:
             return base.Unknown(_LOST_ANSWERS[row["behaviour"]])
         return answers.to_authorize(row)
 
-    def find(self, context: base.ConnectorContext, key: str) -> base.LookupResult:
+    def find(
+        self, context: base.ConnectorContext, key: str, reference: str | None = None
+    ) -> base.LookupResult:
         """See `Authorizes.find`."""
+        if (refusal := availability.refusal(context)) is not None:
+            return base.Unknown(refusal.reason)
         row = _payment_by_key(context, key)
         return base.NotFound() if row is None else answers.payment(row)
 
     def capture(self, context: base.ConnectorContext, request: base.CaptureRequest) -> base.OperationResult:
         """See `Captures`: once, and never more than was authorised; a part releases the rest."""
-        return retrying(lambda: self._capture(context, request))
+        return availability.refusal(context) or retrying(lambda: self._capture(context, request))
 
     def void(self, context: base.ConnectorContext, request: base.VoidRequest) -> base.OperationResult:
         """See `Voids`; what is declined, abandoned or captured holds no money that could be released."""
-        return retrying(lambda: self._void(context, request))
+        return availability.refusal(context) or retrying(lambda: self._void(context, request))
 
     def refund(self, context: base.ConnectorContext, request: base.RefundRequest) -> base.OperationResult:
         """See `Refunds`."""
-        return retrying(lambda: self._refund(context, request))
+        return availability.refusal(context) or retrying(lambda: self._refund(context, request))
 
-    def find_refund(self, context: base.ConnectorContext, key: str) -> base.RefundLookupResult:
+    def find_refund(
+        self, context: base.ConnectorContext, key: str, payment: str | None = None
+    ) -> base.RefundLookupResult:
         """See `Refunds.find_refund`; refunds that turn later have turned by the clock."""
+        if (refusal := availability.refusal(context)) is not None:
+            return base.Unknown(refusal.reason)
         with transaction() as db:
             row = _operation(db, context, "refund", key)
             if row is None:
@@ -103,6 +120,14 @@ class SandboxConnector:
     ) -> base.DisputeResult:
         """See `Disputes.accept_dispute`."""
         return retrying(lambda: disputes.accept(context, request))
+
+    def subject(self, raw: bytes) -> EventSubject:
+        """See `NamesSubjects`."""
+        try:
+            key = json.loads(raw)["data"]["key"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return EventSubject()
+        return EventSubject(key if isinstance(key, str) else None)
 
     def parse_webhook(
         self, raw: bytes, headers: Mapping[str, str], secrets: list[str]

@@ -6,7 +6,6 @@ that it names; the signature is then checked with that merchant's own secret, be
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
@@ -14,9 +13,11 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.connectors import registry
-from app.connectors.base import InboundEvent, ReceivesWebhooks
+from app.connectors.base import InboundEvent
+from app.connectors.subjects import EventSubject, NamesSubjects
 from app.db import reading, transaction
 from app.domain.errors import Unauthenticated
+from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.kit import clock
 from app.kit.ids import new_id
 from app.models.events.provider_event import ProviderEvent
@@ -24,36 +25,59 @@ from app.models.payments.attempt import Attempt
 from app.services.operations import inbound_secrets, jobs
 
 _KEY = re.compile(r"authorize_[0-9a-z_]{1,40}")
+_REFERENCE = re.compile(r"[0-9A-Za-z_]{1,128}")
 
 
-def receive(raw: bytes, headers: Mapping[str, str], connector_name: str = "sandbox") -> bool:
-    """Take a gateway's event; False for one that we had already.
+def receive(
+    raw: bytes, headers: Mapping[str, str], connector_name: str | None = None, *, tenant_id: str | None = None
+) -> bool:
+    """Take a gateway's event; False for one that we had already, or that is about nothing of ours.
+
+    Without `connector_name` the header that signs the event tells the gateway. With `tenant_id` (from the
+    address that the gateway calls) a merchant's other events are acknowledged, as those of the deployment's
+    own account are: an account may be used for more than Till.
 
     Raises:
-        Unauthenticated: the signature is not good, or the event names nothing of ours.
+        Unauthenticated: the signature is not good.
     """
-    connector = registry.get(connector_name)
-    attempt = _named_attempt(raw)
-    if attempt is None or not isinstance(connector, ReceivesWebhooks):
-        raise Unauthenticated("The signature is not valid", code="invalid_signature")
-    secret = inbound_secrets.find(attempt.tenant_id, "payment")
-    event = connector.parse_webhook(raw, headers, [secret] if secret else [])
+    name = connector_name or _signer(headers)
+    connector = registry.get(name)
+    if not isinstance(connector, NamesSubjects):
+        raise _refusal()
+    attempt = _named_attempt(connector.subject(raw))
+    owner = attempt.tenant_id if attempt is not None else tenant_id
+    event = connector.parse_webhook(raw, headers, _secrets(name, owner))
     if event is None:
-        raise Unauthenticated("The signature is not valid", code="invalid_signature")
-    return _store(connector_name, attempt, event)
+        raise _refusal()
+    return attempt is not None and _store(name, attempt, event)
 
 
-def _named_attempt(raw: bytes) -> Attempt | None:
-    """The attempt whose authorise key an event carries, read before it is trusted."""
-    try:
-        key = json.loads(raw)["data"]["key"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+def _signer(headers: Mapping[str, str]) -> str:
+    """Stripe signs under its own header, everybody else under ours (decisions.md 15)."""
+    names = {name.lower() for name in headers}
+    return "stripe" if "stripe-signature" in names and "x-webhook-signature" not in names else "sandbox"
+
+
+def _secrets(connector_name: str, tenant_id: str | None) -> list[str]:
+    kind = "stripe" if connector_name == "stripe" else "payment"
+    found = inbound_secrets.find(tenant_id, kind) if tenant_id is not None else None
+    return [found] if found else []
+
+
+def _refusal() -> Unauthenticated:
+    return Unauthenticated("The signature is not valid", code="invalid_signature")
+
+
+def _named_attempt(subject: EventSubject) -> Attempt | None:
+    """The attempt that an event names, before it is trusted: by our key, or by the gateway's reference."""
+    if subject.attempt_key is not None and _KEY.fullmatch(subject.attempt_key):
+        mine = Attempt.id == subject.attempt_key.removeprefix("authorize_")
+    elif subject.payment_reference is not None and _REFERENCE.fullmatch(subject.payment_reference):
+        mine = Attempt.gateway_reference == subject.payment_reference
+    else:
         return None
-    if not isinstance(key, str) or _KEY.fullmatch(key) is None:
-        return None
-    statement = select(Attempt).where(Attempt.id == key.removeprefix("authorize_"))
     with reading() as db:
-        return db.scalars(statement).one_or_none()
+        return db.scalars(select(Attempt).where(mine)).first()
 
 
 def _store(provider: str, attempt: Attempt, event: InboundEvent) -> bool:
@@ -87,10 +111,12 @@ def _store(provider: str, attempt: Attempt, event: InboundEvent) -> bool:
 
 
 def _work(attempt: Attempt, event: InboundEvent) -> tuple[str, dict[str, str]]:
-    if event.refund_key:
+    if event.refund_key and event.refund_key.startswith("refund_"):
         return "refunds.send", {"refund_id": event.refund_key.removeprefix("refund_")}
     if event.dispute_reference:
         return "disputes.look_again", {"attempt_id": attempt.id, "reference": event.dispute_reference}
+    if attempt.status in attempt_lifecycle.DEAD:
+        return "payments.undo_late_success", {"attempt_id": attempt.id}
     return "payments.look_again", {"attempt_id": attempt.id}
 
 

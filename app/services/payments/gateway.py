@@ -52,7 +52,10 @@ def tokenize_redirect(actor: Actor, method_type: str) -> tuple[str, base.MethodT
     for connector in registry.for_method(method_type):
         if isinstance(connector, base.TokenizesRedirects):
             _outside()
-            found = connector.tokenize_redirect(context(actor.tenant_id, actor.mode), method_type)
+            try:
+                found = connector.tokenize_redirect(context(actor.tenant_id, actor.mode), method_type)
+            except base.TokenRefused:
+                continue
             return connector.name, found
     raise Unprocessable("This payment method is not available", code="payment_method_not_supported")
 
@@ -82,7 +85,11 @@ def find(attempt: Attempt) -> base.LookupResult:
     """Ask what became of an attempt."""
     connector = _capable(attempt.connector, base.Authorizes)  # type: ignore[type-abstract]
     return _call(
-        lambda: connector.find(context(attempt.tenant_id, attempt.mode), attempt.gateway_key("authorize")),
+        lambda: connector.find(
+            context(attempt.tenant_id, attempt.mode),
+            attempt.gateway_key("authorize"),
+            attempt.gateway_reference,
+        ),
         "find",
         attempt.id,
     )
@@ -143,7 +150,9 @@ def find_refund(item: Refund, attempt: Attempt) -> base.RefundLookupResult:
     """Ask what became of a refund."""
     connector = _capable(attempt.connector, base.Refunds)  # type: ignore[type-abstract]
     return _call(
-        lambda: connector.find_refund(context(item.tenant_id, item.mode), f"refund_{item.id}"),
+        lambda: connector.find_refund(
+            context(item.tenant_id, item.mode), f"refund_{item.id}", attempt.gateway_reference
+        ),
         "find_refund",
         item.id,
     )

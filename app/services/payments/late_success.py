@@ -24,6 +24,8 @@ def undo(attempt_id: str) -> None:
         base.GatewayStatus.CAPTURED,
     ):
         return
+    if state.captured and state.refunded >= state.captured:
+        return  # it has gone back already
     done = gateway.undo(attempt, state)
     if not isinstance(done, base.Approved):
         raise ServiceUnavailable("The gateway has not undone it yet")

@@ -1,0 +1,61 @@
+"""Refunds of PaymentIntents; each carries its own key and its payment's in the metadata."""
+
+from __future__ import annotations
+
+from app.connectors import base
+from app.connectors.base import ConnectorContext
+from app.connectors.stripe import api, errors, mapping, marks, payments
+from app.connectors.stripe.amounts import NotChargeable, to_stripe
+
+_REFUNDS = "/v1/refunds"
+
+#: Our reasons → Stripe's; "fraudulent" also puts card and e-mail on Radar's block list.
+_REASONS = {
+    "customer_request": "requested_by_customer",
+    "product_return": "requested_by_customer",
+    "fraud": "fraudulent",
+}
+
+
+def refund(context: ConnectorContext, request: base.RefundRequest) -> base.OperationResult:
+    """See `Refunds`."""
+    refusal = base.Declined("refund_refused")
+    try:
+        at = api.of(context)
+        intent = payments.read_mine(at, context, request.reference, request.currency)
+        if intent is None or intent["status"] != "succeeded":
+            return refusal
+        reason = _REASONS.get(request.reason or "")
+        payment_key = intent["metadata"][marks.KEY]
+        found = at.post(
+            _REFUNDS,
+            request.key,
+            payment_intent=intent["id"],
+            amount=to_stripe(request.amount, request.currency),
+            metadata=marks.write(context, request.key, **{marks.PAYMENT_KEY: payment_key}),
+            **({"reason": reason} if reason else {}),
+        )
+        return mapping.refund(found)
+    except NotChargeable:
+        return refusal
+    except errors.Failure as error:
+        return errors.verdict(error, refusal.code)
+
+
+def find_refund(context: ConnectorContext, key: str, payment: str | None) -> base.RefundLookupResult:
+    """See `Refunds.find_refund`.
+
+    A refund that is not found may be asked for again under its key: where the first call is still on its
+    way, Stripe answers both with the same refund.
+    """
+    try:
+        at = api.of(context)
+        if payment is None:
+            found = marks.made_near(at, context, _REFUNDS, key)
+        else:
+            found = marks.pick(context, key, at, _REFUNDS, payment_intent=payment)
+        return base.NotFound() if found is None else mapping.refund(found)
+    except errors.Failure as error:
+        return errors.unknown(error)
+    except marks.TooMany:
+        return base.Unknown("too many refunds to look through")
