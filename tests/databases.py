@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,21 @@ from sqlalchemy.engine import URL, make_url
 from app import db, migrations, settings
 
 
+def settings_of(url: str, folder: Path) -> settings.Settings:
+    """Settings for tests over a database."""
+    return settings.load(
+        env="test",
+        database_url=url,
+        data_dir=folder,
+        ephemeral=True,
+        encryption_keys="t1:" + "A" * 43 + "=",
+        secret_key="a secret of the tests",
+    )
+
+
 def use(url: str, folder: Path) -> None:
     """Point this process at a database."""
-    settings.use(
-        settings.load(
-            env="test",
-            database_url=url,
-            data_dir=folder,
-            ephemeral=True,
-            encryption_keys="t1:" + "A" * 43 + "=",
-            secret_key="a secret of the tests",
-        )
-    )
+    settings.use(settings_of(url, folder))
     db.configure(settings.current().database, ephemeral=True)
 
 
@@ -103,7 +107,14 @@ def postgresql_template(postgresql_server: URL, tmp_path_factory: pytest.TempPat
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a fresh database that this process uses; each test runs on both kinds."""
-    if request.param == "sqlite":
+    with fresh(request.param, request, tmp_path) as address:
+        yield address
+
+
+@contextmanager
+def fresh(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database of one kind, which this process uses meanwhile."""
+    if kind == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
         shutil.copy(template, tmp_path / "till.db")
         use(f"sqlite:///{tmp_path / 'till.db'}", tmp_path)

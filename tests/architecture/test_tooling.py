@@ -16,6 +16,7 @@ FOR_TESTS = {"TILL_FAILPOINT", "TILL_EPHEMERAL"}
 
 def variables() -> set[str]:
     aliases = {"database_url": "DATABASE_URL", "host": "HOST", "port": "PORT"}
+    aliases |= {name: name.upper() for name in Settings.model_fields if name.startswith("stripe_")}
     return {aliases.get(name, f"TILL_{name.upper()}") for name in Settings.model_fields} - FOR_TESTS
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from app.connectors.sandbox import book
 from app.db import reading
 from app.kit import clock
 from app.kit.ids import new_id
+from tests.stripe_standin import StandIn
 
 
 @dataclass
@@ -21,11 +22,18 @@ class Caller:
 
     connector: Any
     context: base.ConnectorContext
+    standin: StandIn | None = None
 
     def card(self, number: str, cvc: str | None = "123") -> str:
-        """The token of a card."""
+        """The token of a card, by its number or by the name of a method of Stripe's test mode."""
+        if self.standin is not None:
+            return self.standin.account(self.context.credentials["secret_key"]).method(number)
         details = base.CardDetails(number, 12, clock.now().year + 2, cvc)
         return str(self.connector.tokenize(self.context, details).token)
+
+    def stranger(self) -> Caller:
+        """Another merchant, with an account of its own."""
+        return replace(self, context=context("ten_b", credentials={"secret_key": "sk_test_of_ten_b"}))
 
     def authorize(self, token: str, key: str | None = None, **changes: Any) -> Any:
         """Ask for 1,500 minor units."""
@@ -57,9 +65,13 @@ class Caller:
         request = base.RefundRequest(key or f"refund_{new_id('rf')}", reference, amount, currency)
         return self.connector.refund(self.context, request)
 
-    def find(self, key: str) -> Any:
+    def find(self, key: str, reference: str | None = None) -> Any:
         """What became of a payment."""
-        return self.connector.find(self.context, key)
+        return self.connector.find(self.context, key, reference)
+
+    def find_refund(self, key: str, payment: str | None = None) -> Any:
+        """What became of a refund."""
+        return self.connector.find_refund(self.context, key, payment)
 
     def captured(self, number: str) -> str:
         """The reference of a payment of 1,500 that is captured."""
@@ -69,9 +81,16 @@ class Caller:
         return approved.reference
 
 
-def context(tenant_id: str = "ten_a", mode: str = "test") -> base.ConnectorContext:
+def context(
+    tenant_id: str = "ten_a", mode: str = "test", credentials: dict[str, str] | None = None
+) -> base.ConnectorContext:
     """A caller's context."""
-    return base.ConnectorContext(tenant_id, mode, "http://shop.test")
+    return base.ConnectorContext(tenant_id, mode, "http://shop.test", credentials or {})
+
+
+def fresh_key(operation: str) -> str:
+    """A key as the services make them."""
+    return f"{operation}_{new_id('rf' if operation == 'refund' else 'ch')}"
 
 
 def in_the_book() -> list[dict[str, Any]]:
@@ -86,3 +105,12 @@ def sandbox(database: str) -> Caller:
     from app.connectors import registry
 
     return Caller(registry.get("sandbox"), context())
+
+
+@pytest.fixture
+def stripe(standin: StandIn) -> Caller:
+    """A merchant that calls Stripe with keys of its own."""
+    from app.connectors import registry
+
+    keys = {"secret_key": "sk_test_of_ten_a", "publishable_key": "pk_test_of_ten_a"}
+    return Caller(registry.get("stripe"), context(credentials=keys), standin)
