@@ -114,3 +114,22 @@ def stripe(standin: StandIn) -> Caller:
 
     keys = {"secret_key": "sk_test_of_ten_a", "publishable_key": "pk_test_of_ten_a"}
     return Caller(registry.get("stripe"), context(credentials=keys), standin)
+
+
+def places(capability: type) -> list[tuple[str, str]]:
+    """Where a conformance suite runs: (connector, kind of database).
+
+    The sandbox keeps its book in our database and so runs on both kinds.
+    """
+    from app.connectors import registry
+
+    able = [connector.name for connector in registry._ALL if isinstance(connector, capability)]
+    kinds = {"sandbox": ("sqlite", "postgresql")}
+    return [(name, kind) for name in able for kind in kinds.get(name, ("sqlite",))]
+
+
+@pytest.fixture
+def caller(request: pytest.FixtureRequest, place: tuple[str, str], database: str) -> Caller:
+    """The fixture that is called as the connector is."""
+    made: Caller = request.getfixturevalue(place[0])
+    return made

@@ -13,7 +13,7 @@ import pytest
 from app import settings
 from app.connectors import base, registry
 from tests import databases
-from tests.connectors.conftest import Caller, fresh_key
+from tests.connectors.conftest import Caller, fresh_key, places
 from tests.shops import later
 
 
@@ -37,12 +37,7 @@ SAMPLES = {
     ),
 }
 
-#: The sandbox keeps its book in our database, so it runs on both kinds.
-PLACES = [
-    ("sandbox", "sqlite"),
-    ("sandbox", "postgresql"),
-    *((c.name, "sqlite") for c in registry._ALL if c.name != "sandbox"),
-]
+PLACES = places(base.Connector)
 
 #: Longer than any call can be on its way: what is not found by then was not executed.
 SETTLED = 600
@@ -59,14 +54,6 @@ def place(request: pytest.FixtureRequest) -> tuple[str, str]:
 def database(place: tuple[str, str], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     with databases.fresh(place[1], request, tmp_path) as address:
         yield address
-
-
-@pytest.fixture
-def caller(request: pytest.FixtureRequest, place: tuple[str, str], database: str) -> Caller:
-    """The fixture that is called as the connector is."""
-    made: Caller = request.getfixturevalue(place[0])
-    assert made.connector is registry.get(place[0])
-    return made
 
 
 @pytest.fixture

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from app.connectors import base, registry
+from app.connectors import base
 from app.connectors.sandbox import book
 from app.db import reading
+from tests import databases
 from tests.buyers import together
-from tests.connectors.conftest import Caller, context
+from tests.connectors.conftest import Caller, places
 from tests.shops import later
 
 DAY = 86_400
@@ -26,14 +28,29 @@ def _sandbox(caller: Caller) -> tuple[str, str]:
         return payment, rows.one()["reference"]
 
 
+def _stripe(caller: Caller) -> tuple[str, str]:
+    assert caller.standin is not None
+    payment = caller.captured("pm_card_visa")
+    made = caller.standin.account(caller.context.credentials["secret_key"]).dispute(payment)
+    return payment, made["id"]
+
+
 #: How a fresh chargeback of 1,500 comes about: (payment, dispute).
-OPENERS: dict[str, Callable[[Caller], tuple[str, str]]] = {"sandbox": _sandbox}
-NAMES = [connector.name for connector in registry._ALL if isinstance(connector, base.Disputes)]
+OPENERS: dict[str, Callable[[Caller], tuple[str, str]]] = {"sandbox": _sandbox, "stripe": _stripe}
+PLACES = places(base.Disputes)
 
 
-@pytest.fixture(params=NAMES)
-def caller(request: pytest.FixtureRequest, database: str) -> Caller:
-    return Caller(registry.get(request.param), context())
+@pytest.fixture(params=PLACES, ids="-".join)
+def place(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A connector's name, and the kind of database."""
+    name, kind = request.param
+    return name, kind
+
+
+@pytest.fixture
+def database(place: tuple[str, str], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    with databases.fresh(place[1], request, tmp_path) as address:
+        yield address
 
 
 @pytest.fixture
@@ -68,7 +85,7 @@ def test_a_fresh_dispute_says_what_is_at_stake(caller: Caller, dispute: base.Gat
 
 def test_nobody_elses_dispute_is_found(caller: Caller, dispute: base.GatewayDispute) -> None:
     assert isinstance(caller.connector.find_dispute(caller.context, "nobody"), base.NotFound)
-    stranger = Caller(caller.connector, context("ten_b"))
+    stranger = caller.stranger()
     asked = base.AcceptRequest("accept_1", dispute.reference)
     assert isinstance(stranger.connector.find_dispute(stranger.context, dispute.reference), base.NotFound)
     assert isinstance(stranger.connector.accept_dispute(stranger.context, asked), base.NotFound)

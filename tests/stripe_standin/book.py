@@ -42,6 +42,8 @@ class Account:
         found = self.objects.get(object_id)
         if found is None or found["object"] != kind:
             raise missing(kind, object_id)
+        if kind == "dispute":
+            _turn(found)
         return found
 
     def find_token(self, kind: str, token: str) -> Json:
@@ -213,6 +215,8 @@ class Account:
             raise invalid("charge_not_captured", "nothing to refund")
         if body.get("reason") not in (None, "requested_by_customer", "fraudulent", "duplicate"):
             raise invalid(None, "no such reason")
+        if any(o["payment_intent"] == intent["id"] and _turn(o) != "won" for o in self.disputes()):
+            raise invalid("charge_disputed", "the charge is disputed")
         charge = self.objects[intent["latest_charge"]]
         amount = int(body["amount"])
         if not 0 < amount <= charge["amount"] - charge["amount_refunded"]:
@@ -301,7 +305,7 @@ class Account:
             "created": now(),
             "currency": intent["currency"],
             "evidence": {},
-            "evidence_details": {"due_by": now() + 7 * 86400, "submission_count": 0},
+            "evidence_details": {"due_by": now() + 10 * 86400, "submission_count": 0},
             "metadata": {},
             "payment_intent": intent_id,
             "reason": reason,
@@ -312,6 +316,11 @@ class Account:
             moved = self.transaction("adjustment", -found["amount"], found["currency"], found["id"], fee=1500)
             found["balance_transactions"] = [moved]
         return found
+
+    def disputes(self) -> list[Json]:
+        """Disputes that hold money."""
+        made = [o for o in self.objects.values() if o["object"] == "dispute"]
+        return [o for o in made if not o["status"].startswith("warning")]
 
     def warning(self, intent_id: str) -> Json:
         """A card network fears fraud."""
@@ -333,6 +342,12 @@ class Account:
             if name != "uncategorized_text" and self.objects[value]["purpose"] != "dispute_evidence":
                 raise invalid(None, "not a file of evidence")
         found["evidence"] = body["evidence"]
+        files = [self.objects[name] for name in body["evidence"].values() if name in self.objects]
+        texts = [file["_content"].decode() for file in files if file["filename"].endswith(".txt")]
+        said = " ".join([body["evidence"].get("uncategorized_text", ""), *texts])
+        decided = {"winning_evidence": "won", "losing_evidence": "lost"}
+        found["_outcome"] = next((status for word, status in decided.items() if word in said), None)
+        found["_decided_at"] = now() + 30
         if body.get("submit") == "true":
             found["status"] = found["status"].replace("needs_response", "under_review")
         return found
@@ -376,6 +391,15 @@ class Account:
         used = {o["currency"] for o in self.objects.values() if o["object"] == "balance_transaction"}
         amounts = [{"amount": 0, "currency": currency} for currency in sorted(used)]
         return {"object": "balance", "available": amounts, "pending": amounts[:1]}
+
+
+def _turn(found: Json) -> str:
+    """Let a dispute be what it is by the clock; its status."""
+    if found["status"] == "needs_response" and now() > (found["evidence_details"]["due_by"] or now()):
+        found["status"] = "lost"
+    if found["status"] == "under_review" and found.get("_outcome") and now() >= found["_decided_at"]:
+        found["status"] = found["_outcome"]
+    return str(found["status"])
 
 
 def _token(body: Json) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import stripe
-
 from app.connectors import base
 from app.connectors.base import ConnectorContext, DisputeKind, EvidenceDocument, GatewayDispute
 from app.connectors.base import GatewayDisputeStatus as Status
-from app.connectors.stripe import api, errors, mapping
+from app.connectors.stripe import api, errors, mapping, marks
 from app.connectors.stripe.amounts import from_stripe
 from app.connectors.stripe.api import Api, Json
 
@@ -45,7 +43,7 @@ _REASONS = {"fraudulent": "fraud"}
 def find_dispute(context: ConnectorContext, reference: str) -> base.DisputeLookupResult:
     """See `Disputes.find_dispute`."""
     try:
-        return _read(api.of(context), reference)
+        return _read(api.of(context), context, reference) or base.NotFound()
     except errors.Failure as error:
         return base.NotFound() if errors.is_missing(error) else errors.unknown(error)
 
@@ -56,12 +54,13 @@ def submit_evidence(context: ConnectorContext, request: base.EvidenceRequest) ->
         return base.Declined("evidence_refused", request.reference)
     try:
         at = api.of(context)
+        if _read(at, context, request.reference) is None:
+            return base.NotFound()
         links = [document.url for document in request.documents if document.url]
         text = "\n".join([request.text, *links])[:_MAX_TEXT]
         evidence = {"uncategorized_text": text, **_uploaded(at, request)}
         path = f"{_DISPUTES}/{request.reference}"
-        found = at.post(path, request.key, evidence=evidence, submit=True)
-        return _dispute(found)
+        return _dispute(at.post(path, request.key, evidence=evidence, submit=True))
     except errors.Failure as error:
         return _refused(error, "evidence_refused", request.reference)
 
@@ -70,23 +69,25 @@ def accept_dispute(context: ConnectorContext, request: base.AcceptRequest) -> ba
     """See `Disputes.accept_dispute`. An early fraud warning is only told; there is nothing to accept."""
     try:
         at = api.of(context)
-        if request.reference.startswith(_WARNING_PREFIX):
-            return _read(at, request.reference)
-        try:
-            return _dispute(at.post(f"{_DISPUTES}/{request.reference}/close", request.key))
-        except stripe.InvalidRequestError:
-            now = _read(at, request.reference)
-            if now.status in (Status.LOST, Status.CLOSED):
-                return now
-            raise
+        now = _read(at, context, request.reference)
+        if now is None:
+            return base.NotFound()
+        if now.kind == DisputeKind.EARLY_FRAUD_WARNING or now.status in (Status.LOST, Status.CLOSED):
+            return now
+        return _dispute(at.post(f"{_DISPUTES}/{request.reference}/close", request.key))
     except errors.Failure as error:
         return _refused(error, "accept_refused", request.reference)
 
 
-def _read(at: Api, reference: str) -> GatewayDispute:
-    if reference.startswith(_WARNING_PREFIX):
-        return _warning(at.get(f"{_WARNINGS}/{reference}", expand=["charge"]))
-    return _dispute(at.get(f"{_DISPUTES}/{reference}"))
+def _read(at: Api, context: ConnectorContext, reference: str) -> GatewayDispute | None:
+    """The dispute as it stands; None where its payment is not the caller's."""
+    warning = reference.startswith(_WARNING_PREFIX)
+    path, more = (_WARNINGS, ["charge"]) if warning else (_DISPUTES, [])
+    found = at.get(f"{path}/{reference}", expand=["payment_intent", *more])
+    intent = found.get("payment_intent")
+    if not isinstance(intent, dict) or not marks.mine(context, intent):
+        return None
+    return _warning(found) if warning else _dispute(found)
 
 
 def _uploaded(at: Api, request: base.EvidenceRequest) -> dict[str, str]:
@@ -117,7 +118,7 @@ def _dispute(found: Json) -> GatewayDispute:
     due = (found.get("evidence_details") or {}).get("due_by")
     return GatewayDispute(
         reference=found["id"],
-        payment_reference=found.get("payment_intent") or found["charge"],
+        payment_reference=_id_of(found["payment_intent"]),
         kind=DisputeKind.INQUIRY if inquiry else DisputeKind.CHARGEBACK,
         status=_STATUSES[found["status"]],
         amount=from_stripe(found["amount"], currency),
@@ -127,6 +128,10 @@ def _dispute(found: Json) -> GatewayDispute:
         evidence_due_at=mapping.instant(due) if due else None,
         fee=_fee(found, currency),
     )
+
+
+def _id_of(found: Json | str) -> str:
+    return str(found["id"]) if isinstance(found, dict) else found
 
 
 def _fee(found: Json, currency: str) -> int:
@@ -142,7 +147,7 @@ def _warning(found: Json) -> GatewayDispute:
     currency = charge["currency"].upper()
     return GatewayDispute(
         reference=found["id"],
-        payment_reference=found.get("payment_intent") or charge["id"],
+        payment_reference=_id_of(found["payment_intent"]),
         kind=DisputeKind.EARLY_FRAUD_WARNING,
         status=Status.WARNING if found["actionable"] else Status.CLOSED,
         amount=from_stripe(charge["amount"], currency),

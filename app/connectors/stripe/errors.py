@@ -16,7 +16,7 @@ from app.connectors.stripe.amounts import NotChargeable, NotCountable
 from app.connectors.stripe.api import details
 from app.connectors.stripe.transport import never_left
 
-__all__ = ["Failure", "NotConfigured", "is_missing", "unknown", "verdict"]
+__all__ = ["Failure", "NotConfigured", "code_of", "is_missing", "unknown", "verdict"]
 
 #: All that a call may raise.
 Failure = (stripe.StripeError, NotConfigured, NotChargeable, NotCountable)
@@ -73,6 +73,12 @@ def unknown(error: Exception) -> base.Unknown:
     return (
         found if isinstance(found, base.Unknown) else base.Unknown(str(getattr(found, "reason", "refused")))
     )
+
+
+def code_of(error: Exception, known: frozenset[str]) -> str | None:
+    """Stripe's code of an error, where it is one of these."""
+    code = details(error).get("code") if isinstance(error, stripe.StripeError) else None
+    return code if code in known else None
 
 
 def is_missing(error: Exception) -> bool:

@@ -16,6 +16,9 @@ _REASONS = {
     "fraud": "fraudulent",
 }
 
+#: Refusals that say more than that it was refused.
+_REFUSALS = frozenset({"charge_already_refunded", "charge_disputed"})
+
 
 def refund(context: ConnectorContext, request: base.RefundRequest) -> base.OperationResult:
     """See `Refunds`."""
@@ -39,7 +42,7 @@ def refund(context: ConnectorContext, request: base.RefundRequest) -> base.Opera
     except NotChargeable:
         return refusal
     except errors.Failure as error:
-        return errors.verdict(error, refusal.code)
+        return errors.verdict(error, errors.code_of(error, _REFUSALS) or refusal.code)
 
 
 def find_refund(context: ConnectorContext, key: str, payment: str | None) -> base.RefundLookupResult:
