@@ -23,7 +23,8 @@ from app.models.payments.method import PaymentMethod
 from app.services.checkout import payment
 from app.services.events import inbound
 from app.services.operations import inbound_secrets, jobs
-from app.services.payments import attempts, intents, refunds
+from app.services.payments import attempts, dispute_evidence, disputes, intents, refunds
+from app.services.payments.disputes import Filters
 from app.services.payments.intents import IntentDraft
 from app.worker.queue import run_job
 from tests.shops import Shop, later
@@ -321,6 +322,26 @@ def test_events_out_of_order_twice_and_lying_change_nothing(over: StripeShop) ->
     assert over.shop.read(session).status == "completed"
     with reading() as db:
         assert db.scalar(select(func.count()).select_from(ProviderEvent)) == 3
+
+
+def test_a_dispute_is_told_answered_and_won(over: StripeShop) -> None:
+    intent_id = over.intent()
+    made = over.book.dispute(over.at_stripe(intent_id)[0]["id"], "product_not_received")
+    assert over.hears("charge.dispute.created", made)
+    [dispute] = disputes.list_page(over.shop.actor, Filters()).data
+    assert (dispute.connector, dispute.gateway_reference, dispute.status) == (
+        "stripe",
+        made["id"],
+        "needs_response",
+    )
+    assert (dispute.amount, dispute.fee, dispute.reason_code) == (5000, 1500, "product_not_received")
+    assert over.read(intent_id).amount_disputed == 5000
+    dispute_evidence.submit(over.shop.actor, dispute.id, [], "winning_evidence")
+    assert disputes.get(over.shop.actor, dispute.id).status == "under_review"
+    with later(60):
+        assert over.hears("charge.dispute.closed", made, "evt_2")
+    assert disputes.get(over.shop.actor, dispute.id).status == "won"
+    assert over.read(intent_id).amount_disputed == 0
 
 
 def test_money_that_comes_after_all_is_released(over: StripeShop) -> None:
