@@ -22,10 +22,10 @@ class ConnectorContext:
     tenant_id: str
     mode: str
     base_url: str
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CardDetails:
     """A card as typed into the sandbox's form. Lives in memory only; never stored, logged or echoed."""
 
@@ -36,13 +36,10 @@ class CardDetails:
     name: str | None = None
     postal_code: str | None = None
 
-    def __repr__(self) -> str:
-        return "CardDetails(…)"
-
 
 @dataclass(frozen=True, slots=True)
 class MethodToken:
-    """What the gateway's vault made of a method: its reference and what may be shown."""
+    """What the gateway's vault made of a method; `connector_id` where only that account can charge it."""
 
     token: str
     type: str
@@ -50,6 +47,7 @@ class MethodToken:
     last4: str | None = None
     exp_month: int | None = None
     exp_year: int | None = None
+    connector_id: str | None = None
 
 
 class TokenRefused(Exception):
@@ -237,68 +235,6 @@ class Connector(Protocol):
     method_types: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialField:
-    """A field of a connector's configuration: checked when it is saved, drawn as a form by the dashboard.
-
-    A `secret` one is never shown again. `pattern` is a regular expression that the whole value must match.
-    One that `signs_webhooks` is a secret under which the gateway signs what it sends us.
-    """
-
-    name: str
-    label: str
-    secret: bool = False
-    required: bool = False
-    hint: str = ""
-    choices: tuple[str, ...] = ()
-    pattern: str = ""
-    signs_webhooks: bool = False
-
-
-@runtime_checkable
-class Configurable(Protocol):
-    """Is configured per merchant: `ConnectorContext.credentials` has these fields, by name."""
-
-    credentials: tuple[CredentialField, ...]
-
-
-@runtime_checkable
-class Deployable(Protocol):
-    """Can also be configured once for the whole deployment, and is used here only where it is."""
-
-    def is_deployed(self) -> bool:
-        """Whether the deployment has credentials for it."""
-        ...
-
-
-@runtime_checkable
-class SharesVault(Protocol):
-    """Whether a token can be charged through each account of this type, or only where it was made.
-
-    A connector that does not say so has a vault for each account.
-    """
-
-    shares_vault: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """What a test of credentials and connectivity found; `refused` where the credentials are not good."""
-
-    ok: bool
-    message: str
-    refused: bool = False
-
-
-@runtime_checkable
-class Tests(Protocol):
-    """Can be tried without moving money."""
-
-    def ping(self, context: ConnectorContext) -> Ping:
-        """Reach the gateway with these credentials."""
-        ...
-
-
 @runtime_checkable
 class TokenizesCards(Protocol):
     """Turns card details into a vault token (the sandbox only: live cards go to the gateway's frames)."""
@@ -334,10 +270,7 @@ class Authorizes(Protocol):
         ...
 
     def find(self, context: ConnectorContext, key: str, reference: str | None = None) -> LookupResult:
-        """Where the payment stands that was asked for under the authorise key `key`.
-
-        `reference` is the gateway's own id of it, where its answer to us came through.
-        """
+        """Where the payment stands that was asked for under `key`; `reference` is the gateway's id of it."""
         ...
 
 

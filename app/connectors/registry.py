@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app import settings
-from app.connectors.base import Connector, Deployable
+from app.connectors.base import Connector
+from app.connectors.configuring import Deployable
 from app.connectors.sandbox.connector import SandboxConnector
 from app.connectors.stripe.connector import StripeConnector
 

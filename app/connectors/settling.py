@@ -26,7 +26,7 @@ class LineType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SettlementLine:
-    """One line. `line_id` is the gateway's own and the same at every reading; that makes reading it again safe.
+    """One line. `line_id` is the gateway's own, the same at every reading, so that reading again is safe.
 
     `reference` names the payment, refund, dispute or payout as the gateway's answer to us did
     (`Approved.reference`). `gross` is positive for charges, negative for what goes back or out.

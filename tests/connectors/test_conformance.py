@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from app import settings
-from app.connectors import base, registry
+from app.connectors import base, configuring, registry
 from tests import databases
 from tests.connectors.conftest import Caller, fresh_key, places
 from tests.shops import later
@@ -79,9 +80,25 @@ def at_once(call: Callable[[int], Any], callers: int = 16) -> list[Any]:
 def test_it_says_what_it_can_do(caller: Caller) -> None:
     for capability in (base.Connector, base.Authorizes, base.Captures, base.Voids, base.Refunds):
         assert isinstance(caller.connector, capability)
-    assert isinstance(caller.connector, base.Configurable)
-    assert isinstance(caller.connector, base.Tests)
+    assert isinstance(caller.connector, configuring.Configurable)
+    assert isinstance(caller.connector, configuring.Tests)
     assert caller.connector in registry.installed()
+
+
+def test_its_configuration_can_be_drawn_as_a_form(caller: Caller) -> None:
+    fields = caller.connector.credentials
+    assert len({field.name for field in fields}) == len(fields)
+    for field in fields:
+        assert re.fullmatch("[a-z][a-z0-9_]{0,63}", field.name) and field.label
+        assert not (field.signs_webhooks and not field.secret), "what signs is a secret"
+        assert not (field.choices and field.secret), "a choice is no secret"
+        re.compile(field.pattern)
+
+
+def test_a_test_of_its_credentials_is_an_answer(caller: Caller) -> None:
+    assert isinstance(caller.connector, configuring.Tests)
+    found = caller.connector.ping(caller.context)
+    assert found.message and not (found.ok and found.refused)
 
 
 def test_an_account_can_be_tried(caller: Caller) -> None:

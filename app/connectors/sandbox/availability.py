@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.connectors.base import ConnectorContext, CredentialField, NotExecuted, Ping
+from app.connectors.base import ConnectorContext, NotExecuted, Unknown
+from app.connectors.configuring import CredentialField, Ping
 
 UP, DOWN, UNAUTHORIZED = "up", "down", "unauthorized"
 
@@ -31,6 +32,12 @@ def refusal(context: ConnectorContext) -> NotExecuted | None:
     """Why this account executes nothing now, or None when it works."""
     reason = _REFUSALS.get(context.credentials.get("availability", UP))
     return NotExecuted(reason) if reason is not None else None
+
+
+def unknown(context: ConnectorContext) -> Unknown | None:
+    """The same for a question, which then has no answer."""
+    found = refusal(context)
+    return Unknown(found.reason) if found is not None else None
 
 
 def ping(context: ConnectorContext) -> Ping:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.connectors import base
+from app.connectors.configuring import Ping
 from app.connectors.sandbox import answers, availability, book, disputes, notices, openings, vault
 from app.connectors.sandbox.cards import UNLESS_SET_UP, Behaviour
 from app.connectors.subjects import EventSubject
@@ -40,7 +41,7 @@ class SandboxConnector:
     shares_vault = True
     credentials = availability.FIELDS
 
-    def ping(self, context: base.ConnectorContext) -> base.Ping:
+    def ping(self, context: base.ConnectorContext) -> Ping:
         """See `Tests`."""
         return availability.ping(context)
 
@@ -75,8 +76,8 @@ class SandboxConnector:
         self, context: base.ConnectorContext, key: str, reference: str | None = None
     ) -> base.LookupResult:
         """See `Authorizes.find`."""
-        if (refusal := availability.refusal(context)) is not None:
-            return base.Unknown(refusal.reason)
+        if (lost := availability.unknown(context)) is not None:
+            return lost
         row = _payment_by_key(context, key)
         return base.NotFound() if row is None else answers.payment(row)
 
@@ -96,8 +97,8 @@ class SandboxConnector:
         self, context: base.ConnectorContext, key: str, payment: str | None = None
     ) -> base.RefundLookupResult:
         """See `Refunds.find_refund`; refunds that turn later have turned by the clock."""
-        if (refusal := availability.refusal(context)) is not None:
-            return base.Unknown(refusal.reason)
+        if (lost := availability.unknown(context)) is not None:
+            return lost
         with transaction() as db:
             row = _operation(db, context, "refund", key)
             if row is None:
@@ -107,19 +108,19 @@ class SandboxConnector:
 
     def find_dispute(self, context: base.ConnectorContext, reference: str) -> base.DisputeLookupResult:
         """See `Disputes.find_dispute`; what is due has turned by the clock."""
-        return retrying(lambda: disputes.find(context, reference))
+        return availability.unknown(context) or retrying(lambda: disputes.find(context, reference))
 
     def submit_evidence(
         self, context: base.ConnectorContext, request: base.EvidenceRequest
     ) -> base.DisputeResult:
         """See `Disputes.submit_evidence`; what it says decides."""
-        return retrying(lambda: disputes.submit(context, request))
+        return availability.unknown(context) or retrying(lambda: disputes.submit(context, request))
 
     def accept_dispute(
         self, context: base.ConnectorContext, request: base.AcceptRequest
     ) -> base.DisputeResult:
         """See `Disputes.accept_dispute`."""
-        return retrying(lambda: disputes.accept(context, request))
+        return availability.unknown(context) or retrying(lambda: disputes.accept(context, request))
 
     def subject(self, raw: bytes) -> EventSubject:
         """See `NamesSubjects`."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from app import settings
-from app.connectors.base import ConnectorContext, CredentialField
+from app.connectors.base import ConnectorContext
+from app.connectors.configuring import CredentialField
 
 ELEMENTS, REDIRECT = "elements", "redirect"
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from app.connectors import base, settling
 from app.connectors.base import ConnectorContext
+from app.connectors.configuring import Ping
 from app.connectors.stripe import account
 from app.connectors.subjects import EventSubject
 
@@ -33,7 +34,7 @@ class StripeConnector:
         """See `Deployable`."""
         return account.deployed()
 
-    def ping(self, context: ConnectorContext) -> base.Ping:
+    def ping(self, context: ConnectorContext) -> Ping:
         """See `Tests`."""
         from app.connectors.stripe import ping
 

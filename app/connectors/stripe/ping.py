@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import stripe
 
-from app.connectors.base import ConnectorContext, Ping
+from app.connectors.base import ConnectorContext
+from app.connectors.configuring import Ping
 from app.connectors.stripe import api, errors
 
 
