@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app import settings
 from app.connectors import base, settling
 from app.connectors.stripe import api, settlement
 from app.connectors.stripe.amounts import NotChargeable, NotCountable, from_stripe, to_stripe
 from app.connectors.subjects import NamesSubjects
 from app.kit import clock
-from tests.connectors.conftest import Caller
+from tests.connectors.conftest import Caller, context
 
 # --- amounts
 
@@ -274,6 +276,26 @@ def test_each_currency_and_day_by_itself(stripe: Caller, monkeypatch: pytest.Mon
         assert [b.reference for b in since.batches] == ["2026-11-21.gbp"]
         later = stripe.connector.settlement_batches(stripe.context, datetime(2026, 11, 22, 1, tzinfo=UTC))
         assert later.batches == ()
+
+
+def test_merchants_who_share_an_account_see_their_own_lines(
+    stripe: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "FIRST_DAYS", 3)
+    house = "sk_test_of_ten_a"
+    settings.use(settings.load(**{**settings.current().model_dump(), "stripe_secret_key": house}))
+    ours, theirs = (replace(stripe, context=context(tenant)) for tenant in ("ten_a", "ten_b"))
+    reference = a_day(ours, NOON)
+    a_day(theirs, NOON)
+    a_day(theirs, NOON - timedelta(days=1))
+    with clock.frozen(NOON + timedelta(days=2)):
+        found = ours.connector.settlement_batches(ours.context, None)
+        assert [batch.reference for batch in found.batches] == ["2026-11-20.gbp"]
+        assert len(theirs.connector.settlement_batches(theirs.context, None).batches) == 2
+    lines = read(ours, "2026-11-20.gbp")
+    assert sorted(line.type for line in lines) == ["charge", "dispute", "refund"]
+    assert [line.reference for line in lines if line.type == "charge"] == [reference]
+    assert not {line.line_id for line in lines} & {line.line_id for line in read(theirs, "2026-11-20.gbp")}
 
 
 def test_a_day_is_closed_an_hour_after_its_end(stripe: Caller) -> None:

@@ -2,6 +2,9 @@
 
 Stripe has no statements of its own that fit every account: a payout names its transactions only where
 payouts are automatic. A balance transaction never changes, so a day that is over is a closed statement.
+
+Several merchants may share the deployment's account. Each then sees the lines of its own payments, refunds
+and disputes, with their fees; the account's other fees and its payouts are the operator's.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from app.connectors.settling import (
     SettlementLine,
     SettlementPage,
 )
-from app.connectors.stripe import api, errors, mapping
+from app.connectors.stripe import api, errors, mapping, marks
 from app.connectors.stripe.amounts import from_stripe
 from app.connectors.stripe.api import Api, Json
 from app.kit import clock
@@ -50,7 +53,7 @@ def batches(context: ConnectorContext, since: datetime | None) -> SettlementBatc
     try:
         at = api.of(context)
         currencies = _currencies(at)
-        found = [batch for day in _days(first, end) for batch in _of_day(at, day, currencies)]
+        found = [batch for day in _days(first, end) for batch in _of_day(at, context, day, currencies)]
         return SettlementBatches(tuple(found), complete_until=end)
     except errors.Failure as error:
         return errors.unknown(error)
@@ -65,21 +68,42 @@ def lines(context: ConnectorContext, batch: str, cursor: str | None) -> Settleme
         at = api.of(context)
         page = at.get(_TRANSACTIONS, **window, **after, limit=api.PAGE, expand=["data.source"])
         following = page["data"][-1]["id"] if page.get("has_more") and page["data"] else None
-        return SettlementPage(tuple(_line(entry) for entry in page["data"]), following)
+        return SettlementPage(tuple(_line(e) for e in page["data"] if _concerns(at, context, e)), following)
     except errors.Failure as error:
         return errors.unknown(error)
 
 
-def _of_day(at: Api, day: date, currencies: list[str]) -> Iterator[SettlementBatch]:
+def _of_day(
+    at: Api, context: ConnectorContext, day: date, currencies: list[str]
+) -> Iterator[SettlementBatch]:
     for currency in currencies:
-        newest = at.get(_TRANSACTIONS, **_window(day, currency), limit=1)["data"]
-        if newest:
+        newest = _newest(at, context, _window(day, currency))
+        if newest is not None:
             yield SettlementBatch(
                 reference=f"{day.isoformat()}.{currency}",
                 currency=currency.upper(),
                 settled_at=_midnight(day + timedelta(days=1)),
-                available_on=mapping.instant(newest[0]["available_on"]),
+                available_on=mapping.instant(newest["available_on"]),
             )
+
+
+def _newest(at: Api, context: ConnectorContext, window: dict[str, Any]) -> Json | None:
+    """The merchant's last transaction in a window, where there is one."""
+    for page in at.pages(_TRANSACTIONS, **window, expand=["data.source"]):
+        for entry in page:
+            if _concerns(at, context, entry):
+                return entry
+    return None
+
+
+def _concerns(at: Api, context: ConnectorContext, entry: Json) -> bool:
+    """Whether a transaction is the merchant's: all of its own account are, of a shared one those it made."""
+    if context.credentials.get("secret_key"):
+        return True
+    source = entry.get("source")
+    if isinstance(source, dict) and source["object"] == "dispute" and source.get("payment_intent"):
+        source = at.get(f"/v1/payment_intents/{source['payment_intent']}")
+    return isinstance(source, dict) and marks.mine(context, source)
 
 
 def _currencies(at: Api) -> list[str]:
