@@ -221,7 +221,7 @@ def a_day(stripe: Caller, at: datetime, currency: str = "GBP") -> str:
         stripe.refund(reference, 400, currency=currency)
         book(stripe).dispute(reference)
         book(stripe).transaction("stripe_fee", -200, currency.lower(), "fee_1")
-        book(stripe).transaction("payout", -5000, currency.lower(), "po_1")
+        book(stripe).transaction("payout", -5000, currency.lower(), "po_1")["available_on"] -= 2 * 86400
     return str(reference)
 
 

@@ -77,23 +77,24 @@ def _of_day(
     at: Api, context: ConnectorContext, day: date, currencies: list[str]
 ) -> Iterator[SettlementBatch]:
     for currency in currencies:
-        newest = _newest(at, context, _window(day, currency))
-        if newest is not None:
+        available_on = _available_on(at, context, _window(day, currency))
+        if available_on is not None:
             yield SettlementBatch(
                 reference=f"{day.isoformat()}.{currency}",
                 currency=currency.upper(),
                 settled_at=_midnight(day + timedelta(days=1)),
-                available_on=mapping.instant(newest["available_on"]),
+                available_on=mapping.instant(available_on),
             )
 
 
-def _newest(at: Api, context: ConnectorContext, window: dict[str, Any]) -> Json | None:
-    """The merchant's last transaction in a window, where there is one."""
-    for page in at.pages(_TRANSACTIONS, **window, expand=["data.source"]):
-        for entry in page:
-            if _concerns(at, context, entry):
-                return entry
-    return None
+def _available_on(at: Api, context: ConnectorContext, window: dict[str, Any]) -> int | None:
+    """When the last of the merchant's money of a window is available; None where there is none of it.
+
+    Lines of one day are available on several: refunds at once, charges after days.
+    """
+    pages = at.pages(_TRANSACTIONS, **window, expand=["data.source"])
+    mine = (entry for page in pages for entry in page if _concerns(at, context, entry))
+    return max((entry["available_on"] for entry in mine), default=None)
 
 
 def _concerns(at: Api, context: ConnectorContext, entry: Json) -> bool:
