@@ -171,7 +171,7 @@ def _status(intent: Json) -> GatewayStatus:
         return GatewayStatus.VOIDED
     if intent.get("last_payment_error"):
         return GatewayStatus.DECLINED
-    lapsed = intent.get("cancellation_reason") in (GIVEN_UP, "automatic")
+    lapsed = intent.get("cancellation_reason") == GIVEN_UP
     return GatewayStatus.EXPIRED if lapsed else GatewayStatus.VOIDED
 
 
