@@ -13,6 +13,7 @@ import stripe as library
 from app import settings
 from app.connectors import base, registry
 from app.connectors.stripe import api, marks
+from app.connectors.tokens import CardToken
 from app.kit import clock
 from app.kit.ids import time_of
 from tests.connectors.conftest import Caller, fresh_key
@@ -90,7 +91,8 @@ def test_what_is_no_token_of_stripe_is_never_sent(stripe: Caller, token: str) ->
 @pytest.mark.parametrize("token", ["pm_card_visa", "tok_visa", "ctoken_visa"])
 def test_what_a_token_stands_for(stripe: Caller, token: str) -> None:
     found = stripe.connector.redeem(stripe.context, token)
-    assert found == base.MethodToken(token, "card", "VISA", "4242", 12, 2034)
+    shown = {"brand": "VISA", "last4": "4242", "exp_month": 12, "exp_year": 2034}
+    assert found == CardToken(token, "card", **shown, country="GB", fingerprint="fp_1")
 
 
 def test_a_token_of_a_customer_or_a_wallet(stripe: Caller) -> None:

@@ -52,6 +52,7 @@ class Account:
         if sample not in TOKENS:
             raise missing(kind, token)
         card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2034, "wallet": None}
+        card |= {"country": "GB", "fingerprint": "fp_1"}
         shown: Json = {"id": token, "object": kind, "type": "card", "card": card, "customer": None}
         if kind == "confirmation_token":
             return {"id": token, "object": kind, "payment_method_preview": {"type": "card", "card": card}}

@@ -9,6 +9,7 @@ from app.connectors.base import ConnectorContext, MethodToken, TokenRefused
 from app.connectors.stripe import api, errors
 from app.connectors.stripe.account import NotConfigured
 from app.connectors.stripe.api import Json
+from app.connectors.tokens import CardToken
 
 #: The start of a token → the list that it is in.
 _LISTS = {"pm": "payment_methods", "ctoken": "confirmation_tokens", "tok": "tokens"}
@@ -47,11 +48,13 @@ def _method(token: str, found: Json) -> MethodToken:
         raise TokenRefused("payment_method_not_supported", "token")
     wallet = (card.get("wallet") or {}).get("type")
     customer, brand = found.get("customer"), str(card["brand"]).upper().replace(" ", "_")
-    return MethodToken(
+    return CardToken(
         token=f"{customer}/{token}" if customer else token,
         type=wallet if wallet in _WALLETS else "card",
         brand=_BRANDS.get(brand, brand),
         last4=card["last4"],
         exp_month=card["exp_month"],
         exp_year=card["exp_year"],
+        country=card.get("country"),
+        fingerprint=card.get("fingerprint"),
     )
