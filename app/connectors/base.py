@@ -72,13 +72,14 @@ class ActionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NextAction:
-    """What the shopper has to do next, and by when."""
+    """What the shopper has to do next, and by when; `details` is what a transfer needs (IBAN, reference)."""
 
     type: ActionType
     url: str | None = None
     qr_payload: str | None = None
     challenge: Mapping[str, Any] | None = None
     expires_at: datetime | None = None
+    details: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class AcquirerFacts:
     cvv_result: str | None = None
     three_ds_result: str | None = None
     risk_score: int | None = None
+    acquirer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +124,10 @@ class ActionRequired:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The gateway has it and will tell later (asynchronous methods, refunds)."""
+    """The gateway has it and will tell later; `action` is what the shopper does meanwhile (a transfer)."""
 
     reference: str
+    action: NextAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,11 +272,9 @@ class Authorizes(Protocol):
 
     def authorize(self, context: ConnectorContext, request: AuthorizeRequest) -> AuthorizeResult:
         """Ask for an authorisation; the same key never authorises twice."""
-        ...
 
     def find(self, context: ConnectorContext, key: str) -> LookupResult:
         """Where the payment stands that was asked for under the authorise key `key`."""
-        ...
 
 
 @runtime_checkable
@@ -282,7 +283,6 @@ class Captures(Protocol):
 
     def capture(self, context: ConnectorContext, request: CaptureRequest) -> OperationResult:
         """Capture; the same key never captures twice."""
-        ...
 
 
 @runtime_checkable
@@ -291,7 +291,6 @@ class Voids(Protocol):
 
     def void(self, context: ConnectorContext, request: VoidRequest) -> OperationResult:
         """Release; releasing what is released is approved again."""
-        ...
 
 
 @runtime_checkable
