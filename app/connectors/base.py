@@ -70,13 +70,14 @@ class ActionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NextAction:
-    """What the shopper has to do next, and by when."""
+    """What the shopper has to do next, and by when; `details` is what a transfer needs (IBAN, reference)."""
 
     type: ActionType
     url: str | None = None
     qr_payload: str | None = None
     challenge: Mapping[str, Any] | None = None
     expires_at: datetime | None = None
+    details: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class AcquirerFacts:
     cvv_result: str | None = None
     three_ds_result: str | None = None
     risk_score: int | None = None
+    acquirer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,10 @@ class ActionRequired:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The gateway has it and will tell later (asynchronous methods, refunds)."""
+    """The gateway has it and will tell later; `action` is what the shopper does meanwhile (a transfer)."""
 
     reference: str
+    action: NextAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +248,6 @@ class TokenizesCards(Protocol):
         Raises:
             TokenRefused: not a number, date or code that this gateway takes.
         """
-        ...
 
 
 @runtime_checkable
@@ -258,7 +260,6 @@ class TokenizesRedirects(Protocol):
         Raises:
             TokenRefused: the gateway does not take this type.
         """
-        ...
 
 
 @runtime_checkable
@@ -267,11 +268,9 @@ class Authorizes(Protocol):
 
     def authorize(self, context: ConnectorContext, request: AuthorizeRequest) -> AuthorizeResult:
         """Ask for an authorisation; the same key never authorises twice."""
-        ...
 
     def find(self, context: ConnectorContext, key: str, reference: str | None = None) -> LookupResult:
         """Where the payment stands that was asked for under `key`; `reference` is the gateway's id of it."""
-        ...
 
 
 @runtime_checkable
@@ -280,7 +279,6 @@ class Captures(Protocol):
 
     def capture(self, context: ConnectorContext, request: CaptureRequest) -> OperationResult:
         """Capture; the same key never captures twice."""
-        ...
 
 
 @runtime_checkable
@@ -289,7 +287,6 @@ class Voids(Protocol):
 
     def void(self, context: ConnectorContext, request: VoidRequest) -> OperationResult:
         """Release; releasing what is released is approved again."""
-        ...
 
 
 @runtime_checkable
@@ -298,13 +295,11 @@ class Refunds(Protocol):
 
     def refund(self, context: ConnectorContext, request: RefundRequest) -> OperationResult:
         """Refund; the same key never refunds twice."""
-        ...
 
     def find_refund(
         self, context: ConnectorContext, key: str, payment: str | None = None
     ) -> RefundLookupResult:
         """What became of the refund asked for under `key`; `payment` is the gateway's id of what it is of."""
-        ...
 
 
 GatewayDisputeStatus = disputes.Status  # a `warning` holds no money; a chargeback that is withdrawn is `won`
@@ -366,15 +361,12 @@ class Disputes(Protocol):
 
     def find_dispute(self, context: ConnectorContext, reference: str) -> DisputeLookupResult:
         """The dispute with the gateway's own id `reference`."""
-        ...
 
     def submit_evidence(self, context: ConnectorContext, request: EvidenceRequest) -> DisputeResult:
         """Send evidence; the same key never sends twice."""
-        ...
 
     def accept_dispute(self, context: ConnectorContext, request: AcceptRequest) -> DisputeResult:
         """Give in; giving in again changes nothing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,4 +389,3 @@ class ReceivesWebhooks(Protocol):
         self, raw: bytes, headers: Mapping[str, str], secrets: list[str]
     ) -> InboundEvent | None:
         """The event in a signed body, or None when the signature is not good."""
-        ...

@@ -18,7 +18,7 @@ from app.domain.lifecycles import intents as lifecycle
 from app.domain.permissions import REFUNDS_CREATE
 from app.models.events.journal import JournalEntry
 from app.models.payments.intent import PaymentIntent
-from app.services.checkout import payment
+from app.services.checkout import payments as sales
 from app.services.events import timeline
 from app.services.payments import attempts, intents, methods, refunds, search
 
@@ -91,7 +91,7 @@ def refund(mode: str, intent_id: str) -> AnyResponse:
 def capture(mode: str, intent_id: str) -> AnyResponse:
     """Take what was authorised."""
     needs("intents:write")
-    return _act(mode, intent_id, lambda: payment.capture_intent(actor(), intent_id), "Captured")
+    return _act(mode, intent_id, lambda: sales.capture(actor(), intent_id), "Captured")
 
 
 @blueprint.post("/<intent_id>/cancel")
@@ -99,7 +99,7 @@ def capture(mode: str, intent_id: str) -> AnyResponse:
 def cancel(mode: str, intent_id: str) -> AnyResponse:
     """Cancel and release what is held."""
     needs("intents:write")
-    return _act(mode, intent_id, lambda: payment.cancel_intent(actor(), intent_id, "user_cancel"), "Canceled")
+    return _act(mode, intent_id, lambda: sales.cancel(actor(), intent_id, "user_cancel"), "Canceled")
 
 
 def _act(mode: str, intent_id: str, work: Any, words: str) -> AnyResponse:

@@ -23,6 +23,7 @@ class ActorKind(StrEnum):
     API_KEY = "api_key"
     PUBLISHABLE_KEY = "publishable_key"
     CLIENT_TOKEN = "client_token"
+    CLIENT_SECRET = "client_secret"
     MACHINE_TOKEN = "machine_token"
     SHOPPER = "shopper"
     SYSTEM = "system"
@@ -49,8 +50,8 @@ class TenantProfile:
 class Actor:
     """An authenticated (or public) caller.
 
-    `session_id` binds a client token or a shopper to one checkout session. `permissions` may hold `*`.
-    `address` is the network address that the request came from.
+    `session_id` binds a client token or a shopper to one checkout session, `intent_id` a client secret to one
+    payment. `permissions` may hold `*`. `address` is the network address that the request came from.
     """
 
     kind: ActorKind
@@ -61,6 +62,7 @@ class Actor:
     label: str = ""
     request_id: str = ""
     session_id: str | None = None
+    intent_id: str | None = None
     mfa_at: datetime | None = None
     on_behalf_of: str | None = None
     created_by: str | None = None

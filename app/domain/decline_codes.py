@@ -81,6 +81,9 @@ CODES: dict[str, DeclineCode] = {
             "The shopper did not finish 3-D Secure",
             "The confirmation with your bank wasn't finished. No money has left your account. Try again.",
         ),
+        DeclineCode("authentication_required", "The card wants 3-D Secure, and the shopper was not there"),
+        DeclineCode("authorization_expired", "The authorisation ended before it was captured"),
+        DeclineCode("capture_refused", "The gateway refused the capture"),
         DeclineCode(
             "gateway_unavailable",
             "The gateway could not be reached",

@@ -6,7 +6,7 @@ from app.models.catalogue import cart, credit_note, product, promotion, shipping
 from app.models.checkout import calculation, order, payment_link, reservation, session
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import posting
-from app.models.operations import examination, export, heartbeat, idempotency, job, rate_window
+from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
 from app.models.payments import attempt, dispute, intent, method, refund, upload
 from app.models.risk import fraud_decision, velocity_counter
 
@@ -26,6 +26,7 @@ __all__ = [
     "idempotency",
     "intent",
     "job",
+    "job_item",
     "journal",
     "method",
     "order",

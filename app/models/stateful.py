@@ -68,6 +68,21 @@ class Stateful(Versioned):
         session.flush()
         self._journal(session, edge.event, cause, trigger=str(trigger), source=source, before=before)
 
+    def note(self, type_: str, *, cause: str, before: dict[str, Any]) -> None:
+        """Journal a change that moves no status; `before` are the facts that it found."""
+        record(
+            self._session(),
+            type_,
+            tenant_id=self.tenant_id,
+            mode=self.mode,
+            entity=self.lifecycle.name,
+            entity_id=self.id,
+            cause=cause,
+            before=before,
+            after=self.facts(),
+            **self.journal_links(),
+        )
+
     def _session(self) -> Session:
         session = object_session(self)
         assert session is not None, "a status changes inside transaction()"

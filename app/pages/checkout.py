@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.connectors.base import CardDetails
 from app.domain.actor import Actor, TenantProfile, shopper_actor
-from app.domain.errors import Conflict, DomainError, Gone, InvalidState, RateLimited
+from app.domain.errors import Conflict, DomainError, Gone, InvalidState, NotFound, RateLimited
+from app.domain.money import format_money
 from app.kit import qr
 from app.kit.ids import random_token
 from app.models.checkout.session import CheckoutSession
@@ -20,6 +21,7 @@ from app.pages.forms import CardForm
 from app.services.checkout import copies, hosted, payment, sessions
 from app.services.payments import methods
 from app.web.authentication import client_address
+from app.web.languages import language
 
 blueprint = Blueprint("checkout", __name__, url_prefix="/pay")
 
@@ -40,6 +42,17 @@ def qr_png(hosted_id: str) -> Response:
     """The page's address as a QR code (MR-001)."""
     session, _, _ = sessions.find_hosted(hosted_id)
     return Response(qr.png(hosted.url_of(session)), mimetype="image/png")
+
+
+@blueprint.get("/<hosted_id>/action.svg")
+def action_svg(hosted_id: str) -> Response:
+    """The QR code that the shopper has to scan to pay."""
+    _, profile, intent = sessions.find_hosted(hosted_id)
+    payload = ((intent.next_action if intent else None) or {}).get("qr_payload")
+    if intent is None or not payload:
+        raise NotFound("There is no QR code to show")
+    title = f"{profile.name}, {format_money(intent.amount, intent.currency, language())}"
+    return Response(qr.svg(payload, title=title), mimetype="image/svg+xml")
 
 
 @blueprint.post("/<hosted_id>/card")
@@ -119,6 +132,14 @@ def cancel(hosted_id: str) -> AnyResponse:
     return redirect(session.cancel_url or f"/pay/{hosted_id}", 303)
 
 
+@blueprint.post("/<hosted_id>/another-way")
+def pay_another_way(hosted_id: str) -> AnyResponse:
+    """Give up what waits at the bank, and choose again."""
+    session, profile, _ = sessions.find_hosted(hosted_id)
+    payment.give_up(_actor(session, profile), session.id)
+    return redirect(f"/pay/{hosted_id}", 303)
+
+
 @blueprint.post("/<hosted_id>/again")
 def again(hosted_id: str) -> AnyResponse:
     """A fresh copy of a session that is over."""
@@ -184,8 +205,10 @@ def _render(
         summary = Markup(render_template("checkout/_summary.html", **context))  # noqa: S704 - our own template
         context |= {"summary": summary, **_pay_context(session, intent, form, refused)}
     elif step is steps.ACTION:
-        assert intent is not None
-        context |= {"action": views.action(intent), "auto": True}
+        assert intent is not None and intent.payment_method_id is not None
+        method = methods.get(_actor(session, profile), intent.payment_method_id)
+        shown = views.action(session, intent, method)
+        context |= {"action": shown, "auto": shown["kind"] == "link", "poll_seconds": POLL_SECONDS}
     elif step is steps.RECEIPT:
         context |= _receipt_context(session, profile, intent)
     elif step in (steps.WAITING, steps.UNKNOWN):

@@ -51,7 +51,7 @@ def bank(challenge_id: str) -> AnyResponse:
         "currency": found.currency,
         "method": found.method_type,
         "submit_url": request.path,
-        "reference": None,
+        "reference": found.reference,
     }
     return Response(render_template("sandbox/bank.html", authorization=authorization), mimetype="text/html")
 

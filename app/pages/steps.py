@@ -47,7 +47,10 @@ def of(session: CheckoutSession, intent: PaymentIntent | None) -> Step:
 
 
 def _while_paying(intent: PaymentIntent | None) -> Step:
-    waits = intent is not None and (intent.next_action or {}).get("type") == "awaiting_webhook"
+    action = (intent.next_action if intent is not None else None) or {}
+    waits = action.get("type") == "awaiting_webhook"
+    if waits and action.get("details"):
+        return ACTION
     if waits or (intent is not None and intent.needs_review):
         return UNKNOWN
     if intent is not None and intent.status == _I.REQUIRES_ACTION:

@@ -149,7 +149,18 @@ def receipt(
     }
 
 
-def action(intent: PaymentIntent) -> dict[str, Any]:
-    """Where the shopper has to go next."""
+#: How the page shows each type of next action; any other leads to a bank's page.
+_KINDS = {"qr_code": "qr", "awaiting_webhook": "transfer"}
+
+
+def action(session: CheckoutSession, intent: PaymentIntent, method: PaymentMethod) -> dict[str, Any]:
+    """What the shopper has to do next: go to a bank's page, scan a QR code, or make a transfer."""
     given = intent.next_action or {}
-    return {"kind": "link", "url": given.get("url"), "fields": {}, "method_name": "your bank"}
+    return {
+        "kind": _KINDS.get(given.get("type", ""), "link"),
+        "url": given.get("url"),
+        "qr_url": f"/pay/{session.hosted_id}/action.svg",
+        "fields": {},
+        "details": given.get("details") or {},
+        "method": None if method.type == "card" else method.type,
+    }

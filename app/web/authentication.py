@@ -22,7 +22,7 @@ def authenticate(header: str) -> Actor:
             presented = rest.strip()
     if not presented:
         raise Unauthenticated("Authentication required" if header == "Authorization" else "Invalid API key")
-    if header == "Authorization" and presented.startswith(("pub_", "eyJ")):
+    if header == "Authorization" and presented.startswith(("pub_", "pi_", "eyJ")):
         return tokens.authenticate(presented)
     return keys.authenticate(presented)
 

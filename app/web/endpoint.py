@@ -115,7 +115,7 @@ def _admit(policy: Policy, path: dict[str, str]) -> Actor | None:
     rate_limits.general(actor, policy.method)
     rate_limits.strict(policy, actor)
     if actor.kind not in policy.auth:
-        if actor.kind in (ActorKind.PUBLISHABLE_KEY, ActorKind.CLIENT_TOKEN):
+        if actor.kind in (ActorKind.PUBLISHABLE_KEY, ActorKind.CLIENT_TOKEN, ActorKind.CLIENT_SECRET):
             raise PermissionDenied("This credential may not do this")
         raise Unauthenticated
     if actor.session_id is not None and path.get("checkout_id", actor.session_id) != actor.session_id:

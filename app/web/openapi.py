@@ -58,7 +58,7 @@ def document(surfaces: Sequence[Surface]) -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "A secret key; where the endpoint says so a publishable key or the "
-                    "`client_token` of a session",
+                    "`client_token` of a session or the `client_secret` of a payment",
                 },
                 "api_key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
             },
@@ -128,8 +128,10 @@ def _responses(surface: Surface, policy: Policy, schemas: dict[str, Any]) -> dic
         schema = _schema(surface, name, policy.returns, schemas, "serialization")
         success["content"] = {"application/json": {"schema": schema}}
     statuses = sorted({status_of(surface, status) for status in _REFUSALS})
+    empty = {"204": {"description": "Nothing to tell"}} if policy.may_be_empty else {}
     return {
         str(policy.status): success,
+        **empty,
         **{str(status): {"description": HTTPStatus(status).phrase, "content": error} for status in statuses},
     }
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from app.kit.clock import to_rfc3339
+from app.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT, Page
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def _whole(value: Any) -> Any:
@@ -47,6 +50,13 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class PageQuery(Query):
+    """Which page of a list."""
+
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(None, max_length=128)
+
+
 class View(BaseModel):
     """An answer."""
 
@@ -59,6 +69,12 @@ class Listing(View, Generic[T]):
     data: list[T]
     has_more: bool
     next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[R], view: Callable[[R], T]) -> Listing[T]:
+        """The page as it is answered."""
+        rows = [view(row) for row in page.data]
+        return cls(data=rows, has_more=page.has_more, next_cursor=page.next_cursor)
 
 
 class NumberedListing(Listing[T], Generic[T]):

@@ -32,6 +32,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Who may call: a merchant's server alone, or also the browser of one session, or a store front.
 SERVER = frozenset({ActorKind.API_KEY, ActorKind.MACHINE_TOKEN, ActorKind.USER})
 BROWSER = SERVER | {ActorKind.CLIENT_TOKEN}
+#: As `BROWSER`, and the browser that has the client secret of the payment.
+PAYER = BROWSER | {ActorKind.CLIENT_SECRET}
 #: A client token has a session already; it makes no other (OP-07).
 STOREFRONT = SERVER | {ActorKind.PUBLISHABLE_KEY}
 #: Signed-in people alone: a merchant's own staff with a JWT.
@@ -63,7 +65,7 @@ class Policy:
     """Everything that is declared of one endpoint; `sandbox_only` ones are absent in production.
 
     `accepts` are media types, besides JSON, whose bodies the endpoint reads itself (files); `downloads` says
-    that it answers a file (`endpoint.Download`).
+    that it answers a file (`endpoint.Download`); one that `may_be_empty` answers 204 at times.
     """
 
     surface: Surface
@@ -85,6 +87,7 @@ class Policy:
     accepts: tuple[str, ...]
     downloads: bool
     sandbox_only: bool
+    may_be_empty: bool
 
     @property
     def route(self) -> str:
@@ -110,7 +113,7 @@ class Surface:
         self.render_error = render_error
         self.key_header = key_header
         self.error_prefixes = (handles or prefix, *also_at)
-        self._mounts = (prefix, *also_at)
+        self.mounts = (prefix, *also_at)
         self.policies: list[Policy] = []
         self._views: list[tuple[Policy, Callable[..., Any]]] = []
 
@@ -160,6 +163,7 @@ class Surface:
                 accepts=declared.pop("accepts", ()),
                 downloads=declared.pop("downloads", False),
                 sandbox_only=declared.pop("sandbox_only", False),
+                may_be_empty=declared.pop("may_be_empty", False),
             )
             if declared:
                 raise TypeError(f"{contract_id}: unknown declarations {sorted(declared)}")
@@ -171,7 +175,7 @@ class Surface:
 
     def mount(self, app: Flask, exempt: Callable[[Blueprint], None]) -> None:
         """Register the endpoints under every prefix; they take no cookie, so `exempt` them from CSRF."""
-        for number, prefix in enumerate(self._mounts):
+        for number, prefix in enumerate(self.mounts):
             blueprint = Blueprint(f"api_{self.name}_{number}", __name__, url_prefix=prefix or None)
             for policy, function in self._views:
                 if policy.sandbox_only and settings.current().production:

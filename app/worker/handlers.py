@@ -9,7 +9,7 @@ from app.services.access import tenants
 from app.services.checkout import payment, simulations
 from app.services.events import audit, inbound
 from app.services.operations import examinations, exports
-from app.services.payments import dispute_evidence, disputes, late_success, refunds
+from app.services.payments import bulk, dispute_evidence, disputes, late_success, refunds
 
 Handler = Callable[[dict[str, Any]], None]
 
@@ -32,11 +32,14 @@ def _examine(job: dict[str, Any]) -> None:
 HANDLERS: dict[str, Handler] = {
     "installation.examine": _examine,
     "exports.run": lambda job: exports.run(job["export_id"]),
+    "intents.create_many": bulk.create_intents,
     "payments.look_again": _noted(lambda job: payment.look_again(job["attempt_id"], "webhook")),
     "payments.undo_late_success": _noted(lambda job: late_success.undo(job["attempt_id"])),
     "disputes.look_again": _noted(lambda job: disputes.look_again(job["attempt_id"], job["reference"])),
     "disputes.send_evidence": lambda job: dispute_evidence.send_again(job["submission_id"]),
     "disputes.give_in": lambda job: disputes.give_in_again(job["dispute_id"]),
     "sandbox.simulate": simulations.run,
+    "refunds.create_many": bulk.create_refunds,
+    "refunds.give_back_canceled": lambda job: refunds.give_back_canceled(job["intent_id"]),
     "refunds.send": _noted(lambda job: refunds.send(job["refund_id"])),
 }

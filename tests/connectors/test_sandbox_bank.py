@@ -23,7 +23,9 @@ def sent_to_bank(sandbox: Caller, method_type: str = "ideal") -> tuple[str, base
     """The id of a fresh bank page, and the action that leads there."""
     token = sandbox.connector.tokenize_redirect(sandbox.context, method_type)
     answer = sandbox.authorize(token.token, f"authorize_{method_type}", method_type=method_type)
-    assert isinstance(answer, base.ActionRequired)
+    expected = base.Pending if method_type == "bank_transfer" else base.ActionRequired
+    assert isinstance(answer, expected)
+    assert answer.action is not None
     return str(answer.action.url).rsplit("/", 1)[1], answer.action
 
 
@@ -117,7 +119,8 @@ def test_each_redirect_method_has_a_bank_page(sandbox: Caller) -> None:
     for method_type in sorted(REDIRECT_TYPES):
         challenge, action = sent_to_bank(sandbox, method_type)
         qr = method_type == "promptpay"
-        assert action.type == (base.ActionType.QR_CODE if qr else base.ActionType.REDIRECT_TO_URL)
+        own = {"promptpay": base.ActionType.QR_CODE, "bank_transfer": base.ActionType.AWAITING_WEBHOOK}
+        assert action.type == own.get(method_type, base.ActionType.REDIRECT_TO_URL)
         assert action.url == f"http://shop.test/sandbox/bank/{challenge}"
         assert action.qr_payload == (action.url if qr else None)
         page = challenges.get(challenge)
@@ -148,3 +151,44 @@ def test_a_token_pays_only_as_what_it_is(sandbox: Caller) -> None:
     bank = sandbox.connector.tokenize_redirect(sandbox.context, "ideal").token
     assert isinstance(sandbox.authorize(bank), base.Declined)
     assert in_the_book() == []
+
+
+def test_a_challenge_has_its_transaction_and_nobody_guesses_it(sandbox: Caller) -> None:
+    answer = sandbox.authorize(sandbox.card(CHALLENGED), "authorize_1")
+    parameters = answer.action.challenge
+    assert parameters["acs_url"] == answer.action.url
+    assert len(parameters["transaction_id"]) == 36
+    assert sandbox.find("authorize_1").action.challenge == parameters
+    other = sandbox.authorize(sandbox.card(CHALLENGED), "authorize_2").action.challenge
+    assert other["transaction_id"] != parameters["transaction_id"]
+
+
+def test_a_bank_transfer_says_where_to_and_waits_for_a_week(sandbox: Caller) -> None:
+    challenge, action = sent_to_bank(sandbox, "bank_transfer")
+    assert action.details is not None
+    page = challenges.get(challenge)
+    assert page is not None and page.open and page.reference == action.details["reference"]
+    with later(6 * 86_400):
+        assert sandbox.find("authorize_bank_transfer").status == "pending"
+    with later(7 * 86_400 + 5):
+        found = sandbox.find("authorize_bank_transfer")
+        assert (found.status, found.decline_code) == ("expired", "authentication_abandoned")
+        challenges.decide(challenge, approve=True)
+        assert sandbox.find("authorize_bank_transfer").status == "expired"
+
+
+def test_a_bank_transfer_can_be_withdrawn_before_it_is_made(sandbox: Caller) -> None:
+    challenge, _ = sent_to_bank(sandbox, "bank_transfer")
+    reference = sandbox.find("authorize_bank_transfer").reference
+    assert isinstance(sandbox.void(reference), base.Approved)
+    challenges.decide(challenge, approve=True)
+    assert sandbox.find("authorize_bank_transfer").status == "voided"
+
+
+def test_an_authorisation_ends_by_itself(sandbox: Caller) -> None:
+    reference = sandbox.authorize(sandbox.card("4242424242424242"), "authorize_1").reference
+    with later(7 * 86_400 + 5):
+        found = sandbox.find("authorize_1")
+        assert (found.status, found.decline_code) == ("expired", "authorization_expired")
+        assert isinstance(sandbox.capture(reference), base.Declined)
+        assert isinstance(sandbox.void(reference), base.Approved)

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from app.api.checkout.surface import surface
 from app.domain.actor import Actor
-from app.domain.errors import InvalidState
-from app.kit.ids import random_token
-from app.services.checkout import payment
+from app.services.checkout import payments
+from app.services.checkout.payment import Order
 from app.services.payments import intents, refunds
+from app.services.payments.attempts import nonce_of
 from app.web.intent_views import IntentView
 from app.web.refund_views import RefundView
 from app.web.schemas import Body, Integer
@@ -40,7 +40,7 @@ class RefundAsk(Body):
 )
 def get(actor: Actor, payment_intent_id: str) -> IntentView:
     """Read a payment intent."""
-    return IntentView.of(payment.intent_of(actor, payment_intent_id), redirect_word="redirect")
+    return IntentView.of(intents.get(actor, payment_intent_id), redirect_word="redirect")
 
 
 @surface.post(
@@ -54,13 +54,9 @@ def get(actor: Actor, payment_intent_id: str) -> IntentView:
 )
 def confirm(actor: Actor, payment_intent_id: str, body: Confirm, idempotency_key: str | None) -> IntentView:
     """Confirm the intent; may answer requires_action with next_action."""
-    intent = payment.intent_of(actor, payment_intent_id)
-    chosen = body.payment_method_id or intent.payment_method_id
-    if chosen is None or intent.checkout_id is None:
-        raise InvalidState("Attach a payment method first", code="payment_method_required")
-    order = payment.Order(nonce=idempotency_key or random_token())
-    payment.pay_by_method(actor, intent.checkout_id, chosen, order)
-    return IntentView.of(intents.get(actor, payment_intent_id), redirect_word="redirect")
+    order = Order(nonce_of(idempotency_key))
+    done = payments.confirm(actor, payment_intent_id, order, method_id=body.payment_method_id)
+    return IntentView.of(done, redirect_word="redirect")
 
 
 @surface.post(

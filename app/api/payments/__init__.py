@@ -2,14 +2,18 @@
 
 from app.api.payments import (
     access,
+    apms,
+    authorizations,
     disputes,
     fraud,
     health,
     intents,
+    jobs,
     refunds,
     reports,
     sandbox,
     settings,
+    threeds,
     uploads,
     webhooks,
 )
@@ -17,15 +21,19 @@ from app.api.payments.surface import surface
 
 __all__ = [
     "access",
+    "apms",
+    "authorizations",
     "disputes",
     "fraud",
     "health",
     "intents",
+    "jobs",
     "refunds",
     "reports",
     "sandbox",
     "settings",
     "surface",
+    "threeds",
     "uploads",
     "webhooks",
 ]

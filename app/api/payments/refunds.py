@@ -1,4 +1,4 @@
-"""PY-023 to PY-026: refunds."""
+"""PY-023 to PY-027: refunds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pydantic import Field
 
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
-from app.services.payments import intents, refunds
+from app.services.payments import bulk, intents, refunds
+from app.web.job_views import JobAccepted
 from app.web.refund_views import RefundView
 from app.web.schemas import Body, Integer, Listing
 
@@ -23,6 +24,17 @@ class RefundCreate(Body):
     refund_method: Literal["original_payment_method", "store_credit"] = "original_payment_method"
     metadata: dict[str, Any] = Field(default_factory=dict)
 
+    def order(self) -> dict[str, Any]:
+        """The arguments of the service."""
+        return {
+            "intent_id": self.payment_intent_id,
+            "amount": self.amount,
+            "reason": self.reason,
+            "charge_id": self.charge_id,
+            "refund_method": self.refund_method,
+            "metadata": self.metadata,
+        }
+
 
 @surface.post(
     "/refunds",
@@ -35,17 +47,27 @@ class RefundCreate(Body):
 )
 def create(actor: Actor, body: RefundCreate) -> RefundView:
     """Refund a captured payment, in full or in part."""
-    return RefundView.of(
-        refunds.create(
-            actor,
-            body.payment_intent_id,
-            body.amount,
-            body.reason,
-            charge_id=body.charge_id,
-            refund_method=body.refund_method,
-            metadata=body.metadata,
-        )
-    )
+    return RefundView.of(refunds.create(actor, **body.order()))
+
+
+class RefundsCreate(Body):
+    """Many refunds at once."""
+
+    refunds: list[RefundCreate] = Field(min_length=1, max_length=1000)
+
+
+@surface.post(
+    "/refunds/bulk",
+    "PY-027",
+    body=RefundsCreate,
+    returns=JobAccepted,
+    status=202,
+    permission="refunds:create",
+    key_required=True,
+)
+def create_many(actor: Actor, body: RefundsCreate) -> JobAccepted:
+    """Refund many payments as a job; what cannot be is told item by item."""
+    return JobAccepted.of(bulk.enqueue_refunds(actor, [item.order() for item in body.refunds]))
 
 
 @surface.get("/refunds/{refund_id}", "PY-024", returns=RefundView, permission="refunds:read")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -12,10 +13,18 @@ from app.connectors import base
 from app.connectors.sandbox.cards import Behaviour
 from app.kit import clock
 
+#: The name that transactions carry.
+ACQUIRER = "Sandbox Bank"
+#: Where bank transfers go: a published test account.
+TRANSFER_IBAN = "AT611904300234573201"
+THREE_DS_VERSION = "2.2.0"
 #: How long an authorisation holds, in days.
 AUTHORIZATION_DAYS = 7
 #: Where the sandbox's webhooks go, under our own address.
 WEBHOOK_PATH = "/v1/payments/webhook/gateway"
+
+#: A payment in one of these waits for its shopper.
+WAITING = (base.GatewayStatus.ACTION_REQUIRED, base.GatewayStatus.PENDING)
 
 #: Declines in the words of acquirers (ISO 8583, field 39); any other is 05, do not honour.
 _RESPONSE_CODES = {
@@ -36,6 +45,8 @@ def to_authorize(row: RowMapping) -> base.AuthorizeResult:
     if state.status == base.GatewayStatus.ACTION_REQUIRED:
         assert state.action is not None
         return base.ActionRequired(state.reference, state.action)
+    if state.status == base.GatewayStatus.PENDING:
+        return base.Pending(state.reference, state.action)
     if state.status in (base.GatewayStatus.DECLINED, base.GatewayStatus.EXPIRED):
         return base.Declined(state.decline_code or "generic_decline", state.reference, state.facts)
     return base.Approved(state.reference, state.amount, state.currency, state.facts, state.expires_at)
@@ -45,11 +56,12 @@ def payment(row: RowMapping) -> base.GatewayPayment:
     """The payment as it stands by the clock: what the shopper did not finish in time has expired."""
     status, decline = base.GatewayStatus(row["status"]), row["decline_code"]
     action = None
-    if status == base.GatewayStatus.ACTION_REQUIRED:
-        if abandoned(row):
-            status, decline = base.GatewayStatus.EXPIRED, "authentication_abandoned"
-        else:
-            action = _action(row)
+    if abandoned(row):
+        status, decline = base.GatewayStatus.EXPIRED, "authentication_abandoned"
+    elif lapsed(row):
+        status, decline = base.GatewayStatus.EXPIRED, "authorization_expired"
+    elif status in WAITING:
+        action = _action(row)
     wrong = 100 if row["behaviour"] == Behaviour.WRONG_AMOUNT else 0
     return base.GatewayPayment(
         reference=row["reference"],
@@ -67,8 +79,12 @@ def payment(row: RowMapping) -> base.GatewayPayment:
 
 def abandoned(row: RowMapping) -> bool:
     """Whether the shopper's time at the bank ran out."""
-    waiting = row["status"] == base.GatewayStatus.ACTION_REQUIRED
-    return bool(waiting and clock.now() > row["action_expires_at"])
+    return bool(row["status"] in WAITING and clock.now() > row["action_expires_at"])
+
+
+def lapsed(row: RowMapping) -> bool:
+    """Whether an authorisation has ended by itself."""
+    return bool(row["status"] == base.GatewayStatus.AUTHORIZED and clock.now() > lapses_at(row))
 
 
 def lapses_at(row: RowMapping) -> Any:
@@ -86,6 +102,7 @@ def facts(row: RowMapping) -> base.AcquirerFacts:
         cvv_result=None if not row["cvc_given"] else ("fail" if bad_cvc else "pass"),
         three_ds_result=row["three_ds_result"],
         risk_score=row["risk_score"],
+        acquirer=ACQUIRER,
     )
 
 
@@ -101,11 +118,24 @@ def refund(row: Mapping[str, Any]) -> base.Approved | base.Declined | base.Pendi
 def _action(row: RowMapping) -> base.NextAction:
     origin = row["webhook_url"].removesuffix(WEBHOOK_PATH)
     url = f"{origin}/sandbox/{row['challenge_kind']}/{row['challenge_id']}"
-    if row["method_type"] == "promptpay":
-        kind = base.ActionType.QR_CODE
-    elif row["challenge_kind"] == "acs":
+    until = row["action_expires_at"]
+    if row["challenge_kind"] == "acs":
+        parameters = {"acs_url": url, "transaction_id": transaction_id(row), "version": THREE_DS_VERSION}
         kind = base.ActionType.THREE_DS_CHALLENGE
-    else:
-        kind = base.ActionType.REDIRECT_TO_URL
-    payload = url if kind == base.ActionType.QR_CODE else None
-    return base.NextAction(kind, url=url, qr_payload=payload, expires_at=row["action_expires_at"])
+        return base.NextAction(kind, url=url, challenge=parameters, expires_at=until)
+    if row["method_type"] == "promptpay":
+        return base.NextAction(base.ActionType.QR_CODE, url=url, qr_payload=url, expires_at=until)
+    if row["method_type"] == "bank_transfer":
+        account = {"bank_name": ACQUIRER, "iban": TRANSFER_IBAN, "reference": transfer_reference(row)}
+        return base.NextAction(base.ActionType.AWAITING_WEBHOOK, url=url, expires_at=until, details=account)
+    return base.NextAction(base.ActionType.REDIRECT_TO_URL, url=url, expires_at=until)
+
+
+def transaction_id(row: RowMapping) -> str:
+    """The 3DS server's transaction id of a challenge, as EMV 3-D Secure writes it (a UUID)."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, row["challenge_id"]))
+
+
+def transfer_reference(row: RowMapping) -> str:
+    """What the shopper writes on a bank transfer, so that it is matched."""
+    return f"TILL {row['reference'][-8:].upper()}"

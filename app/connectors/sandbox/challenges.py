@@ -9,10 +9,9 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import RowMapping
 
 from app.connectors.base import GatewayStatus
-from app.connectors.sandbox import book, notices
+from app.connectors.sandbox import answers, book, notices
 from app.connectors.sandbox.cards import Behaviour
 from app.db import reading, transaction
-from app.kit import clock
 
 #: The code that the simulated bank takes.
 GOOD_CODE = "123456"
@@ -33,6 +32,7 @@ class Challenge:
     open: bool
     tries_left: int
     return_url: str
+    reference: str | None
 
 
 def get(challenge_id: str) -> Challenge | None:
@@ -105,8 +105,7 @@ def _select(challenge_id: str) -> Any:
 
 
 def _open(row: RowMapping) -> bool:
-    waiting = row["status"] == GatewayStatus.ACTION_REQUIRED
-    return bool(waiting and clock.now() <= row["action_expires_at"])
+    return row["status"] in answers.WAITING and not answers.abandoned(row)
 
 
 def _view(row: RowMapping) -> Challenge:
@@ -121,4 +120,5 @@ def _view(row: RowMapping) -> Challenge:
         open=_open(row),
         tries_left=MAX_TRIES - row["challenge_tries"],
         return_url=row["return_url"],
+        reference=answers.transfer_reference(row) if row["method_type"] == "bank_transfer" else None,
     )

@@ -16,6 +16,8 @@ from app.kit.ids import new_id, random_token
 
 #: How long a shopper has for 3-D Secure or at the bank.
 ACTION_MINUTES = 15
+#: How long a bank transfer may take.
+TRANSFER_DAYS = 7
 
 _CHALLENGES = (Behaviour.CHALLENGE, Behaviour.CHALLENGE_THEN_DECLINE)
 
@@ -35,6 +37,8 @@ def payment(
 ) -> dict[str, Any]:
     """The row of a new payment; `set_up` says that this card was authenticated before."""
     first = _first(request, token, set_up)
+    transfer = first.status == GatewayStatus.PENDING
+    patience = timedelta(days=TRANSFER_DAYS) if transfer else timedelta(minutes=ACTION_MINUTES)
     return {
         "reference": new_id("sbx"),
         "tenant_id": context.tenant_id,
@@ -57,7 +61,7 @@ def payment(
         "challenge_id": random_token(18) if first.page else None,
         "challenge_kind": first.page,
         "challenge_tries": 0,
-        "action_expires_at": clock.now() + timedelta(minutes=ACTION_MINUTES),
+        "action_expires_at": clock.now() + patience,
         "return_url": request.return_url,
         "webhook_url": context.base_url + WEBHOOK_PATH,
         "created_at": clock.now(),
@@ -66,6 +70,8 @@ def payment(
 
 def _first(request: AuthorizeRequest, token: RowMapping, set_up: bool) -> Opening:
     behaviour, detail = token["behaviour"], token["detail"]
+    if token["type"] == "bank_transfer":
+        return Opening(GatewayStatus.PENDING, page="bank")
     if token["type"] != "card":
         return Opening(GatewayStatus.ACTION_REQUIRED, page="bank")
     if behaviour == Behaviour.DECLINE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
@@ -22,8 +22,9 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     """One try: written and committed before the gateway hears of it (reliability.md 1).
 
     `nonce` is the idempotency key of the form or call that caused it; `return_nonce` guards the way back
-    from 3DS or a bank. `next_query_at` is when the sweep asks the gateway about it. `block_code` is the
-    decline that the risk rules gave it: no gateway hears of such a one. `counted_in` are the velocity
+    from 3DS or a bank, and `returned_at` is when a caller used it up. `operation_nonce` is the key of the
+    call that asked for the capture. `next_query_at` is when the sweep asks the gateway about it. `block_code`
+    is the decline that the risk rules gave it: no gateway hears of such a one. `counted_in` are the velocity
     counters that its decline counts in.
     """
 
@@ -54,6 +55,8 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     nonce: Mapped[str] = mapped_column(String(80))
     return_nonce: Mapped[str] = mapped_column(String(64), unique=True)
     returned_at: Mapped[datetime | None]
+    return_url: Mapped[str | None]
+    operation_nonce: Mapped[str | None] = mapped_column(String(80))
     connector: Mapped[str] = mapped_column(String(40))
     payment_method_id: Mapped[Ref] = mapped_column(ForeignKey("payment_methods.id"))
     amount: Mapped[int]
@@ -62,6 +65,7 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     action: Mapped[dict[str, Any] | None]
     action_expires_at: Mapped[datetime | None]
     decline_code: Mapped[str | None] = mapped_column(String(48))
+    acquirer: Mapped[str | None] = mapped_column(String(64))
     response_code: Mapped[str | None] = mapped_column(String(24))
     avs_result: Mapped[str | None] = mapped_column(String(16))
     cvv_result: Mapped[str | None] = mapped_column(String(16))
@@ -77,9 +81,15 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     authorized_at: Mapped[datetime | None]
     captured_at: Mapped[datetime | None]
     auth_expires_at: Mapped[datetime | None]
+    settlement_date: Mapped[date | None]
     next_query_at: Mapped[datetime | None]
     queries: Mapped[int] = mapped_column(Integer, default=0)
     needs_review: Mapped[bool] = mapped_column(default=False)
+
+    @property
+    def authorization_id(self) -> str:
+        """The id under which the authorisation of this charge is known."""
+        return self.id.replace("ch_", "auth_", 1)
 
     def gateway_key(self, operation: str) -> str:
         """The gateway's idempotency key: ours, never the client's (reliability.md 4)."""

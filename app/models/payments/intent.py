@@ -76,6 +76,8 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
             "amount_authorized": self.amount_authorized,
             "amount_captured": self.amount_captured,
             "amount_refunded": self.amount_refunded,
+            "capture_mode": self.capture_mode,
+            "cancel_reason": self.cancel_reason,
             "payment_method_id": self.payment_method_id,
             "customer_id": self.customer_id,
             "last_error": self.last_error,

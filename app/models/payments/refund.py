@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Integer, String, text
@@ -61,6 +61,7 @@ class Refund(Owned, Timestamped, Stateful, Base):
     next_query_at: Mapped[datetime | None]
     queries: Mapped[int] = mapped_column(Integer, default=0)
     succeeded_at: Mapped[datetime | None]
+    settlement_date: Mapped[date | None]
 
     def facts(self) -> dict[str, Any]:
         """See `Stateful.facts`."""

@@ -1,7 +1,8 @@
-"""Credentials that are signed, not stored: client tokens of browsers (OP-07) and short JWTs (OP-05).
+"""Credentials that are signed, not stored: browsers' tokens and secrets (OP-07) and short JWTs (OP-05).
 
-A client token is bound to one session and expires with it. A JWT stands for a person or for an API key
-(a machine's token); whoever it stands for is looked up on each call, so that revoking them ends it.
+A client token is bound to one session and expires with it; a client secret is bound to one payment and
+lasts half an hour. A JWT stands for a person or for an API key (a machine's token); whoever it stands for is
+looked up on each call, so that revoking them ends it.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
 from app.models.access.user import User
 from app.models.checkout.session import CheckoutSession
+from app.models.payments.intent import PaymentIntent
 from app.services.access import keys, roles
 
 #: How long a JWT lives (security.md).
 JWT_SECONDS = 600
 
+#: How long a payment's client secret lives: twice the time that a shopper has at a bank.
+CLIENT_SECRET_SECONDS = 1800
+
 _KIND = "client"
+_SECRET_KIND = "intent"
 _PREFIX = "pub_"
+_PAYMENT, _SECRET_WORD = "pi_", "_secret_"
 _AUDIENCE = "till-api"
 _CLAIMS = ["aud", "iss", "sub", "jti", "iat", "exp", "tenant_id", "mode", "machine"]
 #: Clocks of two of our machines may differ by so much.
@@ -43,6 +50,14 @@ def client_token(session: CheckoutSession) -> str:
     """The session's client token: signed, not stored, the same each time."""
     claims = {"sid": session.id, "exp": int(session.expires_at.timestamp())}
     return _PREFIX + signing.sign_token(_KIND, claims, settings.current().signing_key)
+
+
+def client_secret(intent: PaymentIntent) -> str:
+    """A fresh secret for the browser that pays this intent (`pi_…_secret_…`): signed, not stored."""
+    expires_at = int(clock.now().timestamp()) + CLIENT_SECRET_SECONDS
+    claims = {"pi": intent.id, "exp": expires_at}
+    signed = signing.sign_token(_SECRET_KIND, claims, settings.current().signing_key)
+    return intent.id + _SECRET_WORD + signed
 
 
 def mint_jwt(actor: Actor) -> str:
@@ -74,12 +89,14 @@ def person(user_id: str, mode: str) -> Actor:
 
 
 def authenticate(presented: str) -> Actor:
-    """The actor behind a client token or a JWT.
+    """The actor behind a client token, a client secret or a JWT.
 
     Raises:
         Unauthenticated: not one of ours, expired, or whom it stands for is gone.
     """
-    return _of_client_token(presented) if presented.startswith(_PREFIX) else _of_jwt(presented)
+    if presented.startswith(_PREFIX):
+        return _of_client_token(presented)
+    return _of_client_secret(presented) if presented.startswith(_PAYMENT) else _of_jwt(presented)
 
 
 def _of_client_token(presented: str) -> Actor:
@@ -106,6 +123,32 @@ def _of_client_token(presented: str) -> Actor:
         frozenset({"checkout:*", "intents:*", "methods:*"}),
         "client token",
         session_id=claims["sid"],
+    )
+
+
+def _of_client_secret(presented: str) -> Actor:
+    """It may look at its own payment and take it through, and nothing else."""
+    intent_id, _, signed = presented.partition(_SECRET_WORD)
+    claims = signing.read_token(_SECRET_KIND, signed, settings.current().signing_key, clock.now())
+    if claims is None or claims["pi"] != intent_id:
+        raise Unauthenticated(_REFUSED)
+    statement = (
+        select(Tenant, PaymentIntent.mode)
+        .join(PaymentIntent, PaymentIntent.tenant_id == Tenant.id)
+        .where(PaymentIntent.id == intent_id)
+    )
+    with reading() as db:
+        row = db.execute(statement).one_or_none()
+    if row is None:
+        raise Unauthenticated(_REFUSED)
+    return Actor(
+        ActorKind.CLIENT_SECRET,
+        intent_id,
+        row[0].profile(),
+        Mode(row[1]),
+        frozenset({"intents:read", "intents:write"}),
+        "client secret",
+        intent_id=intent_id,
     )
 
 

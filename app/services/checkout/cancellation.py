@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.domain.actor import Actor
 from app.domain.lifecycles.checkout_sessions import Status
 from app.models.checkout.session import CheckoutSession
-from app.services.checkout import payment, sessions
+from app.services.checkout import payments, sessions
 
 
 def cancel(actor: Actor, checkout_id: str, *, release_inventory: bool) -> CheckoutSession:
@@ -18,7 +18,7 @@ def cancel(actor: Actor, checkout_id: str, *, release_inventory: bool) -> Checko
     """
     session = sessions.get(actor, checkout_id)
     if session.status == Status.PAYMENT_PROCESSING and session.payment_intent_id:
-        payment.cancel_intent(actor, session.payment_intent_id, "user_cancel")
+        payments.cancel(actor, session.payment_intent_id, "user_cancel")
         session = sessions.get(actor, checkout_id)
         if session.status == Status.PAYMENT_PROCESSING:
             return session

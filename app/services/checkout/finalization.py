@@ -22,7 +22,7 @@ from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.services.checkout import link_uses, orders, reservations
-from app.services.payments import intents, refunds
+from app.services.payments import refunds, settling
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -46,10 +46,14 @@ def _complete(attempt: Attempt, cause: str) -> None:
             fresh.next_query_at = None
             return
         profile = db.get_one(Tenant, session.tenant_id).profile()
+        if intent.cancel_requested:  # settling sends the money back, so nothing is sold
+            settling.settle(db, intent, fresh, cause)
+            cancel_session(db, session, cause)
+            return
         reservations.commit(db, session, profile, cause=cause)
         link_uses.commit(db, session)
         order = orders.add_paid(db, session, cause=cause)
-        intents.settle(db, intent, fresh, cause)
+        settling.settle(db, intent, fresh, cause)
         complete_session(db, session, order_id=order.public_number, receipt_id=order.receipt_id, cause=cause)
 
 
@@ -77,13 +81,20 @@ def complete_session(
     )
 
 
+def cancel_session(db: Session, session: CheckoutSession, cause: str) -> None:
+    """End a session whose payment was canceled, and let go of what it holds."""
+    session.advance(_T.CANCELED, cause=cause, cancel_reason="requested")
+    reservations.release(db, session, db.get_one(Tenant, session.tenant_id).profile(), cause=cause)
+    link_uses.release(db, session)
+
+
 def _give_back(attempt: Attempt, cause: str) -> None:
     """The goods are gone and cannot be had again: the payment stands, and all of it is refunded."""
     with transaction() as db:
         session, intent, fresh = _locked(db, attempt)
         if session.status != _S.PAYMENT_PROCESSING:
             return
-        intents.settle(db, intent, fresh, cause)
+        settling.settle(db, intent, fresh, cause)
         link_uses.release(db, session)
         session.advance(_T.FAILED, cause=cause, failure_reason="inventory")
         profile = db.get_one(Tenant, session.tenant_id).profile()

@@ -18,14 +18,7 @@ from sqlalchemy.orm import Session
 from app.connectors.base import CardDetails
 from app.db import reading, transaction
 from app.domain.actor import Actor, TenantProfile
-from app.domain.errors import (
-    Conflict,
-    Gone,
-    InvalidState,
-    NotFound,
-    PermissionDenied,
-    Unprocessable,
-)
+from app.domain.errors import Conflict, Gone, InvalidState
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.kit.failpoints import failpoint
@@ -37,7 +30,7 @@ from app.models.payments.method import PaymentMethod
 from app.services.checkout import finalization, link_uses, orders, reservations, sessions, totals
 from app.services.checkout.hosted import has_lapsed
 from app.services.operations.settings import checkout_settings
-from app.services.payments import attempts, driver, intents, methods
+from app.services.payments import attempts, driver, intents, methods, settling
 from app.services.payments.attempts import Flow
 from app.services.risk import opinions
 from app.services.risk.opinions import Opinion
@@ -52,13 +45,20 @@ _TOTAL_CHANGED = "The total has changed. Look at the new total before you pay."
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the shopper sent with the pay button, beside the method; `opinion` is added on the way."""
+    """What the payer sent with the pay button, beside the method; `opinion` is added on the way.
+
+    `return_url` is where they go after 3-D Secure or a bank, instead of the session's page; `off_session`
+    says that they are not there.
+    """
 
     nonce: str
     quote: str | None = None
     email: str | None = None
     billing_address: dict[str, Any] | None = None
     opinion: Opinion | None = None
+    return_url: str | None = None
+    force_three_ds: bool = False
+    off_session: bool = False
 
 
 def pay_by_card(actor: Actor, checkout_id: str, card: CardDetails, order: Order) -> CheckoutSession:
@@ -103,17 +103,40 @@ def finish_free(actor: Actor, checkout_id: str, order: Order) -> CheckoutSession
     raise Conflict(_TOTAL_CHANGED, code="quote_changed")
 
 
-def resume(return_nonce: str) -> CheckoutSession | None:
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where a payment stands after its payer has come back from 3-D Secure or a bank."""
+
+    attempt: Attempt
+    intent: PaymentIntent
+    session: CheckoutSession | None
+
+
+def resume(return_nonce: str) -> Landing | None:
     """The way back from 3DS or a bank. It says only "look again"; the gateway has the truth.
 
-    Returns the session, or None where the nonce is nobody's.
+    None where the nonce is nobody's.
     """
     attempt = attempts.by_return_nonce(return_nonce)
-    if attempt is None or attempt.checkout_id is None:
+    if attempt is None:
         return None
     look_again(attempt.id, "return")
+    attempt, intent, _ = attempts.load(attempt.id)
+    if attempt.checkout_id is None:
+        return Landing(attempt, intent, None)
     with reading() as db:
-        return db.get_one(CheckoutSession, attempt.checkout_id)
+        return Landing(attempt, intent, db.get_one(CheckoutSession, attempt.checkout_id))
+
+
+def give_up(actor: Actor, checkout_id: str) -> None:
+    """The shopper pays another way: what waits for them at a bank is withdrawn, unless it is decided."""
+    session = sessions.get(actor, checkout_id)
+    if session.payment_intent_id is None:
+        return
+    attempt = attempts.newest(actor, session.payment_intent_id)
+    if attempt is not None:
+        flow = flow_of(intents.get(actor, session.payment_intent_id))
+        driver.give_up(attempt.id, flow, str(actor.kind), "authentication_abandoned")
 
 
 def look_again(attempt_id: str, cause: str) -> None:
@@ -133,7 +156,7 @@ def sweep(limit: int = 50) -> int:
 def flow_of(intent: PaymentIntent) -> Flow:
     """What hangs on a payment: its checkout, or nothing."""
     if intent.checkout_id is None:
-        return intents.STANDING_ALONE
+        return settling.STANDING_ALONE
     return FINALISING if intent.settles_with_checkout else FOLLOWED
 
 
@@ -195,7 +218,17 @@ def _write_attempt(
         _complete_free(db, session, actor.tenant, cause)
         return None
     intent = _intent_for(db, actor, session)
-    attempt = attempts.open_attempt(db, intent, method, nonce=order.nonce, cause=cause, opinion=order.opinion)
+    intents.refuse_unusable(actor, intent, method)
+    attempt = attempts.open_attempt(
+        db,
+        intent,
+        method,
+        nonce=order.nonce,
+        cause=cause,
+        opinion=order.opinion,
+        return_url=order.return_url,
+        force_three_ds=order.force_three_ds,
+    )
     session.advance(
         _T.PAYMENT_STARTED,
         cause=cause,
@@ -221,6 +254,7 @@ def _intent_for(db: Session, actor: Actor, session: CheckoutSession) -> PaymentI
         intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
         if intent.amount != session.grand_total:
             intent.amount = session.grand_total
+        intent.customer_id = session.customer.get("customer_id")
         intent.settles_with_checkout = session.finalises_itself
         return intent
     draft = intents.IntentDraft(
@@ -245,13 +279,7 @@ def _note_shopper(session: CheckoutSession, order: Order) -> None:
 
 
 def _has_nonce(session: CheckoutSession, nonce: str) -> bool:
-    if session.payment_intent_id is None:
-        return False
-    statement = select(Attempt.id).where(
-        Attempt.intent_id == session.payment_intent_id, Attempt.nonce == nonce
-    )
-    with reading() as db:
-        return db.scalar(statement) is not None
+    return session.payment_intent_id is not None and intents.was_asked(session.payment_intent_id, nonce)
 
 
 def _refuse_unpayable(session: CheckoutSession) -> None:
@@ -286,8 +314,7 @@ def _follow(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) ->
         session.advance(_T.FAILED, cause=cause, failure_reason="fraud" if blocked else "payment_declined")
         _let_go(db, session, cause)
     elif intent.status == _Intent.CANCELED:
-        session.advance(_T.CANCELED, cause=cause, cancel_reason="requested")
-        _let_go(db, session, cause)
+        finalization.cancel_session(db, session, cause)
 
 
 def _let_go(db: Session, session: CheckoutSession, cause: str) -> None:
@@ -296,59 +323,17 @@ def _let_go(db: Session, session: CheckoutSession, cause: str) -> None:
     link_uses.release(db, session)
 
 
+def _settle_followed(attempt: Attempt, cause: str) -> None:
+    with transaction() as db:
+        _lock_session(db, attempt)
+        settling.STANDING_ALONE.settle(attempt, cause)
+        session = db.get_one(CheckoutSession, attempt.checkout_id)
+        canceled = db.get_one(PaymentIntent, attempt.intent_id).cancel_requested
+        if canceled and session.status == _S.PAYMENT_PROCESSING:
+            finalization.cancel_session(db, session, cause)
+
+
 #: A hosted checkout: the payment succeeds together with the order.
 FINALISING = Flow(_lock_session, _follow, finalization.finish)
 #: A checkout that its merchant finalises by API (OP-31): the payment succeeds by itself.
-FOLLOWED = Flow(_lock_session, _follow, intents.STANDING_ALONE.settle)
-
-
-def intent_of(actor: Actor, intent_id: str) -> PaymentIntent:
-    """An intent that this caller may see: a browser's credential sees its own session's only.
-
-    Raises:
-        NotFound: there is none, or it is somebody else's.
-    """
-    intent = intents.get(actor, intent_id)
-    if actor.session_id is not None and intent.checkout_id != actor.session_id:
-        raise NotFound("Payment not found", code="payment_intent_not_found")
-    return intent
-
-
-def confirm_intent(
-    actor: Actor,
-    intent_id: str,
-    *,
-    nonce: str,
-    method_id: str | None = None,
-    off_session: bool = False,
-) -> PaymentIntent:
-    """Confirm an intent, with its checkout where it has one; see `intents.confirm`.
-
-    Raises:
-        PermissionDenied: a shopper's browser cannot say that the shopper is not there.
-        Unprocessable: nor can anybody of a checkout.
-    """
-    intent = intent_of(actor, intent_id)
-    if off_session and actor.is_shopper:
-        raise PermissionDenied("Only the merchant's server may say off_session")
-    if intent.checkout_id is None:
-        return intents.confirm(actor, intent_id, nonce=nonce, method_id=method_id, off_session=off_session)
-    if off_session:
-        raise Unprocessable("A checkout is paid by a shopper who is there", field="off_session")
-    chosen = method_id or intent.payment_method_id
-    if chosen is None:
-        raise InvalidState("Attach a payment method first", code="payment_method_required")
-    pay_by_method(actor, intent.checkout_id, chosen, Order(nonce=nonce))
-    return intents.get(actor, intent_id)
-
-
-def capture_intent(actor: Actor, intent_id: str, amount: int | None = None) -> PaymentIntent:
-    """Capture an intent; its checkout goes on with it (CK-026)."""
-    flow = flow_of(intents.get(actor, intent_id))
-    return intents.capture(actor, intent_id, amount, flow=flow)
-
-
-def cancel_intent(actor: Actor, intent_id: str, reason: str) -> PaymentIntent:
-    """Cancel an intent; its checkout lets go of what it holds (CK-027)."""
-    flow = flow_of(intents.get(actor, intent_id))
-    return intents.cancel(actor, intent_id, reason, flow=flow)
+FOLLOWED = Flow(_lock_session, _follow, _settle_followed)

@@ -27,7 +27,8 @@ from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
 from app.services.access import tenants
-from app.services.checkout import payment
+from app.services.checkout import payments
+from app.services.checkout.payment import Order
 from app.services.operations import jobs
 from app.services.payments import attempts, gateway, intents, methods, refunds
 
@@ -173,7 +174,7 @@ def _succeed(actor: Actor, intent: PaymentIntent, nonce: str) -> None:
     if intent.status in _AT_THE_BANK:
         _at_the_bank(actor, intent, approve=True)
     elif intent.status == _S.REQUIRES_CAPTURE:
-        payment.capture_intent(actor, intent.id)
+        payments.capture(actor, intent.id)
 
 
 def _fail(actor: Actor, intent: PaymentIntent, nonce: str) -> None:
@@ -188,7 +189,7 @@ def _confirm(actor: Actor, intent: PaymentIntent, card: TestCard, nonce: str) ->
     if any(attempt.nonce == nonce for attempt in attempts.of_intent(actor, intent.id)):
         return intent  # an earlier run did it
     method = methods.tokenize_card(actor, _details(card))
-    return payment.confirm_intent(actor, intent.id, nonce=nonce, method_id=method.id)
+    return payments.confirm(actor, intent.id, Order(nonce), method_id=method.id)
 
 
 def _at_the_bank(actor: Actor, intent: PaymentIntent, *, approve: bool) -> None:

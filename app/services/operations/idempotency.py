@@ -23,6 +23,7 @@ from app.domain.errors import IdempotencyInProgress, InvalidRequest, Unprocessab
 from app.kit import clock
 from app.kit.canonical import fingerprint
 from app.models.operations.idempotency import IdempotencyRecord
+from app.services.operations import secrets_at_rest
 
 _TABLE: Any = IdempotencyRecord.__table__
 
@@ -154,13 +155,17 @@ def _store(db: Session, key: KeyScope, reply: Reply, *, lease: datetime | None) 
     answer = {
         "scope": key.scope_hash,
         "reply_status": reply.status,
-        "reply_body": reply.body,
+        "reply_body": secrets_at_rest.encrypt(reply.body, *_place(key)),  # some show a secret once
         "reply_headers": reply.headers,
     }
     if lease is None:
         _KEEP.run(db, answer)
     else:
         _KEEP_LEASED.run(db, {**answer, "lease": lease})
+
+
+def _place(key: KeyScope) -> tuple[str, str, str]:
+    return key.tenant_id, key.scope_hash, "reply"
 
 
 def _replay(key: KeyScope) -> Reply:
@@ -176,7 +181,10 @@ def _replay(key: KeyScope) -> Reply:
     if kept.status is None:
         left = (kept.lease_until - clock.now()).total_seconds() if kept.lease_until else 1
         raise IdempotencyInProgress(retry_after=max(1, min(round(left), 5)))
-    return Reply(kept.status, kept.body or "", kept.headers, replayed=True)
+    body = kept.body or ""
+    if body.startswith("v1:"):  # answers of older releases stand in plain text for their last day
+        body = secrets_at_rest.decrypt(body, *_place(key))
+    return Reply(kept.status, body, kept.headers, replayed=True)
 
 
 def _row(statement: Any, key: KeyScope) -> Any:

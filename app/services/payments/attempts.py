@@ -5,19 +5,20 @@ What became of an attempt is written by services/payments/recording.py.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.connectors.base import ActionType
 from app.db import reading, transaction
 from app.domain.actor import Actor
 from app.domain.errors import Conflict
 from app.domain.lifecycles import attempts as lifecycle
 from app.domain.lifecycles import intents
+from app.domain.rules import card_options as rules
 from app.kit import clock
 from app.kit.ids import new_id, random_token
 from app.models.payments.attempt import Attempt
@@ -28,11 +29,14 @@ from app.services.risk.screening import screen
 
 #: A call to a gateway ends well before this; until then the sweep leaves an attempt to its caller.
 GRACE_SECONDS = 30
-
-#: Nothing for the shopper to do: the gateway has yet to say what became of it.
-_WAIT = {"type": str(ActionType.AWAITING_WEBHOOK)}
+#: What fits in an attempt's row.
+MAX_NONCE = 80
 
 _S, _T, _I = lifecycle.Status, lifecycle.Trigger, intents.Trigger
+
+
+#: Nobody knows yet what becomes of it.
+_OPEN = frozenset({_S.CREATED, _S.SUBMITTED, _S.ACTION_REQUIRED, _S.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ def open_attempt(
     cause: str,
     opinion: Opinion | None = None,
     off_session: bool = False,
+    return_url: str | None = None,
+    force_three_ds: bool = False,
 ) -> Attempt:
     """Write an attempt as submitted and move its intent to processing, in the caller's transaction.
 
@@ -63,16 +69,13 @@ def open_attempt(
         IllegalTransition: the intent cannot be confirmed now.
         Unprocessable, RateLimited: it is over a limit (services/risk/limits.py).
     """
-    _refuse_a_second(db, intent)
+    if live(db, intent.id) is not None:
+        raise Conflict("A payment is already under way", code="payment_in_progress")
     screening = screen(db, intent, method, opinion, off_session=off_session)
-    intent.advance(
-        _I.CONFIRMED,
-        cause=cause,
-        attempts=intent.attempts + 1,
-        payment_method_id=method.id,
-        next_action=None,
-        last_error=None,
-    )
+    asked = force_three_ds or rules.wants_three_ds(intent.payment_method_options)
+    if asked and not off_session:
+        screening = replace(screening, force_three_ds=True)
+    _begin(intent, method, cause)
     attempt = Attempt(
         id=new_id("ch"),
         tenant_id=intent.tenant_id,
@@ -82,6 +85,7 @@ def open_attempt(
         number=intent.attempts,
         nonce=nonce,
         return_nonce=random_token(),
+        return_url=return_url,
         connector=method.connector,
         payment_method_id=method.id,
         amount=intent.amount,
@@ -96,10 +100,24 @@ def open_attempt(
     return attempt
 
 
-def _refuse_a_second(db: Session, intent: PaymentIntent) -> None:
-    live = select(Attempt.id).where(Attempt.intent_id == intent.id, Attempt.status.not_in(lifecycle.DEAD))
-    if db.scalar(live) is not None:
-        raise Conflict("A payment is already under way", code="payment_in_progress")
+def _begin(intent: PaymentIntent, method: PaymentMethod, cause: str) -> None:
+    intent.advance(
+        _I.CONFIRMED,
+        cause=cause,
+        attempts=intent.attempts + 1,
+        payment_method_id=method.id,
+        next_action=None,
+        last_error=None,
+    )
+
+
+def nonce_of(idempotency_key: str | None) -> str:
+    """A call's nonce, which makes it repeatable: its idempotency key, shortened where that is long."""
+    if idempotency_key is None:
+        return random_token()
+    if len(idempotency_key) <= MAX_NONCE:
+        return idempotency_key
+    return hashlib.sha256(idempotency_key.encode()).hexdigest()
 
 
 def load(attempt_id: str) -> tuple[Attempt, PaymentIntent, PaymentMethod]:
@@ -128,6 +146,44 @@ def of_intent(actor: Actor, intent_id: str) -> list[Attempt]:
     )
     with reading() as db:
         return list(db.scalars(statement))
+
+
+def newest(actor: Actor, intent_id: str) -> Attempt | None:
+    """The last attempt of an intent of this merchant."""
+    found = of_intent(actor, intent_id)
+    return found[-1] if found else None
+
+
+def use_up(attempt_id: str) -> None:
+    """Note that a caller has learnt the outcome by the way back, which is good for one; none, none used.
+
+    Raises:
+        Conflict: it was used before.
+    """
+    attempt, _, _ = load(attempt_id)
+    if attempt.status in _OPEN:
+        return
+    statement = (
+        update(Attempt)
+        .where(Attempt.id == attempt_id, Attempt.returned_at.is_(None))
+        .values(returned_at=clock.now(), updated_at=Attempt.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+    with transaction() as db:
+        if not db.execute(statement).rowcount:  # type: ignore[attr-defined]
+            raise Conflict("This was completed before; read the payment", code="already_completed")
+
+
+def live(db: Session, intent_id: str, *, lock: bool = False) -> Attempt | None:
+    """The attempt of an intent that is not dead, in the caller's transaction."""
+    statement = select(Attempt).where(Attempt.intent_id == intent_id, Attempt.status.not_in(lifecycle.DEAD))
+    return db.scalars(statement.with_for_update() if lock else statement).one_or_none()
+
+
+def waits_for_shopper(attempt: Attempt) -> bool:
+    """Whether the gateway has it and waits for the shopper: 3-D Secure, a bank's page, a transfer."""
+    known = attempt.gateway_reference is not None
+    return attempt.status == _S.ACTION_REQUIRED or (known and attempt.status in (_S.SUBMITTED, _S.UNKNOWN))
 
 
 def by_return_nonce(nonce: str) -> Attempt | None:

@@ -33,11 +33,14 @@ MAX_STEPS = 10
 CLAIM_SECONDS = 60
 
 
-def drive(attempt_id: str, flow: Flow, cause: str, *, fresh: bool = False) -> None:
+def drive(
+    attempt_id: str, flow: Flow, cause: str, *, fresh: bool = False, give_up: str | None = None
+) -> None:
     """Move an attempt on as far as it goes now.
 
     `fresh` says that this process has just submitted it, so that the gateway is asked for the money; any
-    other caller asks the gateway what became of it first.
+    other caller asks the gateway what became of it first. `give_up` is the decline code under which an
+    attempt that still waits for its shopper is withdrawn.
     """
     just_submitted = fresh
     for turn in range(MAX_STEPS):
@@ -45,12 +48,18 @@ def drive(attempt_id: str, flow: Flow, cause: str, *, fresh: bool = False) -> No
         if turn and attempt.status in (_S.ACTION_REQUIRED, _S.UNKNOWN, _S.CAPTURE_UNKNOWN, _S.VOID_UNKNOWN):
             return
         try:
-            progressed = _step(attempt, intent, method, flow, cause, just_submitted)
+            progressed = _step(attempt, intent, method, flow, cause, just_submitted, give_up)
         except VersionConflict:
             return  # another process is driving it
         if not progressed:
             return
         just_submitted = progressed is _SUBMITTED
+
+
+def give_up(attempt_id: str, flow: Flow, cause: str, code: str) -> None:
+    """Withdraw an attempt that waits for its shopper, unless the bank has decided, as declined by `code`."""
+    drive(attempt_id, flow, cause)
+    drive(attempt_id, flow, cause, give_up=code)
 
 
 class _Submitted:
@@ -67,14 +76,16 @@ def _step(
     flow: Flow,
     cause: str,
     just_submitted: bool,
+    give_up: str | None,
 ) -> bool | _Submitted:
     match attempt.status:
         case _S.SUBMITTED | _S.UNKNOWN | _S.ACTION_REQUIRED:
-            if attempt.status == _S.ACTION_REQUIRED and intent.cancel_requested:
-                return _withdraw(attempt, flow, cause)
+            abandoned = give_up is not None and attempts.waits_for_shopper(attempt)
+            if attempt.gateway_reference and (intent.cancel_requested or abandoned):
+                return _withdraw(attempt, flow, cause, give_up)
             return _ask_for_authorization(attempt, method, flow, cause, just_submitted)
         case _S.AUTHORIZED:
-            return _go_on_from_authorized(attempt, intent, cause)
+            return _go_on_from_authorized(attempt, intent, flow, cause)
         case _S.CAPTURE_SUBMITTED | _S.CAPTURE_UNKNOWN:
             return _ask_for_capture(attempt, flow, cause, just_submitted)
         case _S.VOID_SUBMITTED | _S.VOID_UNKNOWN:
@@ -105,25 +116,31 @@ def _ask_for_authorization(
     return outcome.kind not in (Kind.UNKNOWN, Kind.NOT_FOUND, Kind.PENDING)
 
 
-def _withdraw(attempt: Attempt, flow: Flow, cause: str) -> bool:
-    """A cancel while the shopper is at the bank: what the gateway then has is the truth."""
+def _withdraw(attempt: Attempt, flow: Flow, cause: str, code: str | None = None) -> bool:
+    """Give up while the shopper is at the bank: what the gateway then has is the truth."""
     released = outcomes.of_void(gateway.void(attempt)).kind == Kind.VOIDED
     outcome = outcomes.of_lookup(gateway.find(attempt))
-    if released and outcome.kind == Kind.ACTION_REQUIRED:
-        outcome = outcomes.Outcome(Kind.VOIDED, attempt.gateway_reference)
+    if released and outcome.kind in (Kind.ACTION_REQUIRED, Kind.PENDING, Kind.VOIDED):
+        outcome = outcomes.Outcome(Kind.VOIDED, attempt.gateway_reference, decline_code=code)
     recording.apply(attempt, outcome, flow, cause)
     return outcome.kind in (Kind.AUTHORIZED, Kind.CAPTURED)
 
 
-def _go_on_from_authorized(attempt: Attempt, intent: PaymentIntent, cause: str) -> bool | _Submitted:
+def _go_on_from_authorized(
+    attempt: Attempt, intent: PaymentIntent, flow: Flow, cause: str
+) -> bool | _Submitted:
     failpoint("authorized")
     refused = attempt.decline_code is not None and intent.capture_mode == "auto"
     if intent.cancel_requested or refused:
         return _SUBMITTED if attempts.submit_operation(attempt, _T.VOID_SUBMITTED, cause) else False
     if intent.capture_mode == "auto":
         return _SUBMITTED if attempts.submit_operation(attempt, _T.CAPTURE_SUBMITTED, cause) else False
-    if attempt.auth_expires_at and attempt.auth_expires_at <= clock.now():
-        return _SUBMITTED if attempts.submit_operation(attempt, _T.VOID_SUBMITTED, "expiry") else False
+    lapsed = attempt.auth_expires_at is not None and attempt.auth_expires_at <= clock.now()
+    if lapsed or attempt.decline_code is not None:  # its time is up, or a capture was refused: does it hold?
+        outcome = outcomes.of_lookup(gateway.find(attempt))
+        recording.apply(attempt, outcome, flow, "expiry" if lapsed else cause)
+        if lapsed and outcome.kind not in (Kind.VOIDED, Kind.DECLINED):
+            return _SUBMITTED if attempts.submit_operation(attempt, _T.VOID_SUBMITTED, "expiry") else False
     return False
 
 

@@ -16,27 +16,29 @@ from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain import money
-from app.domain.actor import Actor
+from app.domain.actor import Actor, ActorKind
 from app.domain.errors import Conflict, InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import intents as lifecycle
+from app.domain.rules import card_options
 from app.kit import clock
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.services.ledger import postings
 from app.services.operations.settings import checkout_settings
-from app.services.payments import attempts, driver, methods
+from app.services.payments import attempts, driver, methods, settling
 from app.services.payments.attempts import Flow
 from app.services.risk import screening
-from app.services.risk.opinions import Opinion
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
+_Attempt = attempt_lifecycle.Status
 
-#: While an attempt is in one of these, a cancel can be sent to the gateway at once.
-_CANCELABLE = (attempt_lifecycle.Status.ACTION_REQUIRED, attempt_lifecycle.Status.AUTHORIZED)
+#: Callers that are a shopper's browser.
+BROWSERS = frozenset(
+    {ActorKind.CLIENT_TOKEN, ActorKind.CLIENT_SECRET, ActorKind.PUBLISHABLE_KEY, ActorKind.SHOPPER}
+)
 
 #: PY-015.
 CANCEL_REASONS = frozenset({"user_cancel", "timeout", "fraud"})
@@ -65,7 +67,8 @@ def create(actor: Actor, draft: IntentDraft) -> PaymentIntent:
     """Make an intent.
 
     Raises:
-        Unprocessable: amount or currency cannot be charged.
+        Unprocessable: amount or currency cannot be charged, the capture modes contradict each other, or the
+            payment method cannot be used.
         NotFound: the payment method is not this merchant's.
     """
     method = methods.get(actor, draft.payment_method_id) if draft.payment_method_id else None
@@ -77,6 +80,7 @@ def add(db: Session, actor: Actor, draft: IntentDraft, method: PaymentMethod | N
     """Make an intent in the caller's transaction; see `create`."""
     settings = checkout_settings(actor.tenant)
     check_amount(draft.amount, draft.currency, settings.max_amount)
+    capture_mode = card_options.capture_mode(draft.capture_mode, draft.payment_method_options)
     intent = PaymentIntent(
         id=new_id("pi"),
         tenant_id=actor.tenant_id,
@@ -87,7 +91,7 @@ def add(db: Session, actor: Actor, draft: IntentDraft, method: PaymentMethod | N
         customer_id=draft.customer_id,
         payment_method_id=method.id if method else None,
         method_types=list(draft.method_types),
-        capture_mode=draft.capture_mode or settings.default_capture_mode,
+        capture_mode=capture_mode or settings.default_capture_mode,
         description=draft.description,
         metadata_=draft.metadata,
         payment_method_options=draft.payment_method_options,
@@ -97,6 +101,8 @@ def add(db: Session, actor: Actor, draft: IntentDraft, method: PaymentMethod | N
         settles_with_checkout=draft.settles_with_checkout,
         status=str(_S.REQUIRES_CONFIRMATION if method else _S.REQUIRES_PAYMENT_METHOD),
     )
+    if method is not None:
+        refuse_unusable(actor, intent, method)
     db.add(intent)
     intent.begin(cause="api")
     return intent
@@ -118,10 +124,10 @@ def check_amount(amount: int, currency: str, max_amount: int | None) -> None:
 
 
 def get(actor: Actor, intent_id: str) -> PaymentIntent:
-    """One intent of this merchant and mode.
+    """One intent of this merchant and mode; a browser's credential sees its own alone (OP-07).
 
     Raises:
-        NotFound: there is none, or it is another merchant's.
+        NotFound: there is none, or it is somebody else's.
     """
     with reading() as db:
         return find(db, actor, intent_id)
@@ -135,7 +141,10 @@ def find(db: Session, actor: Actor, intent_id: str, *, lock: bool = False) -> Pa
         PaymentIntent.mode == actor.mode,
     )
     found = db.scalars(statement.with_for_update() if lock else statement).one_or_none()
-    if found is None:
+    bound = found is not None and (
+        actor.intent_id not in (None, found.id) or actor.session_id not in (None, found.checkout_id)
+    )
+    if found is None or bound:
         raise NotFound("Payment not found", code="payment_intent_not_found")
     return found
 
@@ -168,14 +177,38 @@ def list_page(
 
 
 def attach(actor: Actor, intent_id: str, method_id: str) -> PaymentIntent:
-    """Choose the method that the intent will be paid with (PY-011, CK-023)."""
+    """Choose the method that the intent will be paid with (PY-011, CK-023).
+
+    Raises:
+        InvalidState: it is being paid, or over.
+        Unprocessable: the method is revoked, or another customer's.
+    """
     method = methods.get(actor, method_id)
-    if method.revoked_at is not None:
-        raise Unprocessable("This payment method was revoked", code="payment_method_revoked")
     with transaction(actor) as db:
         intent = find(db, actor, intent_id, lock=True)
+        refuse_unusable(actor, intent, method)
         intent.advance(_T.ATTACHED, cause="api", payment_method_id=method.id)
         return intent
+
+
+def refuse_unusable(actor: Actor, intent: PaymentIntent, method: PaymentMethod) -> None:
+    """Whether this caller may pay this intent with this method.
+
+    A saved method is its customer's: a browser uses it for that customer's payments alone.
+
+    Raises:
+        Unprocessable: `payment_method_revoked`, `payment_method_customer_mismatch`.
+    """
+    if method.revoked_at is not None:
+        raise Unprocessable("This payment method was revoked", code="payment_method_revoked")
+    if method.customer_id is None or method.customer_id == intent.customer_id:
+        return
+    if intent.customer_id is not None or actor.kind in BROWSERS:
+        raise Unprocessable(
+            "This payment method belongs to another customer",
+            code="payment_method_customer_mismatch",
+            field="payment_method_id",
+        )
 
 
 def confirm(
@@ -184,18 +217,22 @@ def confirm(
     *,
     nonce: str,
     method_id: str | None = None,
+    return_url: str | None = None,
+    force_three_ds: bool = False,
     flow: Flow | None = None,
     off_session: bool = False,
 ) -> PaymentIntent:
     """Ask for the money: the intent comes back as far as it got (PY-012).
 
-    `nonce` makes the call repeatable: a second one with the same nonce asks for nothing more. `off_session`
-    says that the shopper is not there: nobody can take a challenge, and a decline is final.
+    `nonce` makes the call repeatable: a second one with the same nonce asks for nothing more. `return_url`
+    is where the shopper goes after 3-D Secure or a bank. `off_session` says that the shopper is not there:
+    nobody can take a challenge, and a decline is final.
 
     Raises:
         Conflict: another payment of this intent is under way.
         InvalidState: it cannot be confirmed now, or has no payment method.
-        Unprocessable: over a limit, or off-session with a method that the buyer did not leave for that.
+        Unprocessable: over a limit, off-session with a method that the buyer did not leave for that, or the
+            method cannot be used for it.
         RateLimited: too many tries (services/risk/limits.py).
     """
     intent = get(actor, intent_id)
@@ -205,40 +242,53 @@ def confirm(
     method = methods.get(actor, chosen)
     if off_session and not method.reusable:
         raise Unprocessable("The buyer did not agree to be charged later", code="consent_required")
-    opinion = screening.ask(actor, intent, method, off_session=off_session)
-    attempt_id = _open(actor, intent_id, method, nonce, opinion, off_session)
+    terms = {
+        "opinion": screening.ask(actor, intent, method, off_session=off_session),
+        "off_session": off_session,
+        "return_url": return_url,
+        "force_three_ds": force_three_ds,
+    }
+    attempt_id = _open(actor, intent_id, method, nonce, terms)
     if attempt_id is not None:
-        driver.drive(attempt_id, flow or STANDING_ALONE, "api", fresh=True)
+        driver.drive(attempt_id, flow or settling.STANDING_ALONE, "api", fresh=True)
     return get(actor, intent_id)
 
 
 def _open(
-    actor: Actor,
-    intent_id: str,
-    method: PaymentMethod,
-    nonce: str,
-    opinion: Opinion | None,
-    off_session: bool,
+    actor: Actor, intent_id: str, method: PaymentMethod, nonce: str, terms: dict[str, Any]
 ) -> str | None:
-    """Open an attempt; None where one with this nonce exists already."""
+    """Open an attempt on these terms; None where one with this nonce exists already."""
     try:
         with transaction(actor) as db:
             intent = find(db, actor, intent_id, lock=True)
-            known = select(Attempt.id).where(Attempt.intent_id == intent.id, Attempt.nonce == nonce)
-            if db.scalar(known) is not None:
+            if was_asked(intent.id, nonce):
                 return None
-            attempt = attempts.open_attempt(
-                db, intent, method, nonce=nonce, cause="api", opinion=opinion, off_session=off_session
-            )
-            return attempt.id
+            refuse_unusable(actor, intent, method)
+            return attempts.open_attempt(db, intent, method, nonce=nonce, cause="api", **terms).id
     except IntegrityError as error:
         raise Conflict("A payment is already under way", code="payment_in_progress") from error
 
 
+def was_asked(intent_id: str, nonce: str) -> bool:
+    """Whether an attempt of the intent has this nonce: the call is a repetition."""
+    known = select(Attempt.id).where(Attempt.intent_id == intent_id, Attempt.nonce == nonce)
+    with reading() as db:
+        return db.scalar(known) is not None
+
+
 def capture(
-    actor: Actor, intent_id: str, amount: int | None = None, *, flow: Flow | None = None
+    actor: Actor,
+    intent_id: str,
+    amount: int | None = None,
+    *,
+    nonce: str | None = None,
+    attempt_id: str | None = None,
+    flow: Flow | None = None,
 ) -> PaymentIntent:
     """Take what was authorised, or part of it, which releases the rest (PY-014, OP-25).
+
+    With the `nonce` of an earlier call nothing more is asked for: its outcome is looked for. `attempt_id`
+    names the authorisation that is meant, when it has to be that one.
 
     Raises:
         InvalidState: the intent is not waiting for a capture.
@@ -246,75 +296,77 @@ def capture(
     """
     with transaction(actor) as db:
         intent = find(db, actor, intent_id, lock=True)
-        wanted = intent.amount_authorized if amount is None else amount
-        if intent.status == _S.REQUIRES_CAPTURE and not 0 < wanted <= intent.amount_authorized:
-            raise Unprocessable("More than was authorised", code="amount_exceeds_authorized", field="amount")
-        attempt = _live_attempt(db, intent)
-        intent.advance(_T.CAPTURE_STARTED, cause="api")
-        attempt.advance(
-            attempt_lifecycle.Trigger.CAPTURE_SUBMITTED,
-            cause="api",
-            amount_to_capture=wanted,
-            decline_code=None,
-            next_query_at=clock.now() + timedelta(seconds=attempts.GRACE_SECONDS),
-        )
-    driver.drive(attempt.id, flow or STANDING_ALONE, "api", fresh=True)
+        attempt = _live_attempt(db, intent, attempt_id)
+        repeated = nonce is not None and attempt.operation_nonce == nonce
+        if not repeated:
+            _submit_capture(intent, attempt, amount, nonce)
+    driver.drive(attempt.id, flow or settling.STANDING_ALONE, "api", fresh=not repeated)
     return get(actor, intent_id)
 
 
-def cancel(actor: Actor, intent_id: str, reason: str, *, flow: Flow | None = None) -> PaymentIntent:
+def _submit_capture(intent: PaymentIntent, attempt: Attempt, amount: int | None, nonce: str | None) -> None:
+    wanted = intent.amount_authorized if amount is None else amount
+    if intent.status == _S.REQUIRES_CAPTURE and not 0 < wanted <= intent.amount_authorized:
+        raise Unprocessable("More than was authorised", code="amount_exceeds_authorized", field="amount")
+    if intent.cancel_requested:
+        raise InvalidState("A payment that is being canceled cannot be captured")
+    intent.advance(_T.CAPTURE_STARTED, cause="api", last_error=None)
+    attempt.advance(
+        attempt_lifecycle.Trigger.CAPTURE_SUBMITTED,
+        cause="api",
+        amount_to_capture=wanted,
+        decline_code=None,
+        operation_nonce=nonce,
+        queries=0,
+        next_query_at=clock.now() + timedelta(seconds=attempts.GRACE_SECONDS),
+    )
+
+
+def cancel(
+    actor: Actor, intent_id: str, reason: str, *, attempt_id: str | None = None, flow: Flow | None = None
+) -> PaymentIntent:
     """Cancel; held money is released first. While processing, the outcome will be undone (PY-015).
 
+    With `attempt_id` it is that authorisation which is voided, and the intent with it.
+
     Raises:
-        InvalidState: it has succeeded, failed or been canceled.
+        InvalidState: it has succeeded, failed or been canceled; or the authorisation holds nothing.
     """
     with transaction(actor) as db:
         intent = find(db, actor, intent_id, lock=True)
+        if attempt_id is not None and _live_attempt(db, intent, attempt_id).status != _Attempt.AUTHORIZED:
+            raise InvalidState("Only an authorisation that is not being captured or voided can be voided")
         if lifecycle.LIFECYCLE.allows(intent.status, _T.CANCELED):
             intent.advance(_T.CANCELED, cause="api", cancel_reason=reason)
             return intent
         if lifecycle.LIFECYCLE.is_terminal(intent.status):
             raise InvalidState(f"A payment that is {intent.status} cannot be canceled")
-        intent.cancel_requested, intent.cancel_reason = True, reason
         attempt = _live_attempt(db, intent)
-        if attempt.status not in _CANCELABLE:
+        if not intent.cancel_requested:
+            _request_cancel(db, intent, reason)
+        held = attempt.status == _Attempt.AUTHORIZED
+        if held:  # in this transaction, so that of a capture and a void one wins
+            attempt.advance(
+                attempt_lifecycle.Trigger.VOID_SUBMITTED,
+                cause="cancel",
+                queries=0,
+                next_query_at=clock.now() + timedelta(seconds=attempts.GRACE_SECONDS),
+            )
+        elif not attempts.waits_for_shopper(attempt):
             return intent
-    driver.drive(attempt.id, flow or STANDING_ALONE, "cancel")
+    driver.drive(attempt.id, flow or settling.STANDING_ALONE, "cancel", fresh=held)
     return get(actor, intent_id)
 
 
-def _live_attempt(db: Session, intent: PaymentIntent) -> Attempt:
-    statement = select(Attempt).where(
-        Attempt.intent_id == intent.id, Attempt.status.not_in(attempt_lifecycle.DEAD)
-    )
-    found = db.scalars(statement.with_for_update()).one_or_none()
-    if found is None:
-        raise InvalidState(f"A payment that is {intent.status} has nothing to capture")
+def _request_cancel(db: Session, intent: PaymentIntent, reason: str) -> None:
+    before = intent.facts()
+    intent.cancel_requested, intent.cancel_reason = True, reason
+    db.flush()
+    intent.note("payment_intent.cancel_requested", cause="api", before=before)
+
+
+def _live_attempt(db: Session, intent: PaymentIntent, attempt_id: str | None = None) -> Attempt:
+    found = attempts.live(db, intent.id, lock=True)
+    if found is None or attempt_id not in (None, found.id):
+        raise InvalidState(f"This payment is {intent.status}; there is no money held for it")
     return found
-
-
-def settle(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:
-    """A captured payment succeeds: ledger and intent, in the caller's transaction."""
-    postings.post_capture(db, attempt)
-    intent.advance(_T.CAPTURED, cause=cause, succeeded_at=clock.now(), next_action=None)
-    attempt.next_query_at = None
-
-
-def _lock_nothing(db: Session, attempt: Attempt) -> None:
-    """Nothing above the intent has to be locked."""
-
-
-def _follow_nothing(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:
-    """Nothing above the intent has to follow."""
-
-
-def _settle_alone(attempt: Attempt, cause: str) -> None:
-    with transaction() as db:
-        intent = db.get_one(PaymentIntent, attempt.intent_id, with_for_update=True)
-        fresh = db.get_one(Attempt, attempt.id, with_for_update=True)
-        if intent.status != _S.SUCCEEDED:
-            settle(db, intent, fresh, cause)
-
-
-#: The flow of an intent without a checkout, or of a checkout that is finalised by an API call.
-STANDING_ALONE = Flow(_lock_nothing, _follow_nothing, _settle_alone)

@@ -55,7 +55,7 @@ def of_authorize(result: base.AuthorizeResult) -> Outcome:
         case base.ActionRequired():
             return Outcome(Kind.ACTION_REQUIRED, result.reference, action=result.action)
         case base.Pending():
-            return Outcome(Kind.PENDING, result.reference)
+            return Outcome(Kind.PENDING, result.reference, action=result.action)
         case base.NotExecuted():
             return Outcome(Kind.DECLINED, decline_code="gateway_unavailable")
         case base.Unknown():

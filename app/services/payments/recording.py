@@ -24,12 +24,15 @@ from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.services.operations import jobs
-from app.services.payments.attempts import GRACE_SECONDS, Flow, lock_unchanged
+from app.services.payments.attempts import GRACE_SECONDS, Flow, lock_unchanged, waits_for_shopper
 from app.services.payments.outcomes import Kind, Outcome
 from app.services.risk.screening import FRAUD_BLOCK, note_decline
 
 #: Nothing for the shopper to do: the gateway has yet to say what became of it.
 _WAIT = {"type": str(ActionType.AWAITING_WEBHOOK)}
+
+#: How often the gateway is asked while the shopper is at a bank's page, and while a transfer is on its way.
+AWAY_SECONDS, PENDING_SECONDS = 60, 3600
 
 _S, _T, _I = lifecycle.Status, lifecycle.Trigger, intents.Trigger
 
@@ -50,6 +53,8 @@ def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> None:
             _apply_to_capture(fresh, intent, outcome, cause)
         elif fresh.status in (_S.VOID_SUBMITTED, _S.VOID_UNKNOWN):
             _apply_to_void(fresh, intent, outcome, cause)
+        elif fresh.status == _S.AUTHORIZED:
+            _apply_to_hold(fresh, intent, outcome, cause)
         else:
             _apply_to_authorization(fresh, intent, outcome, cause)
         flow.follow(db, intent, fresh, cause)
@@ -65,16 +70,14 @@ def _apply_to_authorization(attempt: Attempt, intent: PaymentIntent, outcome: Ou
         case Kind.ACTION_REQUIRED:
             _challenge(attempt, intent, outcome, cause)
         case Kind.PENDING:
-            attempt.gateway_reference = outcome.reference
-            _ask_again(attempt, intent, cause)
-            intent.next_action = _WAIT
+            _wait(attempt, intent, outcome, cause)
         case Kind.AUTHORIZED:
             _come_back(attempt, intent, cause)
             attempt.advance(_T.AUTHORIZED, cause=cause, **_approval(outcome))
             _approve(attempt, intent, cause)
         case Kind.CAPTURED:
             _come_back(attempt, intent, cause)
-            attempt.advance(_T.CAPTURED, cause=cause, **_approval(outcome), **_captured(outcome))
+            attempt.advance(_T.CAPTURED, cause=cause, **(_approval(outcome) | _captured(outcome)))
             _note_capture(attempt, intent)
         case Kind.DECLINED | Kind.VOIDED:
             code = outcome.decline_code or "canceled"
@@ -90,10 +93,11 @@ def _apply_to_authorization(attempt: Attempt, intent: PaymentIntent, outcome: Ou
         case Kind.NOT_FOUND:
             _not_found(attempt, intent, cause)
         case Kind.UNKNOWN:
+            if not waits_for_shopper(attempt):
+                intent.next_action = _WAIT
             if attempt.status == _S.SUBMITTED:
                 attempt.advance(_T.LOST, cause=cause)
             _ask_again(attempt, intent, cause)
-            intent.next_action = _WAIT
 
 
 def _apply_to_capture(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
@@ -106,15 +110,22 @@ def _apply_to_capture(attempt: Attempt, intent: PaymentIntent, outcome: Outcome,
             attempt.advance(_T.CAPTURED, cause=cause, **_captured(outcome))
             _note_capture(attempt, intent)
         case Kind.DECLINED | Kind.VOIDED:
-            attempt.advance(
-                _T.CAPTURE_REFUSED, cause=cause, decline_code=outcome.decline_code or "capture_refused"
-            )
+            code = outcome.decline_code or "capture_refused"
+            attempt.advance(_T.CAPTURE_REFUSED, cause=cause, decline_code=code)
             if intent.capture_mode == "manual":
-                intent.advance(_I.CAPTURE_FAILED, cause=cause)
+                attempt.next_query_at = attempt.auth_expires_at
+                intent.advance(_I.CAPTURE_FAILED, cause=cause, last_error=_error("capture_failed", code))
         case _:
             if attempt.status == _S.CAPTURE_SUBMITTED:
                 attempt.advance(_T.LOST, cause=cause)
             _ask_again(attempt, intent, cause)
+
+
+def _apply_to_hold(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
+    """An authorisation that was looked at again: one that is gone at the gateway has expired here."""
+    if outcome.kind in (Kind.VOIDED, Kind.DECLINED):
+        attempt.advance(_T.EXPIRED, cause=cause, next_query_at=None)
+        decline(intent, attempt.decline_code or "authorization_expired", cause)
 
 
 def _apply_to_void(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
@@ -125,6 +136,8 @@ def _apply_to_void(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, ca
         case Kind.CAPTURED:
             if attempt.status == _S.VOID_SUBMITTED:
                 attempt.advance(_T.LOST, cause=cause)
+            if intent.status == intents.Status.REQUIRES_CAPTURE:  # somebody captured it at the gateway
+                intent.advance(_I.CAPTURE_STARTED, cause=cause)
             attempt.advance(_T.CAPTURED, cause=cause, **_captured(outcome))
             _note_capture(attempt, intent)
         case _:
@@ -136,19 +149,36 @@ def _apply_to_void(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, ca
 def decline(intent: PaymentIntent, code: str, cause: str, *, final: bool = False) -> None:
     """Give the intent back for another try, or end it: attempts spent, nobody there, or a cancel waits."""
     if intent.cancel_requested or intent.status == intents.Status.REQUIRES_CAPTURE:
-        intent.advance(_I.RELEASED, cause=cause, next_action=None)
+        why = intent.cancel_reason or "expired"
+        intent.advance(_I.RELEASED, cause=cause, next_action=None, cancel_reason=why)
         return
-    blocked = code == FRAUD_BLOCK
-    error = {
-        "code": code if blocked else "payment_declined",
-        "decline_code": code,
-        "explain": {
-            "reason": code if blocked else f"payment_declined:{code}",
-            "message": describe(code).shopper_text,
-        },
-    }
+    error = _error("payment_declined", code)
+    if code == FRAUD_BLOCK:
+        error |= {"code": code, "explain": {**error["explain"], "reason": code}}
     spent = final or intent.attempts >= intent.max_attempts
-    intent.advance(_I.EXHAUSTED if spent else _I.DECLINED, cause=cause, last_error=error, next_action=None)
+    trigger = _I.EXHAUSTED if spent else _I.DECLINED
+    intent.advance(trigger, cause=cause, last_error=error, next_action=None, amount_authorized=0)
+
+
+def _error(code: str, decline_code: str) -> dict[str, Any]:
+    return {
+        "code": code,
+        "decline_code": decline_code,
+        "explain": {"reason": f"{code}:{decline_code}", "message": describe(decline_code).shopper_text},
+    }
+
+
+def _wait(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
+    """The gateway will tell later; a shopper may have to pay at their bank first (OP-79)."""
+    _come_back(attempt, intent, cause)
+    attempt.gateway_reference = outcome.reference
+    if outcome.action is None:
+        _ask_again(attempt, intent, cause)
+        intent.next_action = _WAIT
+        return
+    intent.next_action = attempt.action = _as_json(outcome.action)
+    attempt.action_expires_at = outcome.action.expires_at
+    attempt.next_query_at = _soon(outcome.action.expires_at, PENDING_SECONDS)
 
 
 def _challenge(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
@@ -193,6 +223,9 @@ def _note_capture(attempt: Attempt, intent: PaymentIntent) -> None:
 
 def _not_found(attempt: Attempt, intent: PaymentIntent, cause: str) -> None:
     """The gateway has never heard of it. One such answer may only mean that our call is still on its way."""
+    if attempt.status == _S.ACTION_REQUIRED:  # it had heard of it: somebody has to look
+        _ask_again(attempt, intent, cause)
+        return
     if attempt.status == _S.SUBMITTED:
         attempt.advance(_T.LOST, cause=cause)
         _ask_again(attempt, intent, cause)
@@ -277,10 +310,10 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
     return asdict(outcome.facts)
 
 
-def _soon(expires_at: datetime | None) -> datetime:
-    """While the shopper is away: once a minute, and right after the time is up."""
-    minute = clock.now() + timedelta(seconds=60)
-    return min(minute, expires_at + timedelta(seconds=1)) if expires_at else minute
+def _soon(expires_at: datetime | None, seconds: int = AWAY_SECONDS) -> datetime:
+    """While the shopper is away: every so often, and right after the time is up."""
+    later = clock.now() + timedelta(seconds=seconds)
+    return min(later, expires_at + timedelta(seconds=1)) if expires_at else later
 
 
 def _as_json(action: NextAction) -> dict[str, Any]:
@@ -289,5 +322,6 @@ def _as_json(action: NextAction) -> dict[str, Any]:
         "url": action.url,
         "qr_payload": action.qr_payload,
         "challenge": dict(action.challenge) if action.challenge else None,
+        "details": dict(action.details) if action.details else None,
         "expires_at": clock.to_rfc3339(action.expires_at) if action.expires_at else None,
     }

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors import base
 from app.db import reading, transaction
-from app.domain.actor import Actor
+from app.domain.actor import Actor, system_actor
 from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import refunds as lifecycle
@@ -26,6 +26,7 @@ from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
+from app.services.access import tenants
 from app.services.ledger import postings
 from app.services.operations import jobs
 from app.services.payments import credit_notes, gateway, intents, reserves, store_credit
@@ -144,6 +145,15 @@ def cancel(actor: Actor, refund_id: str) -> Refund:
         refund.advance(_T.CANCELED, cause="api", failure_reason="canceled")
         reserves.adjust(db, refund.intent_id, refunding=-refund.amount)
         return refund
+
+
+def give_back_canceled(intent_id: str) -> None:
+    """Refund what was captured of a payment that had been canceled; the job `refunds.give_back_canceled`."""
+    with transaction() as db:
+        intent = db.get_one(PaymentIntent, intent_id, with_for_update=True)
+        if left_to_refund(intent) > 0:
+            profile = tenants.profile(intent.tenant_id)
+            create(system_actor(profile, intent.mode), intent.id, reason="Canceled while it was captured")
 
 
 def send(refund_id: str) -> None:

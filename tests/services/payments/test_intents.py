@@ -82,4 +82,6 @@ def test_an_authorisation_that_nobody_captures_is_released_when_it_lapses(shop: 
     intent_id = confirmed(shop)
     with later(8 * 24 * 3600):
         payment.sweep()
-    assert attempts.of_intent(shop.actor, intent_id)[0].status == "voided"
+    intent = intents.get(shop.actor, intent_id)
+    assert (intent.status, intent.cancel_reason) == ("canceled", "expired")
+    assert attempts.of_intent(shop.actor, intent_id)[0].status == "auth_expired"

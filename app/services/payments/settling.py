@@ -1,0 +1,53 @@
+"""Settling: a captured payment succeeds; and the flow of a payment without a checkout above it."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from app.db import transaction
+from app.domain.lifecycles import intents
+from app.kit import clock
+from app.models.payments.attempt import Attempt
+from app.models.payments.intent import PaymentIntent
+from app.services.ledger import postings
+from app.services.operations import jobs
+from app.services.payments.attempts import Flow
+
+
+def settle(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:
+    """A captured payment succeeds: ledger and intent, in the caller's transaction.
+
+    Where it was canceled while the gateway was taking it, all of it goes back by a job.
+    """
+    postings.post_capture(db, attempt)
+    intent.advance(intents.Trigger.CAPTURED, cause=cause, succeeded_at=clock.now(), next_action=None)
+    attempt.next_query_at = None
+    if intent.cancel_requested:
+        jobs.enqueue(
+            db,
+            "refunds.give_back_canceled",
+            {"intent_id": intent.id},
+            tenant_id=intent.tenant_id,
+            mode=intent.mode,
+            unique_key=f"refunds.give_back_canceled:{intent.id}",
+        )
+
+
+def _lock_nothing(db: Session, attempt: Attempt) -> None:
+    """Nothing above the intent has to be locked."""
+
+
+def _follow_nothing(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:
+    """Nothing above the intent has to follow."""
+
+
+def _settle_alone(attempt: Attempt, cause: str) -> None:
+    with transaction() as db:
+        intent = db.get_one(PaymentIntent, attempt.intent_id, with_for_update=True)
+        fresh = db.get_one(Attempt, attempt.id, with_for_update=True)
+        if intent.status != intents.Status.SUCCEEDED:
+            settle(db, intent, fresh, cause)
+
+
+#: The flow of an intent without a checkout, or of a checkout that is finalised by an API call.
+STANDING_ALONE = Flow(_lock_nothing, _follow_nothing, _settle_alone)

@@ -1,0 +1,307 @@
+"""Captures, voids and cancels: repeats, races, refusals by the gateway, and what was taken too late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from app.connectors import base
+from app.connectors.sandbox import book, challenges
+from app.connectors.sandbox.connector import SandboxConnector
+from app.db import reading, transaction
+from app.domain.errors import Conflict, InvalidState
+from app.models.events.journal import JournalEntry
+from app.models.ledger.posting import LedgerTransaction
+from app.models.operations.job import Job
+from app.models.payments.intent import PaymentIntent
+from app.services.checkout import payment, payments
+from app.services.payments import attempts, gateway, intents, methods, refunds
+from app.services.payments.intents import IntentDraft
+from app.worker.handlers import HANDLERS
+from tests.buyers import together
+from tests.shops import CHALLENGED, GOOD, TIMES_OUT_AFTER, Shop, card, later
+
+pytestmark = pytest.mark.usefixtures("holds")
+
+
+def held(shop: Shop, number: str = GOOD) -> str:
+    """An intent of 50.00 that waits for its capture."""
+    method = methods.tokenize_card(shop.actor, card(number))
+    draft = IntentDraft(5000, "GBP", capture_mode="manual", payment_method_id=method.id)
+    intent = intents.create(shop.actor, draft)
+    assert intents.confirm(shop.actor, intent.id, nonce="n1").status == "requires_capture"
+    return intent.id
+
+
+def the_book() -> list[tuple[str, int, int]]:
+    """(status, captured, refunded) of each payment that the gateway knows."""
+    columns = (book.payments.c.status, book.payments.c.captured, book.payments.c.refunded)
+    with reading() as db:
+        return [tuple(row) for row in db.execute(select(*columns))]
+
+
+def run_jobs() -> None:
+    """What the worker would do now."""
+    for _ in range(3):
+        with reading() as db:
+            waiting = list(db.scalars(select(Job).where(Job.status == "queued")))
+        for job in waiting:
+            HANDLERS[job.name](job.arguments)
+
+
+def status_of(shop: Shop, intent_id: str) -> str:
+    return intents.get(shop.actor, intent_id).status
+
+
+def test_sixteen_confirms_at_once_open_one_attempt(shop: Shop) -> None:
+    method = methods.tokenize_card(shop.actor, card(GOOD))
+    intent = intents.create(shop.actor, IntentDraft(5000, "GBP", payment_method_id=method.id))
+    answers = together(16, lambda n: intents.confirm(shop.actor, intent.id, nonce=f"n{n}"))
+    won = [answer for answer in answers if isinstance(answer, PaymentIntent)]
+    assert len(won) == 1
+    assert all(isinstance(answer, Conflict) for answer in answers if answer not in won)
+    assert status_of(shop, intent.id) == "succeeded"
+    assert the_book() == [("captured", 5000, 0)]
+
+
+def test_of_sixteen_captures_one_takes_its_amount(shop: Shop) -> None:
+    intent_id = held(shop)
+    answers = together(16, lambda n: intents.capture(shop.actor, intent_id, 1000 + n))
+    won = [answer for answer in answers if isinstance(answer, PaymentIntent)]
+    assert len(won) == 1
+    assert all(isinstance(answer, InvalidState) for answer in answers if answer not in won)
+    assert the_book() == [("captured", won[0].amount_captured, 0)]
+    with reading() as db:
+        assert len(list(db.scalars(select(LedgerTransaction.id)))) == 1
+
+
+def test_of_captures_and_voids_at_once_exactly_one_wins(shop: Shop) -> None:
+    intent_id = held(shop)
+
+    def one(number: int) -> str:
+        if number % 2:
+            intents.capture(shop.actor, intent_id)
+            return "captured"
+        intents.cancel(shop.actor, intent_id, "user_cancel")
+        return "canceled"
+
+    answers = together(16, one)
+    won = {answer for answer in answers if isinstance(answer, str)}
+    after = intents.get(shop.actor, intent_id)
+    if the_book() == [("captured", 5000, 0)]:
+        assert after.status == "succeeded"
+        assert "captured" in won
+    else:
+        assert the_book() == [("voided", 0, 0)]
+        assert after.status == "canceled"
+        assert "captured" not in won
+
+
+def test_a_capture_repeated_with_its_nonce_takes_nothing_more(shop: Shop) -> None:
+    intent_id = held(shop)
+    for _ in range(2):
+        done = intents.capture(shop.actor, intent_id, 2000, nonce="capture-1")
+        assert (done.status, done.amount_captured) == ("succeeded", 2000)
+    with pytest.raises(InvalidState):
+        intents.capture(shop.actor, intent_id, 2000, nonce="capture-2")
+    assert the_book() == [("captured", 2000, 0)]
+
+
+@pytest.mark.parametrize("reason", ["user_cancel", "timeout", "fraud"])
+def test_each_reason_of_a_cancel_is_kept_and_told(shop: Shop, reason: str) -> None:
+    intent_id = held(shop)
+    done = intents.cancel(shop.actor, intent_id, reason)
+    assert (done.status, done.cancel_reason) == ("canceled", reason)
+    assert the_book() == [("voided", 0, 0)]
+    with reading() as db:
+        told = db.scalars(select(JournalEntry).where(JournalEntry.type == "payment_intent.canceled")).one()
+    assert told.data["object"]["cancel_reason"] == reason
+    with pytest.raises(InvalidState):
+        intents.cancel(shop.actor, intent_id, reason)
+
+
+def capture_loses(monkeypatch: pytest.MonkeyPatch, result: base.OperationResult, *, executed: bool) -> None:
+    """The next capture is answered with `result`, whether or not it was executed."""
+    honest = SandboxConnector.capture
+    left = [result]
+
+    def once(self: Any, context: Any, request: Any) -> Any:
+        if not left:
+            return honest(self, context, request)
+        if executed:
+            honest(self, context, request)
+        return left.pop()
+
+    monkeypatch.setattr(SandboxConnector, "capture", once)
+
+
+@pytest.mark.parametrize("executed", [True, False])
+def test_a_capture_whose_answer_is_lost_is_found_or_made_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, executed: bool
+) -> None:
+    intent_id = held(shop)
+    capture_loses(monkeypatch, base.Unknown("timed out"), executed=executed)
+    assert intents.capture(shop.actor, intent_id, 3000).status == "processing"
+    assert attempts.of_intent(shop.actor, intent_id)[0].status == "capture_unknown"
+    with pytest.raises(InvalidState):
+        intents.capture(shop.actor, intent_id, 3000)
+    with later(60):
+        payment.sweep()
+    assert status_of(shop, intent_id) == "succeeded"
+    assert the_book() == [("captured", 3000, 0)]
+
+
+def test_a_cancel_while_the_capture_is_unknown_gives_the_money_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent_id = held(shop)
+    capture_loses(monkeypatch, base.Unknown("timed out"), executed=True)
+    intents.capture(shop.actor, intent_id, 3000)
+    asked = intents.cancel(shop.actor, intent_id, "user_cancel")
+    assert (asked.status, asked.cancel_requested) == ("processing", True)
+    with later(60):
+        payment.sweep()
+    run_jobs()
+    after = intents.get(shop.actor, intent_id)
+    assert (after.status, after.amount_captured, after.amount_refunded) == ("succeeded", 3000, 3000)
+    assert the_book() == [("captured", 3000, 3000)]
+    refunds.give_back_canceled(intent_id)
+    assert len(refunds.of_intent(shop.actor, intent_id)) == 1
+
+
+def test_a_cancel_of_a_checkout_that_is_being_captured_sells_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture_loses(monkeypatch, base.Unknown("timed out"), executed=True)
+    session = shop.session()
+    assert shop.pay(session).status == "payment_processing"
+    payments.cancel(shop.actor, shop.intent(session).id, "user_cancel")
+    with later(60):
+        payment.sweep()
+    run_jobs()
+    after = shop.read(session)
+    assert (after.status, after.order_id) == ("canceled", None)
+    assert shop.left("MUG") == (100, 0, 0)
+    assert the_book() == [("captured", 1620, 1620)]
+
+
+def test_an_automatic_capture_that_comes_too_late_leaves_the_intent_for_another_try(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = methods.tokenize_card(shop.actor, card(GOOD))
+    intent = intents.create(shop.actor, IntentDraft(5000, "GBP", payment_method_id=method.id))
+    capture_loses(monkeypatch, base.Unknown("timed out"), executed=False)
+    assert intents.confirm(shop.actor, intent.id, nonce="n1").status == "authorized"
+    with later(8 * 86_400):
+        payment.sweep()
+        after = intents.get(shop.actor, intent.id)
+        assert (after.status, after.amount_authorized) == ("requires_payment_method", 0)
+        assert after.last_error is not None
+        assert after.last_error["decline_code"] == "authorization_expired"
+        again = intents.confirm(shop.actor, intent.id, nonce="n2")
+    assert (again.status, again.amount_captured) == ("succeeded", 5000)
+
+
+def confirmed(shop: Shop, number: str) -> str:
+    method = methods.tokenize_card(shop.actor, card(number))
+    intent = intents.create(shop.actor, IntentDraft(5000, "GBP", payment_method_id=method.id))
+    intents.confirm(shop.actor, intent.id, nonce="n1")
+    return intent.id
+
+
+def test_what_the_gateway_captured_by_itself_is_a_success(shop: Shop) -> None:
+    intent_id = confirmed(shop, TIMES_OUT_AFTER)
+    with transaction() as db:
+        db.execute(update(book.payments).values(status="captured", captured=5000))
+    with later(60):
+        payment.sweep()
+    after = intents.get(shop.actor, intent_id)
+    assert (after.status, after.amount_captured) == ("succeeded", 5000)
+
+
+@pytest.mark.parametrize("answer", [base.Unknown("timed out"), base.NotFound()])
+def test_a_gateway_that_does_not_answer_does_not_take_the_challenge_away(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, answer: base.LookupResult
+) -> None:
+    intent_id = confirmed(shop, CHALLENGED)
+    asked = intents.get(shop.actor, intent_id).next_action
+    honest = SandboxConnector.find
+    monkeypatch.setattr(SandboxConnector, "find", lambda *_: answer)
+    with later(90):
+        payment.sweep()
+    after = intents.get(shop.actor, intent_id)
+    assert (after.status, after.next_action) == ("requires_action", asked)
+    monkeypatch.setattr(SandboxConnector, "find", honest)
+    assert asked is not None
+    challenges.answer(str(asked["url"]).rsplit("/", 1)[1], "123456")
+    with later(240):
+        payment.sweep()
+    assert status_of(shop, intent_id) == "succeeded"
+
+
+def test_a_refused_capture_can_be_tried_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    intent_id = held(shop)
+    capture_loses(monkeypatch, base.Declined("processing_error"), executed=False)
+    refused = intents.capture(shop.actor, intent_id, 3000)
+    assert refused.status == "requires_capture"
+    assert refused.last_error is not None
+    assert (refused.last_error["code"], refused.last_error["decline_code"]) == (
+        "capture_failed",
+        "processing_error",
+    )
+    again = intents.capture(shop.actor, intent_id, 3000)
+    assert (again.status, again.last_error) == ("succeeded", None)
+
+
+def test_an_authorisation_that_is_gone_at_the_gateway_ends_here_when_it_is_captured(shop: Shop) -> None:
+    intent_id = held(shop)
+    with transaction() as db:
+        db.execute(update(book.payments).values(status="voided"))
+    after = intents.capture(shop.actor, intent_id)
+    assert (after.status, after.cancel_reason) == ("canceled", "expired")
+    assert attempts.of_intent(shop.actor, intent_id)[0].status == "auth_expired"
+
+
+def test_what_somebody_captured_at_the_gateway_is_found_by_the_void_and_given_back(shop: Shop) -> None:
+    intent_id = held(shop)
+    attempt = attempts.of_intent(shop.actor, intent_id)[0]
+    assert isinstance(gateway.capture(attempt), base.Approved)
+    intents.cancel(shop.actor, intent_id, "user_cancel")
+    with later(60):
+        payment.sweep()
+    run_jobs()
+    after = intents.get(shop.actor, intent_id)
+    assert (after.status, after.amount_refunded) == ("succeeded", 5000)
+    assert the_book() == [("captured", 5000, 5000)]
+
+
+def test_a_void_whose_answer_is_lost_is_asked_for_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    intent_id = held(shop)
+    honest = SandboxConnector.void
+    monkeypatch.setattr(SandboxConnector, "void", lambda *_: base.Unknown("timed out"))
+    assert intents.cancel(shop.actor, intent_id, "fraud").status == "requires_capture"
+    assert attempts.of_intent(shop.actor, intent_id)[0].status == "void_unknown"
+    with pytest.raises(InvalidState):
+        intents.capture(shop.actor, intent_id)
+    monkeypatch.setattr(SandboxConnector, "void", honest)
+    with later(60):
+        payment.sweep()
+    assert status_of(shop, intent_id) == "canceled"
+    assert the_book() == [("voided", 0, 0)]
+
+
+def test_a_cancel_of_a_checkout_that_its_merchant_finalises_ends_it_and_gives_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture_loses(monkeypatch, base.Unknown("timed out"), executed=True)
+    session = shop.session(hosted=False)
+    assert shop.pay(session).status == "payment_processing"
+    payments.cancel(shop.actor, shop.intent(session).id, "user_cancel")
+    with later(60):
+        payment.sweep()
+    run_jobs()
+    assert shop.read(session).status == "canceled"
+    assert shop.left("MUG") == (100, 0, 0)
+    assert the_book() == [("captured", 1620, 1620)]
