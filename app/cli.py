@@ -25,7 +25,7 @@ from app.services.access import tokens as token_service
 from app.services.access import users as user_service
 from app.services.checkout import demo as demo_service
 from app.services.events import audit
-from app.services.operations import invariants
+from app.services.operations import encryption_rotation, invariants
 from app.web.openapi import document
 from app.worker import run, supervisor
 
@@ -132,6 +132,16 @@ def create_key(tenant_slug: str, name: str, mode: str, kind: str) -> None:
     """Make a key and print it: the only time that it is shown."""
     _, plaintext = key_service.create(_operator(tenant_slug, mode), name, kind=kind)
     click.echo(plaintext)
+
+
+@keys.command("rotate-encryption")
+def rotate_encryption() -> None:
+    """Bring everything encrypted under the first key of TILL_ENCRYPTION_KEYS, while the app serves."""
+    counts = encryption_rotation.rotate()
+    for count in counts:
+        click.echo(f"{count.name:36} {count.rotated:7} rotated {count.unreadable:7} unreadable")
+    if any(count.unreadable for count in counts):
+        raise click.ClickException("some rows are under a key that TILL_ENCRYPTION_KEYS does not have")
 
 
 @keys.command("list")

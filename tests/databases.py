@@ -17,6 +17,10 @@ import pytest
 from sqlalchemy.engine import URL, make_url
 
 from app import db, migrations, settings
+from app.services.payments import connector_logs
+
+#: No thread of ours writes while a test looks; tests that want the log flush it.
+connector_logs.delay_seconds = None
 
 
 def settings_of(url: str, folder: Path) -> settings.Settings:

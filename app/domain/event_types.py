@@ -34,6 +34,7 @@ class EventType(StrEnum):
     DISPUTE_WON = "dispute.won"
     DISPUTE_LOST = "dispute.lost"
     DISPUTE_CLOSED = "dispute.closed"
+    CONNECTOR_CREATED = "connector.created"
 
 
 #: What endpoints may list.

@@ -7,7 +7,7 @@ from app.models.checkout import calculation, order, payment_link, reservation, s
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import posting
 from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
-from app.models.payments import attempt, dispute, intent, method, refund, upload
+from app.models.payments import attempt, connector, dispute, intent, method, refund, upload
 from app.models.risk import fraud_decision, velocity_counter
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "attempt",
     "calculation",
     "cart",
+    "connector",
     "credit_note",
     "delivery",
     "dispute",

@@ -22,6 +22,7 @@ from huey.consumer import Consumer
 from app import db, settings
 from app.services.events import deliveries
 from app.services.operations import health, jobs
+from app.services.payments import connector_logs
 from app.worker import queue
 from app.worker.schedule import TABLE, Periodic
 
@@ -175,6 +176,7 @@ def _wind_up(consumer: Any, tickers: list[Ticker], name: str) -> None:
     for ticker in tickers:
         ticker.join(timeout=1)
     try:
+        connector_logs.flush()
         health.gone(name)
     except Exception:  # it is noticed by its silence instead
         log.exception("heartbeat_not_withdrawn")

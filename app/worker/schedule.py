@@ -15,7 +15,7 @@ from app.services.access import web_sessions
 from app.services.checkout import payment, reservations, sessions
 from app.services.events import audit
 from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
-from app.services.payments import disputes, refunds, uploads
+from app.services.payments import connector_logs, connectors, disputes, refunds, uploads
 from app.services.risk import counters
 from app.worker import queue
 
@@ -56,6 +56,8 @@ TABLE = (
     Periodic("clean up uploads", 3600, uploads.clean),
     Periodic("examine the installation", 3600, examinations.enqueue_due),
     Periodic("drop old exports", 3600, exports.clean),
+    Periodic("clean up connector logs", 3600, connector_logs.clean),
+    Periodic("forget rotated credentials", 300, connectors.forget_rotated),
     Periodic("clean up sign-ins", 3600, web_sessions.clean),
     Periodic("clean up velocity counters", 3600, counters.clean),
 )

@@ -273,3 +273,27 @@ def test_details_that_are_taken(sandbox: Caller) -> None:
 
 def test_each_behaviour_is_had_by_a_card() -> None:
     assert {card.behaviour for card in CARDS} == set(Behaviour)
+
+
+@pytest.mark.parametrize("availability", ["down", "unauthorized"])
+def test_an_outage_that_was_switched_on_executes_and_answers_nothing(
+    sandbox: Caller, availability: str
+) -> None:
+    token = sandbox.card("4242424242424242")
+    approved = sandbox.authorize(token, "authorize_1")
+    away = Caller(
+        sandbox.connector,
+        base.ConnectorContext("ten_a", "test", "http://shop.test", {"availability": availability}),
+    )
+    for answer in (away.authorize(token), away.capture(approved.reference), away.void(approved.reference)):
+        assert isinstance(answer, base.NotExecuted)
+    assert isinstance(away.refund(approved.reference, 1), base.NotExecuted)
+    for question in (
+        away.find("authorize_1"),
+        away.connector.find_refund(away.context, "refund_1"),
+        away.connector.find_dispute(away.context, "sbd_1"),
+    ):
+        assert isinstance(question, base.Unknown)
+    assert len(in_the_book()) == 1 and sandbox.find("authorize_1").status == "authorized"
+    found = away.connector.ping(away.context)
+    assert (found.ok, found.refused) == (False, availability == "unauthorized")

@@ -7,6 +7,7 @@ from typing import Any
 from app.domain.lifecycles import (
     attempts,
     checkout_sessions,
+    connectors,
     deliveries,
     disputes,
     hosted_sessions,
@@ -33,5 +34,6 @@ ALL: dict[str, Lifecycle[Any, Any]] = {
         deliveries,
         jobs,
         orders,
+        connectors,
     )
 }

@@ -13,6 +13,8 @@ _BRANDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("JCB", re.compile(r"^35")),
     ("DINERS", re.compile(r"^3(0[0-5]|[689])")),
 )
+#: The networks that `brand_of` tells.
+BRANDS = tuple(name for name, _ in _BRANDS)
 #: Groups of digits as people write them: parted by spaces, full stops or dashes.
 _DIGIT_GROUPS = re.compile(r"[0-9]+(?:[ .\-\u2010-\u2014]{1,3}[0-9]+)*")
 _SHORTEST, _LONGEST = 13, 19

@@ -6,11 +6,12 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.domain.lifecycles import attempts
 from app.models.base import Base, Owned, Timestamped
 from app.models.events.journal import JournalLinks
+from app.models.payments.connector import ConnectorAccount
 from app.models.stateful import Stateful
 from app.models.types import CurrencyCode, PrimaryId, Ref
 
@@ -43,6 +44,7 @@ class Attempt(Owned, Timestamped, Stateful, Base):
             sqlite_where=text("next_query_at IS NOT NULL"),
             postgresql_where=text("next_query_at IS NOT NULL"),
         ),
+        Index("ix_attempts_connector", "tenant_id", "mode", "connector_id", "created_at"),
         UniqueConstraint("intent_id", "nonce"),
         Index("ix_attempts_time", "tenant_id", "mode", "created_at", "id"),
     )
@@ -57,8 +59,15 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     returned_at: Mapped[datetime | None]
     return_url: Mapped[str | None]
     operation_nonce: Mapped[str | None] = mapped_column(String(80))
+    #: The type of connector, and the merchant's account there; None: the sandbox that needs no account.
     connector: Mapped[str] = mapped_column(String(40))
+    connector_id: Mapped[str | None] = mapped_column(String(40))
+    account: Mapped[ConnectorAccount | None] = relationship(
+        primaryjoin="foreign(Attempt.connector_id) == ConnectorAccount.id", viewonly=True, lazy="raise"
+    )
     payment_method_id: Mapped[Ref] = mapped_column(ForeignKey("payment_methods.id"))
+    #: Where the shopper is, else where the card was issued, as it was known when it was routed (ISO 3166).
+    country: Mapped[str | None] = mapped_column(String(2))
     amount: Mapped[int]
     currency: Mapped[CurrencyCode]
     gateway_reference: Mapped[str | None] = mapped_column(String(128), index=True)
@@ -103,6 +112,7 @@ class Attempt(Owned, Timestamped, Stateful, Base):
             "amount": self.amount,
             "currency": self.currency,
             "connector": self.connector,
+            "connector_id": self.connector_id,
             "gateway_reference": self.gateway_reference,
             "decline_code": self.decline_code,
             "amount_captured": self.amount_captured,

@@ -27,6 +27,8 @@ class PaymentMethod(Owned, Timestamped, Versioned, Base):
     tenant_id: Mapped[Ref] = mapped_column(ForeignKey("tenants.id"))
     type: Mapped[str] = mapped_column(String(24))
     connector: Mapped[str] = mapped_column(String(40))
+    #: The account whose vault has the token; None where it is bound to none (a vault that accounts share).
+    connector_id: Mapped[str | None] = mapped_column(String(40))
     token: Mapped[str] = mapped_column(String(128))
     brand: Mapped[str | None] = mapped_column(String(24))
     last4: Mapped[str | None] = mapped_column(String(4))

@@ -228,6 +228,7 @@ def _write_attempt(
         opinion=order.opinion,
         return_url=order.return_url,
         force_three_ds=order.force_three_ds,
+        country=(session.billing_address or session.shipping_address or {}).get("country") or None,
     )
     session.advance(
         _T.PAYMENT_STARTED,

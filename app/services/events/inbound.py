@@ -22,7 +22,7 @@ from app.kit import clock
 from app.kit.ids import new_id
 from app.models.events.provider_event import ProviderEvent
 from app.models.payments.attempt import Attempt
-from app.services.operations import inbound_secrets, jobs
+from app.services.operations import connector_configs, inbound_secrets, jobs
 
 _KEY = re.compile(r"authorize_[0-9a-z_]{1,40}")
 _REFERENCE = re.compile(r"[0-9A-Za-z_]{1,128}")
@@ -46,7 +46,7 @@ def receive(
         raise _refusal()
     attempt = _named_attempt(connector.subject(raw))
     owner = attempt.tenant_id if attempt is not None else tenant_id
-    event = connector.parse_webhook(raw, headers, _secrets(name, owner))
+    event = connector.parse_webhook(raw, headers, _secrets(name, owner, attempt))
     if event is None:
         raise _refusal()
     return attempt is not None and _store(name, attempt, event)
@@ -58,10 +58,11 @@ def _signer(headers: Mapping[str, str]) -> str:
     return "stripe" if "stripe-signature" in names and "x-webhook-signature" not in names else "sandbox"
 
 
-def _secrets(connector_name: str, tenant_id: str | None) -> list[str]:
+def _secrets(connector_name: str, tenant_id: str | None, attempt: Attempt | None) -> list[str]:
     kind = "stripe" if connector_name == "stripe" else "payment"
     found = inbound_secrets.find(tenant_id, kind) if tenant_id is not None else None
-    return [found] if found else []
+    own = connector_configs.webhook_secrets(attempt.connector_id) if attempt is not None else []
+    return [*([found] if found else []), *own]
 
 
 def _refusal() -> Unauthenticated:

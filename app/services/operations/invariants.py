@@ -23,6 +23,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import JournalEntry
 from app.models.ledger.posting import LedgerTransaction, Posting
 from app.models.payments.attempt import Attempt
+from app.models.payments.connector import ConnectorAccount
 from app.models.payments.dispute import Dispute
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
@@ -286,7 +287,17 @@ def _transitions_were_legal(db: Session) -> Iterator[Violation]:
 
 def _statuses_are_told(db: Session) -> Iterator[Violation]:
     """The last journalled status of an entity is the one that it has."""
-    for model in (PaymentIntent, Attempt, Refund, Dispute, CheckoutSession, Reservation, Order):
+    stateful = (
+        PaymentIntent,
+        Attempt,
+        Refund,
+        Dispute,
+        CheckoutSession,
+        Reservation,
+        Order,
+        ConnectorAccount,
+    )
+    for model in stateful:
         last = (
             select(JournalEntry.entity_id, func.max(JournalEntry.id).label("last"))
             .where(JournalEntry.entity == model.lifecycle.name, JournalEntry.to_status.is_not(None))

@@ -28,6 +28,20 @@ def primary_key_id() -> str:
     return next(iter(settings.current().encryption_key_ring))
 
 
+def needs_rotation(text: str) -> bool:
+    """Whether the text stands under a key that is no longer the first."""
+    return _current().needs_rotation(text)
+
+
+def renew(text: str, *place: str) -> str:
+    """The same secret under the first key.
+
+    Raises:
+        DecryptionError: no key of the ring opens it in this place.
+    """
+    return encrypt(decrypt(text, *place), *place) if needs_rotation(text) else text
+
+
 def hash_token(token: str) -> str:
     """The keyed hash under which a random token or key is found again."""
     return keyed_hash(token, settings.current().signing_key)

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import Conflict
+from app.domain.errors import Conflict, Unprocessable
 from app.domain.lifecycles import attempts as lifecycle
 from app.domain.lifecycles import intents
 from app.domain.rules import card_options as rules
@@ -24,6 +24,8 @@ from app.kit.ids import new_id, random_token
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
+from app.services.payments import routing
+from app.services.payments.routing import Pick
 from app.services.risk.opinions import Opinion
 from app.services.risk.screening import screen
 
@@ -31,6 +33,25 @@ from app.services.risk.screening import screen
 GRACE_SECONDS = 30
 #: What fits in an attempt's row.
 MAX_NONCE = 80
+
+#: What holds for each attempt of one confirm, whichever connector it is made at.
+_TERMS = (
+    "tenant_id",
+    "mode",
+    "intent_id",
+    "checkout_id",
+    "number",
+    "return_url",
+    "country",
+    "payment_method_id",
+    "amount",
+    "currency",
+    "decision_id",
+    "force_three_ds",
+    "off_session",
+    "block_code",
+    "counted_in",
+)
 
 _S, _T, _I = lifecycle.Status, lifecycle.Trigger, intents.Trigger
 
@@ -59,41 +80,57 @@ def open_attempt(
     off_session: bool = False,
     return_url: str | None = None,
     force_three_ds: bool = False,
+    country: str | None = None,
 ) -> Attempt:
     """Write an attempt as submitted and move its intent to processing, in the caller's transaction.
 
-    It is screened here, whoever opens it; `opinion` is what a remote fraud provider said before.
+    It is screened here, whoever opens it; `opinion` is what a remote fraud provider said before. `country` is
+    where the shopper is, for routing (ISO 3166); where that is not known it is where the card was issued.
 
     Raises:
         Conflict: the intent has a live attempt.
         IllegalTransition: the intent cannot be confirmed now.
-        Unprocessable, RateLimited: it is over a limit (services/risk/limits.py).
+        Unprocessable, RateLimited: no connector can take it, or it is over a limit (services/risk/limits.py).
     """
     if live(db, intent.id) is not None:
         raise Conflict("A payment is already under way", code="payment_in_progress")
+    country = country or method.country
+    candidates = routing.picks(db, intent, method, country)
+    if not candidates:
+        raise Unprocessable("No connector can take this payment method now", code="no_connector")
     screening = screen(db, intent, method, opinion, off_session=off_session)
     asked = force_three_ds or rules.wants_three_ds(intent.payment_method_options)
     if asked and not off_session:
         screening = replace(screening, force_three_ds=True)
     _begin(intent, method, cause)
     attempt = Attempt(
-        id=new_id("ch"),
         tenant_id=intent.tenant_id,
         mode=intent.mode,
         intent_id=intent.id,
         checkout_id=intent.checkout_id,
         number=intent.attempts,
         nonce=nonce,
-        return_nonce=random_token(),
         return_url=return_url,
-        connector=method.connector,
+        country=country,
         payment_method_id=method.id,
         amount=intent.amount,
         currency=intent.currency,
         off_session=off_session,
         **asdict(screening),
-        next_query_at=clock.now() + timedelta(seconds=GRACE_SECONDS),
     )
+    return _submit(db, attempt, candidates[0], cause)
+
+
+def open_successor(db: Session, attempt: Attempt, pick: Pick, cause: str) -> Attempt:
+    """Write the attempt that takes a dead one's place at another connector, on the same terms."""
+    terms = {name: getattr(attempt, name) for name in _TERMS}
+    return _submit(db, Attempt(nonce=f"failover_{attempt.id}", **terms), pick, cause)
+
+
+def _submit(db: Session, attempt: Attempt, pick: Pick, cause: str) -> Attempt:
+    attempt.id, attempt.return_nonce = new_id("ch"), random_token()
+    attempt.connector, attempt.connector_id = pick.type, pick.connector_id
+    attempt.next_query_at = clock.now() + timedelta(seconds=GRACE_SECONDS)
     db.add(attempt)
     attempt.begin(cause=cause)
     attempt.advance(_T.SUBMITTED, cause=cause)
@@ -121,12 +158,13 @@ def nonce_of(idempotency_key: str | None) -> str:
 
 
 def load(attempt_id: str) -> tuple[Attempt, PaymentIntent, PaymentMethod]:
-    """An attempt with its intent and method, as they are now."""
+    """An attempt, with its connector's account, its intent and method, as they are now."""
     statement = (
         select(Attempt, PaymentIntent, PaymentMethod)
         .join(PaymentIntent, PaymentIntent.id == Attempt.intent_id)
         .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
         .where(Attempt.id == attempt_id)
+        .options(joinedload(Attempt.account))
     )
     with reading() as db:
         attempt, intent, method = db.execute(statement).one()

@@ -7,10 +7,12 @@ is recorded after (reliability.md, finalisation).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import select, update
 
+from app.connectors.base import NotExecuted
 from app.db import reading, transaction
 from app.domain.errors import VersionConflict
 from app.domain.lifecycles import attempts as lifecycle
@@ -20,7 +22,7 @@ from app.kit.failpoints import failpoint
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.services.payments import attempts, gateway, outcomes, recording
+from app.services.payments import attempts, failover, gateway, outcomes, recording
 from app.services.payments.attempts import Flow
 from app.services.payments.outcomes import Kind
 
@@ -53,7 +55,9 @@ def drive(
             return  # another process is driving it
         if not progressed:
             return
-        just_submitted = progressed is _SUBMITTED
+        just_submitted = isinstance(progressed, _Submitted)
+        if isinstance(progressed, _Submitted) and progressed.attempt_id is not None:
+            attempt_id = progressed.attempt_id
 
 
 def give_up(attempt_id: str, flow: Flow, cause: str, code: str) -> None:
@@ -62,8 +66,11 @@ def give_up(attempt_id: str, flow: Flow, cause: str, code: str) -> None:
     drive(attempt_id, flow, cause, give_up=code)
 
 
+@dataclass(frozen=True, slots=True)
 class _Submitted:
-    """Marks that the next step may call the gateway for what this process has just written."""
+    """The next step may call the gateway for what this process has just written, maybe in a new attempt."""
+
+    attempt_id: str | None = None
 
 
 _SUBMITTED = _Submitted()
@@ -100,13 +107,18 @@ def _step(
 
 def _ask_for_authorization(
     attempt: Attempt, method: PaymentMethod, flow: Flow, cause: str, just_submitted: bool
-) -> bool:
+) -> bool | _Submitted:
     if attempt.block_code is not None:  # denied by the risk rules: no gateway hears of it
         outcome = outcomes.Outcome(Kind.DECLINED, decline_code=attempt.block_code)
     elif just_submitted:
         failpoint("auth_submitted")
-        outcome = outcomes.of_authorize(gateway.authorize(attempt, method))
+        result = gateway.authorize(attempt, method)
         failpoint("auth_answered")
+        if isinstance(result, NotExecuted):
+            successor = failover.open_next(attempt, method, flow, cause)
+            if successor is not None:
+                return _Submitted(successor)
+        outcome = outcomes.of_authorize(result)
     else:
         outcome = outcomes.of_lookup(gateway.find(attempt))
     recording.apply(attempt, outcome, flow, cause)

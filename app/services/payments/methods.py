@@ -96,6 +96,7 @@ def _keep(
         mode=str(actor.mode),
         type=token.type,
         connector=connector,
+        connector_id=token.connector_id,
         token=token.token,
         brand=token.brand,
         last4=token.last4,

@@ -20,8 +20,9 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.services.events import inbound
 from app.services.operations import inbound_secrets, jobs
-from app.services.payments import attempts, intents, methods
+from app.services.payments import attempts, connectors, intents, methods
 from app.worker.queue import run_job
+from tests.accounts import account
 
 
 @pytest.fixture
@@ -147,3 +148,23 @@ def test_an_event_about_a_refund_asks_about_the_refund(actor: Actor, attempt: At
     run_job(job_id)
     assert jobs.get(actor, job_id).status == "done"
     assert refunds.get(actor, refund.id).status == "succeeded"
+
+
+def test_a_connectors_own_secret_is_good_too_and_a_rotated_one_for_its_grace(actor: Actor) -> None:
+    connector = account(actor, webhook_secret="the-old-secret")
+    method = methods.tokenize_card(actor, CardDetails("4242424242424242", 12, 2034, "123"))
+    intent = intents.create(actor, intents.IntentDraft(1250, "GBP", payment_method_id=method.id))
+    intents.confirm(actor, intent.id, nonce="n1")
+    [attempt] = attempts.of_intent(actor, intent.id)
+    raw = _body(attempt)
+    assert inbound.receive(raw, _signed(raw, "the-old-secret")) is True
+    connectors.rotate(actor, connector.id, {"webhook_secret": "the-new-secret"}, grace_seconds=60)
+    assert inbound.receive(raw, _signed(raw, "the-new-secret")) is False, "known, and taken"
+    assert inbound.receive(raw, _signed(raw, "the-old-secret")) is False
+    assert inbound.receive(raw, _signed(raw, _secret(actor.tenant_id))) is False
+    with clock.frozen(clock.now() + timedelta(seconds=61)), pytest.raises(Unauthenticated):
+        inbound.receive(raw, _signed(raw, "the-old-secret"))
+    other = account(actor, 1, webhook_secret="of-another-connector")
+    assert other.id != connector.id
+    with pytest.raises(Unauthenticated):
+        inbound.receive(raw, _signed(raw, "of-another-connector"))

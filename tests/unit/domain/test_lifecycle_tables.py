@@ -91,6 +91,11 @@ WALKS = {
     "payout": ["pending>processing>paid>failed", "processing>failed"],
     "delivery": ["pending>leased>delivered", "leased>retry_wait>leased>exhausted", "leased>pending"],
     "job": ["queued>leased>done", "leased>retry_wait>queued", "leased>dead>queued", "leased>queued"],
+    "connector": [
+        "active>disabled>active>error>active>deleted",
+        "error>disabled>deleted",
+        "error>deleted",
+    ],
     "order": ["pending>paid>shipped>delivered", "pending>cancelled", "paid>cancelled"],
 }
 #: Steps beyond reliability.md's words, each needed by something that lives.
@@ -193,6 +198,7 @@ def test_nothing_is_born_halfway() -> None:
         "payment_intent",
         "dispute",
         "order",
+        "connector",
     }
 
 

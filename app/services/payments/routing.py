@@ -1,0 +1,242 @@
+"""Routing: which of a merchant's connectors a payment is tried at, in which order, and why.
+
+The order is a pure function (domain/rules/routing.py) of rules and connectors, read by one statement. A token
+belongs to a vault: only connectors that can charge it are candidates (docs/adr/0013).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from app.connectors import base, registry
+from app.connectors.configuring import Configurable, Deployable, SharesVault
+from app.db import reading
+from app.domain.actor import Actor, Mode
+from app.domain.lifecycles.connectors import Status
+from app.domain.rules import routing as rules
+from app.kit.breaker import Breaker
+from app.models.payments.connector import ConnectorAccount, RoutingRule
+from app.models.payments.intent import PaymentIntent
+from app.models.payments.method import PaymentMethod
+
+_A, _R = ConnectorAccount, RoutingRule
+
+#: Connectors that could not be reached several times in a row; they are tried last for a while.
+BREAKER = Breaker()
+
+#: Every connector of a merchant with each of its rules; made once, for the hot path.
+_ALL = (
+    select(
+        _A.id,
+        _A.type,
+        _A.name,
+        _A.priority,
+        _A.status,
+        _A.status_reason,
+        _R.id.label("rule_id"),
+        _R.priority.label("rule_priority"),
+        _R.match,
+    )
+    .outerjoin(_R, _R.connector_id == _A.id)
+    .where(
+        _A.tenant_id == bindparam("tenant_id"),
+        _A.mode == bindparam("mode"),
+        _A.status != Status.DELETED,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A connector to try: its type, and the merchant's account (None: the connector that needs none)."""
+
+    type: str
+    connector_id: str | None
+    reason: str = "default"
+    rule_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A connector and its place for a payment, counted from 1; None: it would not be tried, see `reason`.
+
+    Reasons: `rule`, `priority`, `default`; `resting` (it could not be reached just now, and is tried last);
+    or why not: `disabled`, `connector_not_installed`, `credentials_refused`, `token_elsewhere`,
+    `method_not_supported`.
+    """
+
+    connector_id: str | None
+    type: str
+    name: str
+    place: int | None
+    reason: str
+    rule_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """What routing knows of a connector."""
+
+    id: str
+    type: str
+    name: str
+    priority: int
+    status: str
+    status_reason: str | None
+
+
+def picks(
+    db: Session, intent: PaymentIntent, method: PaymentMethod, country: str | None = None
+) -> list[Pick]:
+    """The connectors to try a payment at, in order; empty where none can take this method now."""
+    accounts, all_rules = _read(db, intent.tenant_id, intent.mode)
+    facts = _facts(intent.amount, intent.currency, country, method.brand)
+    able = [account for account in accounts if _obstacle(account, method.type, method) is None]
+    ordered = _order(facts, all_rules, able)
+    default = _default(intent.mode, method.connector, accounts)
+    return [*ordered, *([default] if default is not None else [])]
+
+
+def makers(actor: Actor, method_type: str) -> list[Pick]:
+    """The connectors that may make a token of a method, in the order of their priority.
+
+    The merchant's own come first, then those that work without an account.
+    """
+    with reading() as db:
+        accounts, _ = _read(db, actor.tenant_id, str(actor.mode))
+    able = [account for account in accounts if _obstacle(account, method_type, None) is None]
+    ordered = _order(rules.Facts(0, ""), [], able)
+    return [*ordered, *_defaults(actor, [c.name for c in registry.for_method(method_type)], accounts)]
+
+
+def shares_vault(type_: str) -> bool:
+    """Whether each account of a type can charge the tokens of the others."""
+    connector = registry.get(type_)
+    return isinstance(connector, SharesVault) and connector.shares_vault
+
+
+def breaker_name(type_: str, connector_id: str | None) -> str:
+    """The name under which the breaker counts a connector."""
+    return connector_id or type_
+
+
+def explain(
+    actor: Actor,
+    *,
+    amount: int,
+    currency: str,
+    country: str | None = None,
+    card_brand: str | None = None,
+    method_type: str = "card",
+    method: PaymentMethod | None = None,
+) -> list[Explained]:
+    """Which connectors a payment would take, in order, and why the others would not be tried.
+
+    Without a `method` it is asked for one that was not made yet, wherever its token will be.
+    """
+    with reading() as db:
+        accounts, all_rules = _read(db, actor.tenant_id, str(actor.mode))
+    kind = method.type if method is not None else method_type
+    obstacles = {account.id: _obstacle(account, kind, method) for account in accounts}
+    brand = method.brand if method is not None else card_brand
+    country = country or (method.country if method is not None else None)
+    ordered = _order(
+        _facts(amount, currency, country, brand),
+        all_rules,
+        [account for account in accounts if obstacles[account.id] is None],
+    )
+    types = [method.connector] if method is not None else [c.name for c in registry.for_method(kind)]
+    defaults = _defaults(actor, types, accounts)
+    by_id = {account.id: account for account in accounts}
+    found = [
+        Explained(pick.connector_id, pick.type, by_id[pick.connector_id or ""].name, place, *_why(pick))
+        for place, pick in enumerate(ordered, 1)
+    ]
+    found += [
+        Explained(None, pick.type, _label(pick.type), place, "default")
+        for place, pick in enumerate(defaults, len(found) + 1)
+    ]
+    return found + [
+        Explained(account.id, account.type, account.name, None, reason)
+        for account in accounts
+        if (reason := obstacles[account.id]) is not None
+    ]
+
+
+def _why(pick: Pick) -> tuple[str, str | None]:
+    return ("resting" if _rests(pick) else pick.reason), pick.rule_id
+
+
+def _read(db: Session, tenant_id: str, mode: str) -> tuple[list[_Account], list[rules.Rule]]:
+    accounts: dict[str, _Account] = {}
+    found: list[rules.Rule] = []
+    for row in db.connection().execute(_ALL, {"tenant_id": tenant_id, "mode": mode}):
+        accounts[row.id] = _Account(row.id, row.type, row.name, row.priority, row.status, row.status_reason)
+        if row.rule_id is not None:
+            found.append(rules.Rule(row.rule_id, row.id, row.rule_priority, rules.Match(**row.match)))
+    return list(accounts.values()), found
+
+
+def _facts(amount: int, currency: str, country: str | None, brand: str | None) -> rules.Facts:
+    return rules.Facts(amount, currency, country, brand.upper() if brand else None)
+
+
+def _order(facts: rules.Facts, all_rules: list[rules.Rule], able: list[_Account]) -> list[Pick]:
+    """By rules and priorities; those that could not be reached just now come last."""
+    types = {account.id: account.type for account in able}
+    candidates = [rules.Candidate(account.id, account.priority) for account in able]
+    ordered = [
+        Pick(types[choice.connector_id], choice.connector_id, str(choice.reason), choice.rule_id)
+        for choice in rules.order(facts, all_rules, candidates)
+    ]
+    return sorted(ordered, key=_rests)
+
+
+def _rests(pick: Pick) -> bool:
+    return BREAKER.is_open(breaker_name(pick.type, pick.connector_id))
+
+
+def _obstacle(account: _Account, method_type: str, method: PaymentMethod | None) -> str | None:
+    """Why a connector cannot take a method, or None when it can."""
+    connector = registry.get(account.type)
+    if connector is None or not isinstance(connector, base.Authorizes):
+        return "connector_not_installed"
+    if account.status != Status.ACTIVE:
+        return account.status_reason or account.status
+    if method_type not in connector.method_types:
+        return "method_not_supported"
+    return None if method is None or _can_charge(account, method) else "token_elsewhere"
+
+
+def _can_charge(account: _Account, method: PaymentMethod) -> bool:
+    """A token is charged by the type that made it; at its own account, where it is bound to one."""
+    if method.connector != account.type:
+        return False
+    return method.connector_id in (None, account.id) or shares_vault(account.type)
+
+
+def _default(mode: str, type_: str, accounts: list[_Account]) -> Pick | None:
+    """The connector that works without an account, as long as the merchant has made none of its type.
+
+    That is one that the deployment has credentials for, or that asks for none: the sandbox, in test mode.
+    """
+    connector = registry.get(type_)
+    if connector is None or any(account.type == type_ for account in accounts):
+        return None
+    if isinstance(connector, Deployable):
+        return Pick(type_, None) if connector.is_deployed() else None
+    fields = connector.credentials if isinstance(connector, Configurable) else ()
+    optional = mode == Mode.TEST and not any(field.required for field in fields)
+    return Pick(type_, None) if optional or not fields else None
+
+
+def _defaults(actor: Actor, types: list[str], accounts: list[_Account]) -> list[Pick]:
+    return [pick for type_ in types if (pick := _default(str(actor.mode), type_, accounts)) is not None]
+
+
+def _label(type_: str) -> str:
+    connector = registry.get(type_)
+    return connector.label if connector is not None else type_
