@@ -10,7 +10,7 @@ from flask_babel import get_locale, gettext
 from markupsafe import Markup
 
 from app.connectors.sandbox.cards import CARDS
-from app.domain.actor import TenantProfile
+from app.domain.actor import TenantProfile, shopper_actor
 from app.domain.decline_codes import describe
 from app.domain.rules.cards import brand_of
 from app.models.checkout.session import CheckoutSession
@@ -53,7 +53,7 @@ def checkout(
     """A session as its page shows it."""
     options, lines = session.options, session.cart_snapshot["lines"]
     wanted = session.method_types or checkout_settings(profile).allowed_methods
-    offer = offers.of(session.tenant_id, session.mode, wanted)
+    offer = offers.of(shopper_actor(profile, session.mode, session.id), wanted)
     return {
         "hosted_id": session.hosted_id,
         "mode": session.mode,

@@ -18,6 +18,7 @@ from app import db, settings
 from app.connectors import base, registry
 from app.connectors.base import ConnectorContext
 from app.connectors.configuring import Ping, Tests
+from app.connectors.hosting import HostsPages
 from app.domain.actor import Actor, Mode
 from app.domain.errors import ServiceUnavailable, Unprocessable
 from app.kit.crypto import DecryptionError
@@ -88,6 +89,12 @@ def tokenize_redirect(actor: Actor, method_type: str) -> tuple[str, base.MethodT
         except base.TokenRefused:
             continue
     raise Unprocessable("This payment method is not available", code="payment_method_not_supported")
+
+
+def hosted_types(actor: Actor) -> frozenset[str]:
+    """The method types that the merchant's connectors take on pages of their own; no gateway is called."""
+    found = [connector.hosted_types(caller) for connector, caller, _ in _makers(actor, None, HostsPages)]  # type: ignore[type-abstract]
+    return frozenset().union(*found)
 
 
 def authorize(attempt: Attempt, method: PaymentMethod) -> base.AuthorizeResult:
@@ -223,7 +230,7 @@ def accept_dispute(attempt: Attempt, request: base.AcceptRequest) -> base.Disput
 
 
 def _makers(
-    actor: Actor, method_type: str, capability: type[R]
+    actor: Actor, method_type: str | None, capability: type[R]
 ) -> Iterator[tuple[R, ConnectorContext, Pick]]:
     """The merchant's connectors that make tokens of a method, in order; shared vaults want no credentials."""
     _outside()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.connectors import base, registry
 from app.connectors.hosting import HostsPages
-from app.domain.actor import Mode
+from app.domain.actor import Actor, Mode
 from app.services.payments import gateway
 
 
@@ -22,24 +22,24 @@ class Offer:
     card_form: bool
 
 
-def of(tenant_id: str, mode: str, wanted: Iterable[str]) -> Offer:
-    """What can be paid with here, in this mode."""
-    found = [method for method in wanted if _is_typed(mode, method) or _leads_on(tenant_id, mode, method)]
-    return Offer(found, "card" in found and _is_typed(mode, "card"))
+def of(actor: Actor, wanted: Iterable[str]) -> Offer:
+    """What can be paid with here. Only what no connector takes from everybody asks for the merchant's own."""
+    typed = actor.mode == Mode.TEST and _takes("card", base.TokenizesCards)
+    found: list[str] = []
+    hosted: frozenset[str] | None = None
+    for method in wanted:
+        taken = typed if method == "card" else _takes(method, base.TokenizesRedirects)
+        if not taken:
+            hosted = gateway.hosted_types(actor) if hosted is None else hosted
+            taken = method in hosted
+        if taken:
+            found.append(method)
+    return Offer(found, typed and "card" in found)
 
 
-def _is_typed(mode: str, method: str) -> bool:
-    """Card numbers are typed in test mode alone, and only for a connector that takes them."""
-    taken = any(isinstance(connector, base.TokenizesCards) for connector in registry.for_method("card"))
-    return method == "card" and mode == Mode.TEST and taken
-
-
-def _leads_on(tenant_id: str, mode: str, method: str) -> bool:
-    caller = gateway.context(tenant_id, mode)
-    for connector in registry.for_method(method):
-        if isinstance(connector, HostsPages):
-            if method in connector.hosted_types(caller):
-                return True
-        elif method != "card" and isinstance(connector, base.TokenizesRedirects):
-            return True
-    return False
+def _takes(method: str, capability: type) -> bool:
+    """Whether a connector takes a method from everybody, whatever their account."""
+    return any(
+        isinstance(connector, capability) and not isinstance(connector, HostsPages)
+        for connector in registry.for_method(method)
+    )

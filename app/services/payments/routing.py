@@ -100,8 +100,8 @@ def picks(
     return [*ordered, *([default] if default is not None else [])]
 
 
-def makers(actor: Actor, method_type: str) -> list[Pick]:
-    """The connectors that may make a token of a method, in the order of their priority.
+def makers(actor: Actor, method_type: str | None) -> list[Pick]:
+    """The connectors that may make a token of a method (None: of any), in the order of their priority.
 
     The merchant's own come first, then those that work without an account.
     """
@@ -109,7 +109,8 @@ def makers(actor: Actor, method_type: str) -> list[Pick]:
         accounts, _ = _read(db, actor.tenant_id, str(actor.mode))
     able = [account for account in accounts if _obstacle(account, method_type, None) is None]
     ordered = _order(rules.Facts(0, ""), [], able)
-    return [*ordered, *_defaults(actor, [c.name for c in registry.for_method(method_type)], accounts)]
+    takers = registry.for_method(method_type) if method_type is not None else registry.all_connectors()
+    return [*ordered, *_defaults(actor, [c.name for c in takers], accounts)]
 
 
 def shares_vault(type_: str) -> bool:
@@ -199,14 +200,14 @@ def _rests(pick: Pick) -> bool:
     return BREAKER.is_open(breaker_name(pick.type, pick.connector_id))
 
 
-def _obstacle(account: _Account, method_type: str, method: PaymentMethod | None) -> str | None:
+def _obstacle(account: _Account, method_type: str | None, method: PaymentMethod | None) -> str | None:
     """Why a connector cannot take a method, or None when it can."""
     connector = registry.get(account.type)
     if connector is None or not isinstance(connector, base.Authorizes):
         return "connector_not_installed"
     if account.status != Status.ACTIVE:
         return account.status_reason or account.status
-    if method_type not in connector.method_types:
+    if method_type is not None and method_type not in connector.method_types:
         return "method_not_supported"
     return None if method is None or _can_charge(account, method) else "token_elsewhere"
 
