@@ -7,13 +7,18 @@ from app.models.checkout import calculation, order, payment_link, reservation, s
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import posting
 from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
+from app.models.operations import examination, export, heartbeat, idempotency, job, rate_window
+from app.models.ledger import balance, posting
+from app.models.operations import heartbeat, idempotency, job, rate_window
 from app.models.payments import attempt, dispute, intent, method, refund, upload
 from app.models.risk import fraud_decision, velocity_counter
+from app.models.treasury import payout, reconciliation, settlement
 
 __all__ = [
     "Base",
     "api_key",
     "attempt",
+    "balance",
     "calculation",
     "cart",
     "credit_note",
@@ -31,15 +36,18 @@ __all__ = [
     "method",
     "order",
     "payment_link",
+    "payout",
     "posting",
     "product",
     "promotion",
     "provider_event",
     "rate_window",
+    "reconciliation",
     "refund",
     "reservation",
     "role",
     "session",
+    "settlement",
     "shipping",
     "stock",
     "stored_value",

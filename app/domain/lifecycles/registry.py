@@ -16,6 +16,7 @@ from app.domain.lifecycles import (
     payouts,
     refunds,
     reservations,
+    settlements,
 )
 from app.domain.lifecycles.base import Lifecycle
 
@@ -30,6 +31,7 @@ ALL: dict[str, Lifecycle[Any, Any]] = {
         hosted_sessions,
         reservations,
         payouts,
+        settlements,
         deliveries,
         jobs,
         orders,
