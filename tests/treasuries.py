@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -79,6 +81,18 @@ def days_later(days: int = 1, minutes: int = 10) -> Any:
     """The clock, some minutes after that midnight."""
     midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     return clock.frozen(midnight + timedelta(days=days, minutes=minutes))
+
+
+@contextmanager
+def from_noon() -> Iterator[None]:
+    """The clock, going on from today's noon."""
+    began = datetime.now(UTC)
+    noon = began.replace(hour=12, minute=0, second=0, microsecond=0)
+    clock.install(lambda: noon + (datetime.now(UTC) - began))
+    try:
+        yield
+    finally:
+        clock.install(None)
 
 
 def account(shop: Shop, name: str, currency: str = "GBP") -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +16,20 @@ from app.models.treasury.payout import Payout
 from app.services.access import keys
 from app.services.treasury import statements
 from tests.shops import GOOD, Shop, make
-from tests.treasuries import NEVER, SHORT, days_later, pay, settled, work
+from tests.treasuries import NEVER, SHORT, days_later, from_noon, pay, settled, work
 
 pytestmark = pytest.mark.usefixtures("holds")
 
 BASE = "/v1/payments"
+
+
+@pytest.fixture(autouse=True)
+def noon() -> Iterator[None]:
+    """Midnight comes when a test says so."""
+    with from_noon():
+        yield
+
+
 PAYOUT = {
     "merchant_account_id": "ma_1",
     "amount": 4_000,
