@@ -9,7 +9,7 @@ from app.models.ledger import posting
 from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
 from app.models.operations import examination, export, heartbeat, idempotency, job, rate_window
 from app.models.ledger import balance, posting
-from app.models.operations import heartbeat, idempotency, job, rate_window
+from app.models.operations import examination, export, heartbeat, idempotency, job, rate_window
 from app.models.payments import attempt, dispute, intent, method, refund, upload
 from app.models.risk import fraud_decision, velocity_counter
 from app.models.treasury import payout, reconciliation, settlement

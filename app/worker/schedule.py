@@ -14,9 +14,8 @@ from app.connectors.sandbox import notices
 from app.services.access import web_sessions
 from app.services.checkout import payment, reservations, sessions
 from app.services.events import audit
-from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
 from app.services.ledger import balances
-from app.services.operations import cleaning, inbound_secrets, jobs
+from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
 from app.services.payments import disputes, refunds, uploads
 from app.services.risk import counters
 from app.services.treasury import payouts, settlements, statements
