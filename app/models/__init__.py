@@ -5,11 +5,8 @@ from app.models.base import Base
 from app.models.catalogue import cart, credit_note, product, promotion, shipping, stock, stored_value, tax
 from app.models.checkout import calculation, order, payment_link, reservation, session
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
-from app.models.ledger import posting
-from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
-from app.models.operations import examination, export, heartbeat, idempotency, job, rate_window
 from app.models.ledger import balance, posting
-from app.models.operations import examination, export, heartbeat, idempotency, job, rate_window
+from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
 from app.models.payments import attempt, dispute, intent, method, refund, upload
 from app.models.risk import fraud_decision, velocity_counter
 from app.models.treasury import payout, reconciliation, settlement

@@ -10,7 +10,6 @@ from app.services.checkout import payment, simulations
 from app.services.events import audit, inbound
 from app.services.operations import examinations, exports
 from app.services.payments import bulk, dispute_evidence, disputes, late_success, refunds
-from app.services.payments import dispute_evidence, disputes, late_success, refunds
 from app.services.treasury import comparison, payouts, statements
 
 #: What a handler returns is kept on the job's row, for whoever asked for the job.

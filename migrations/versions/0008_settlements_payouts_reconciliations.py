@@ -8,7 +8,7 @@ import app.db
 from app.models.ledger import ledger_guard
 
 revision = '0008'
-down_revision = '0010'
+down_revision = '0004'
 
 
 def upgrade() -> None:
