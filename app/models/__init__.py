@@ -5,15 +5,17 @@ from app.models.base import Base
 from app.models.catalogue import cart, credit_note, product, promotion, shipping, stock, stored_value, tax
 from app.models.checkout import calculation, order, payment_link, reservation, session
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
-from app.models.ledger import posting
+from app.models.ledger import balance, posting
 from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
 from app.models.payments import attempt, connector, dispute, intent, method, refund, upload
 from app.models.risk import fraud_decision, velocity_counter
+from app.models.treasury import payout, reconciliation, settlement
 
 __all__ = [
     "Base",
     "api_key",
     "attempt",
+    "balance",
     "calculation",
     "cart",
     "connector",
@@ -32,15 +34,18 @@ __all__ = [
     "method",
     "order",
     "payment_link",
+    "payout",
     "posting",
     "product",
     "promotion",
     "provider_event",
     "rate_window",
+    "reconciliation",
     "refund",
     "reservation",
     "role",
     "session",
+    "settlement",
     "shipping",
     "stock",
     "stored_value",

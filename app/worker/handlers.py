@@ -10,17 +10,20 @@ from app.services.checkout import payment, simulations
 from app.services.events import audit, inbound
 from app.services.operations import examinations, exports
 from app.services.payments import bulk, dispute_evidence, disputes, late_success, refunds
+from app.services.treasury import comparison, payouts, statements
 
-Handler = Callable[[dict[str, Any]], None]
+#: What a handler returns is kept on the job's row, for whoever asked for the job.
+Handler = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 def _noted(handler: Handler) -> Handler:
     """The handler, noting afterwards the gateway's event that asked for it, where there was one."""
 
-    def run(job: dict[str, Any]) -> None:
-        handler(job)
+    def run(job: dict[str, Any]) -> dict[str, Any] | None:
+        result = handler(job)
         if "provider_event_id" in job:
             inbound.mark_processed(job["provider_event_id"])
+        return result
 
     return run
 
@@ -41,5 +44,8 @@ HANDLERS: dict[str, Handler] = {
     "sandbox.simulate": simulations.run,
     "refunds.create_many": bulk.create_refunds,
     "refunds.give_back_canceled": lambda job: refunds.give_back_canceled(job["intent_id"]),
+    "payouts.send": lambda job: payouts.send(job["payout_id"]),
+    "reconciliations.run": lambda job: comparison.run(job["job_id"]),
+    "settlements.sync": lambda job: statements.sync(job["tenant_id"], job["mode"], job["connectors"]),
     "refunds.send": _noted(lambda job: refunds.send(job["refund_id"])),
 }

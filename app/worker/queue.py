@@ -99,12 +99,12 @@ def run_job(job_id: str) -> None:
     with _lock:
         _running[job.id] = job
     try:
-        HANDLERS[job.name](job.arguments)
+        result = HANDLERS[job.name](job.arguments)
     except Exception as error:  # the row keeps it; the job runs again or is shown as dead
         log.exception("job_failed", job_id=job_id, job=job.name)
         jobs.fail(job, f"{type(error).__name__}: {error}")
     else:
-        jobs.finish(job, None)
+        jobs.finish(job, result)
     finally:
         with _lock:
             _running.pop(job.id, None)

@@ -14,9 +14,11 @@ from app.connectors.sandbox import notices
 from app.services.access import web_sessions
 from app.services.checkout import payment, reservations, sessions
 from app.services.events import audit
+from app.services.ledger import balances
 from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
 from app.services.payments import connector_logs, connectors, disputes, refunds, uploads
 from app.services.risk import counters
+from app.services.treasury import payouts, settlements, statements
 from app.worker import queue
 
 
@@ -47,6 +49,10 @@ TABLE = (
     Periodic("look at open payments", 2, payment.sweep),
     Periodic("look at open refunds", 2, refunds.sweep),
     Periodic("look at open disputes", 5, disputes.sweep),
+    Periodic("look at open payouts", 2, payouts.sweep),
+    Periodic("post settlements that are available", 30, statements.post_due),
+    Periodic("ask for the day's settlements", 300, settlements.sync_daily),
+    Periodic("sum up the ledger's days", 5, balances.sum_days),
     Periodic("expire sessions", 5, sessions.expire_due),
     Periodic("expire reservations", 5, reservations.expire_due),
     Periodic("sandbox webhooks", 1, send_sandbox_notices),

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from app.db import UtcDateTime
@@ -95,9 +96,61 @@ operations = Table(
     Column("status", String(12), nullable=False),
     Column("code", String(40)),
     Column("turns_at", UtcDateTime()),
+    Column("settled_in", String(64)),
     Column("created_at", UtcDateTime(), nullable=False),
     UniqueConstraint("tenant_id", "key"),
     Index("ix_sandbox_operations_reference", "reference"),
+    Index(
+        "ix_sandbox_operations_unsettled",
+        "tenant_id",
+        "created_at",
+        sqlite_where=text("settled_in IS NULL"),
+        postgresql_where=text("settled_in IS NULL"),
+    ),
+)
+
+batches = Table(
+    "sandbox_batches",
+    metadata,
+    Column("tenant_id", String(40), primary_key=True),
+    Column("mode", String(4), primary_key=True),
+    Column("reference", String(64), primary_key=True),
+    Column("currency", String(3), nullable=False),
+    Column("day", String(10)),
+    Column("net", BigInteger, nullable=False),
+    Column("settled_at", UtcDateTime(), nullable=False),
+    Column("available_on", UtcDateTime(), nullable=False),
+    Index("ix_sandbox_batches_settled", "tenant_id", "mode", "settled_at"),
+)
+
+statement_lines = Table(
+    "sandbox_statement_lines",
+    metadata,
+    Column("tenant_id", String(40), primary_key=True),
+    Column("mode", String(4), primary_key=True),
+    Column("batch", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("type", String(12), nullable=False),
+    Column("reference", String(64), nullable=False),
+    Column("gross", BigInteger, nullable=False),
+    Column("fee", BigInteger, nullable=False),
+)
+
+payouts = Table(
+    "sandbox_payouts",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant_id", String(40), nullable=False),
+    Column("mode", String(4), nullable=False),
+    Column("key", String(80), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("destination", String(128), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("code", String(40)),
+    Column("turns_at", UtcDateTime()),
+    Column("created_at", UtcDateTime(), nullable=False),
+    UniqueConstraint("tenant_id", "key"),
 )
 
 disputes = Table(
@@ -118,7 +171,12 @@ disputes = Table(
     Column("decision", String(32)),
     Column("decides_at", UtcDateTime()),
     Column("received_at", UtcDateTime(), nullable=False),
+    Column("taken_at", UtcDateTime()),
+    Column("taken_in", String(64)),
+    Column("returned_at", UtcDateTime()),
+    Column("returned_in", String(64)),
     Index("ix_sandbox_disputes_payment", "payment_reference"),
+    Index("ix_sandbox_disputes_tenant", "tenant_id", "mode", "taken_at"),
 )
 
 webhooks = Table(

@@ -82,6 +82,9 @@ class TestCard:
 ALREADY_SET_UP, UNLESS_SET_UP = "already_set_up", "unless_set_up"
 #: Detail of a `FRICTIONLESS` card whose issuer cannot be asked.
 LOOK_UP_ERROR = "look_up_error"
+#: Details of `APPROVE` cards: how a payment comes to be settled (settlement.py).
+SETTLES_AT_ONCE, SETTLES_NEVER, SETTLES_SHORT = "settles_at_once", "settles_never", "settles_short"
+SETTLES_TWICE, SETTLES_WITH_STRANGER = "settles_twice", "settles_with_stranger"
 
 _B = Behaviour
 
@@ -122,7 +125,7 @@ CARDS: tuple[TestCard, ...] = (
     TestCard("4000000000005423", _B.DISPUTE, "Early fraud warning", "early_fraud_warning"),
     TestCard("4000000000007726", _B.REFUND_LATER, "Refund pending, then succeeds"),
     TestCard("4000000000005126", _B.REFUND_RETURNED, "Refund succeeds, then fails"),
-    TestCard("4000000000000077", _B.APPROVE, "Settles at once"),
+    TestCard("4000000000000077", _B.APPROVE, "Settles at once", SETTLES_AT_ONCE),
     TestCard("4000009990000013", _B.TIME_OUT_BEFORE, "Time-out before it is executed"),
     TestCard("4000009990000021", _B.TIME_OUT_AFTER, "Time-out after it is executed"),
     TestCard("4000009990000039", _B.WEBHOOK_TWICE, "Webhook comes twice"),
@@ -130,6 +133,12 @@ CARDS: tuple[TestCard, ...] = (
     TestCard("4000009990000054", _B.WEBHOOK_LATE, "Webhook comes 48 hours late"),
     TestCard("4000009990000062", _B.TRUNCATED, "The answer is cut short"),
     TestCard("4000009990000070", _B.WRONG_AMOUNT, "The answer names another amount"),
+    TestCard("4000009990007703", _B.APPROVE, "Its line is missing from the settlement", SETTLES_NEVER),
+    TestCard("4000009990007711", _B.APPROVE, "Settled with 100 minor units too few", SETTLES_SHORT),
+    TestCard("4000009990007729", _B.APPROVE, "Settled twice", SETTLES_TWICE),
+    TestCard(
+        "4000009990007737", _B.APPROVE, "Settled beside a line that nobody knows", SETTLES_WITH_STRANGER
+    ),
 )
 
 BY_NUMBER = {card.number: card for card in CARDS}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -16,9 +16,19 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.connectors import base
+from app.connectors import base, settling
 from app.connectors.configuring import Ping
-from app.connectors.sandbox import answers, availability, book, disputes, notices, openings, vault
+from app.connectors.sandbox import (
+    answers,
+    availability,
+    book,
+    disputes,
+    notices,
+    openings,
+    payouts,
+    settlement,
+    vault,
+)
 from app.connectors.sandbox.cards import UNLESS_SET_UP, Behaviour
 from app.connectors.subjects import EventSubject
 from app.db import reading, retrying, transaction
@@ -129,6 +139,28 @@ class SandboxConnector:
         except (ValueError, KeyError, TypeError, RecursionError):
             return EventSubject()
         return EventSubject(key if isinstance(key, str) else None)
+
+    def settlement_batches(
+        self, context: base.ConnectorContext, since: datetime | None
+    ) -> settling.SettlementBatches | base.Unknown:
+        """See `Settles`; what is due is drawn up first (settlement.py)."""
+        return settlement.batches(context, since)
+
+    def settlement_lines(
+        self, context: base.ConnectorContext, batch: str, cursor: str | None
+    ) -> settling.SettlementPage | base.Unknown:
+        """See `Settles.settlement_lines`."""
+        return settlement.lines(context, batch, cursor)
+
+    def pay_out(
+        self, context: base.ConnectorContext, request: settling.PayoutRequest
+    ) -> settling.PayoutResult:
+        """See `PaysOut`; the destination decides what becomes of it (payouts.py)."""
+        return payouts.send(context, request)
+
+    def find_payout(self, context: base.ConnectorContext, key: str) -> settling.PayoutLookupResult:
+        """See `PaysOut.find_payout`; payouts that turn later have turned by the clock."""
+        return payouts.find(context, key)
 
     def parse_webhook(
         self, raw: bytes, headers: Mapping[str, str], secrets: list[str]

@@ -58,12 +58,13 @@ def open_for(db: Session, payment: Mapping[str, Any]) -> None:
         "reason": reason,
         "amount": payment["captured"],
         "currency": payment["currency"],
-        "fee": _fee(payment["currency"]) if chargeback else 0,
+        "fee": fee_of(payment["currency"]) if chargeback else 0,
         "evidence_due_at": None if warned else clock.now() + timedelta(days=RESPONSE_DAYS),
         "answered": False,
         "decision": None,
         "decides_at": None,
         "received_at": clock.now(),
+        "taken_at": clock.now() if chargeback else None,
     }
     db.execute(insert(book.disputes), row)
     type_ = "fraud_warning.created" if warned else "dispute.created"
@@ -134,7 +135,8 @@ def held(db: Session, payment_reference: str) -> int:
     return sum(row["amount"] for row in turned if row["status"] in _HOLDS)
 
 
-def _fee(currency: str) -> int:
+def fee_of(currency: str) -> int:
+    """What a chargeback costs, in minor units of its currency."""
     return money.from_major(Decimal(FEE_MAJOR), currency)
 
 
@@ -170,7 +172,9 @@ def _decided(row: Mapping[str, Any]) -> dict[str, Any]:
     won = row["decision"] == "winning_evidence"
     if row["kind"] == DisputeKind.INQUIRY:
         return {"status": str(_S.CLOSED), **settled} if won else _escalation(row)
-    return {"status": str(_S.WON), "fee": 0, **settled} if won else {"status": str(_S.LOST), **settled}
+    if won:
+        return {"status": str(_S.WON), "fee": 0, "returned_at": clock.now(), **settled}
+    return {"status": str(_S.LOST), **settled}
 
 
 def _escalation(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,7 +182,8 @@ def _escalation(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "kind": str(DisputeKind.CHARGEBACK),
         "status": str(_S.NEEDS_RESPONSE),
-        "fee": _fee(row["currency"]),
+        "fee": fee_of(row["currency"]),
+        "taken_at": clock.now(),
         "evidence_due_at": clock.now() + timedelta(days=RESPONSE_DAYS),
         "answered": False,
         "decision": None,

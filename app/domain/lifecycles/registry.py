@@ -17,6 +17,7 @@ from app.domain.lifecycles import (
     payouts,
     refunds,
     reservations,
+    settlements,
 )
 from app.domain.lifecycles.base import Lifecycle
 
@@ -31,6 +32,7 @@ ALL: dict[str, Lifecycle[Any, Any]] = {
         hosted_sessions,
         reservations,
         payouts,
+        settlements,
         deliveries,
         jobs,
         orders,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Owned
@@ -12,13 +12,22 @@ from app.models.types import CurrencyCode, PrimaryId, Ref
 
 
 class LedgerTransaction(Owned, Base):
-    """One event in money. `source` (`capture:ch_…`, `refund:rf_…`) is unique, so posting twice fails."""
+    """One event in money. `source` (`capture:ch_…`, `refund:rf_…`) is unique, so posting twice fails.
+
+    `summed_at` is when the worker added its postings to the sums of their day (balance.py).
+    """
 
     __tablename__ = "ledger_transactions"
     __table_args__ = (
         UniqueConstraint("source"),
         Index("ix_ledger_transactions_tenant", "tenant_id", "mode", "id"),
         Index("ix_ledger_transactions_time", "tenant_id", "mode", "posted_at", "id"),
+        Index(
+            "ix_ledger_transactions_unsummed",
+            "id",
+            sqlite_where=text("summed_at IS NULL"),
+            postgresql_where=text("summed_at IS NULL"),
+        ),
     )
 
     id: Mapped[PrimaryId]
@@ -26,6 +35,7 @@ class LedgerTransaction(Owned, Base):
     kind: Mapped[str] = mapped_column(String(24))
     payment_intent_id: Mapped[str | None] = mapped_column(String(40), index=True)
     posted_at: Mapped[datetime]
+    summed_at: Mapped[datetime | None]
 
 
 class Posting(Base):
@@ -38,6 +48,6 @@ class Posting(Base):
     line: Mapped[int] = mapped_column(Integer, primary_key=True)
     tenant_id: Mapped[str] = mapped_column(String(40))
     mode: Mapped[str] = mapped_column(String(4))
-    account: Mapped[str] = mapped_column(String(40))
+    account: Mapped[str] = mapped_column(String(64))
     currency: Mapped[CurrencyCode]
     amount: Mapped[int]

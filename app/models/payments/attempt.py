@@ -45,6 +45,15 @@ class Attempt(Owned, Timestamped, Stateful, Base):
             postgresql_where=text("next_query_at IS NOT NULL"),
         ),
         Index("ix_attempts_connector", "tenant_id", "mode", "connector_id", "created_at"),
+        Index(
+            "ix_attempts_captured",
+            "tenant_id",
+            "mode",
+            "captured_at",
+            "id",
+            sqlite_where=text("captured_at IS NOT NULL"),
+            postgresql_where=text("captured_at IS NOT NULL"),
+        ),
         UniqueConstraint("intent_id", "nonce"),
         Index("ix_attempts_time", "tenant_id", "mode", "created_at", "id"),
     )
@@ -90,6 +99,7 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     authorized_at: Mapped[datetime | None]
     captured_at: Mapped[datetime | None]
     auth_expires_at: Mapped[datetime | None]
+    settlement_id: Mapped[str | None] = mapped_column(String(40))
     settlement_date: Mapped[date | None]
     next_query_at: Mapped[datetime | None]
     queries: Mapped[int] = mapped_column(Integer, default=0)

@@ -40,6 +40,15 @@ class Refund(Owned, Timestamped, Stateful, Base):
             sqlite_where=text("next_query_at IS NOT NULL"),
             postgresql_where=text("next_query_at IS NOT NULL"),
         ),
+        Index(
+            "ix_refunds_succeeded",
+            "tenant_id",
+            "mode",
+            "succeeded_at",
+            "id",
+            sqlite_where=text("succeeded_at IS NOT NULL"),
+            postgresql_where=text("succeeded_at IS NOT NULL"),
+        ),
     )
     lifecycle = refunds.LIFECYCLE
 
@@ -61,6 +70,7 @@ class Refund(Owned, Timestamped, Stateful, Base):
     next_query_at: Mapped[datetime | None]
     queries: Mapped[int] = mapped_column(Integer, default=0)
     succeeded_at: Mapped[datetime | None]
+    settlement_id: Mapped[str | None] = mapped_column(String(40))
     settlement_date: Mapped[date | None]
 
     def facts(self) -> dict[str, Any]:

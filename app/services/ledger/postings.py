@@ -2,6 +2,10 @@
 
 Positive debits, negative credits; every transaction sums to zero in each currency. `source` names the event
 and is unique, so that nothing is posted twice.
+
+Each gateway has four accounts: `receivable:` what it owes until it settles, `balance:` what it has settled
+and holds for the merchant, `fees:` what it kept, `payouts:` what is on its way to the bank. What settlement
+leaves on `receivable:` is either early or wrong, and reconciliation tells which.
 """
 
 from __future__ import annotations
@@ -19,12 +23,18 @@ from app.models.ledger.posting import LedgerTransaction, Posting
 from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute
 from app.models.payments.refund import Refund
+from app.models.treasury.payout import Payout
+from app.models.treasury.reconciliation import Resolution
+from app.models.treasury.settlement import Settlement
+from app.services.ledger import balances as guarded
 
 MERCHANT = "merchant_balance"
 #: What the merchant owes its customers in goods.
 STORE_CREDIT = "store_credit"
 #: What is kept from the merchant while a dispute is open.
 WITHHELD = "merchant_disputed"
+BANK = "bank"
+WRITE_OFFS = "write_offs"
 
 
 def receivable(connector: str) -> str:
@@ -35,6 +45,21 @@ def receivable(connector: str) -> str:
 def contested(connector: str) -> str:
     """What a gateway has taken back for disputes that nobody has decided yet."""
     return f"disputes:{connector}"
+
+
+def available(connector: str) -> str:
+    """What a gateway has settled and not paid out: a guarded balance (balances.py)."""
+    return f"{guarded.GUARDED}{connector}"
+
+
+def fees(connector: str) -> str:
+    """What a gateway kept for itself."""
+    return f"fees:{connector}"
+
+
+def in_transit(connector: str) -> str:
+    """What has left a gateway and has not arrived at the bank."""
+    return f"payouts:{connector}"
 
 
 def post_capture(db: Session, attempt: Attempt) -> None:
@@ -144,6 +169,64 @@ def post_dispute_fee(db: Session, dispute: Dispute, change: int) -> None:
     )
 
 
+def post_settlement(
+    db: Session, settlement: Settlement, *, paid_elsewhere: int = 0, booked_fees: int = 0
+) -> None:
+    """A statement whose money is available.
+
+    `paid_elsewhere` is what the gateway paid out unasked, `booked_fees` those of its fees that stand on
+    `receivable:` since they arose (disputes).
+    """
+    whose = (settlement.tenant_id, settlement.mode, None, settlement.currency)
+    gateway = settlement.connector
+    sides = (
+        (available(gateway), settlement.net),
+        (fees(gateway), settlement.fee - booked_fees),
+        (receivable(gateway), booked_fees - settlement.gross),
+    )
+    _post(db, f"settlement:{settlement.id}", "settlement", *whose, sides)
+    out = ((BANK, paid_elsewhere), (available(gateway), -paid_elsewhere))
+    _post(db, f"settlement_payouts:{settlement.id}", "payout", *whose, out)
+
+
+def post_payout(db: Session, payout: Payout) -> None:
+    """A payout sets out; its amount has been taken from the guarded balance already (balances.py)."""
+    _move(db, payout, "payout", available(payout.connector), in_transit(payout.connector), taken=True)
+
+
+def post_payout_paid(db: Session, payout: Payout) -> None:
+    """A payout has arrived."""
+    _move(db, payout, "payout_paid", in_transit(payout.connector), BANK)
+
+
+def post_payout_failed(db: Session, payout: Payout) -> None:
+    """A payout did not leave, or did not arrive: the balance has it again."""
+    _move(db, payout, "payout_failed", in_transit(payout.connector), available(payout.connector))
+
+
+def post_payout_returned(db: Session, payout: Payout) -> None:
+    """A payout had arrived, and the bank sent it back."""
+    _move(db, payout, "payout_returned", BANK, available(payout.connector))
+
+
+def post_resolution(db: Session, resolution: Resolution, kind: str, connector: str, currency: str) -> None:
+    """A discrepancy is taken off the gateway's account: as a loss (`write_off`), or as income (`adjustment`).
+
+    `resolution.amount` is what the gateway owes too much; it may be negative.
+    """
+    account = WRITE_OFFS if kind == "write_off" else MERCHANT
+    _post(
+        db,
+        f"resolution:{resolution.subject_id}",
+        kind,
+        resolution.tenant_id,
+        resolution.mode,
+        None,
+        currency,
+        ((account, resolution.amount), (receivable(connector), -resolution.amount)),
+    )
+
+
 def balances(actor: Actor) -> dict[tuple[str, str], int]:
     """(account, currency) → balance of this merchant and mode."""
     statement = (
@@ -153,6 +236,20 @@ def balances(actor: Actor) -> dict[tuple[str, str], int]:
     )
     with reading() as db:
         return {(account, currency): int(total) for account, currency, total in db.execute(statement)}
+
+
+def _move(db: Session, payout: Payout, kind: str, source: str, target: str, *, taken: bool = False) -> None:
+    _post(
+        db,
+        f"{kind}:{payout.id}",
+        kind,
+        payout.tenant_id,
+        payout.mode,
+        None,
+        payout.currency,
+        ((target, payout.amount), (source, -payout.amount)),
+        taken=taken,
+    )
 
 
 def _post_dispute(
@@ -179,35 +276,33 @@ def _post(
     intent_id: str | None,
     currency: str,
     sides: Iterable[tuple[str, int]],
+    *,
+    taken: bool = False,
 ) -> None:
-    lines = list(sides)
+    """Write a transaction; sides without an amount are left out, and one without any is not written.
+
+    With `taken` the guarded balances have been changed by the caller.
+    """
+    lines = [(account, amount) for account, amount in sides if amount]
     if sum(amount for _, amount in lines) != 0:
         raise ValueError(f"{source} does not balance")
-    transaction_id = new_id("ltx")
-    db.execute(
-        insert(LedgerTransaction),
-        {
-            "id": transaction_id,
-            "tenant_id": tenant_id,
-            "mode": mode,
-            "source": source,
-            "kind": kind,
-            "payment_intent_id": intent_id,
-            "posted_at": clock.now(),
-        },
-    )
-    db.execute(
-        insert(Posting),
-        [
-            {
-                "transaction_id": transaction_id,
-                "line": number,
-                "tenant_id": tenant_id,
-                "mode": mode,
-                "account": account,
-                "currency": currency,
-                "amount": amount,
-            }
-            for number, (account, amount) in enumerate(lines)
-        ],
-    )
+    if not lines:
+        return
+    head = {
+        "id": new_id("ltx"),
+        "tenant_id": tenant_id,
+        "mode": mode,
+        "source": source,
+        "kind": kind,
+        "payment_intent_id": intent_id,
+        "posted_at": clock.now(),
+    }
+    db.execute(insert(LedgerTransaction), head)
+    whose = {"transaction_id": head["id"], "tenant_id": tenant_id, "mode": mode, "currency": currency}
+    rows = [
+        {**whose, "line": number, "account": account, "amount": amount}
+        for number, (account, amount) in enumerate(lines)
+    ]
+    db.execute(insert(Posting), rows)
+    if not taken:
+        guarded.keep(db, tenant_id, mode, currency, lines)

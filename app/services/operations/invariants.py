@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
@@ -27,15 +26,10 @@ from app.models.payments.connector import ConnectorAccount
 from app.models.payments.dispute import Dispute
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Something that must never be."""
-
-    rule: str
-    entity_id: str
-    detail: str
+from app.models.treasury.payout import Payout
+from app.models.treasury.settlement import Settlement
+from app.services.operations import treasury_invariants
+from app.services.operations.violations import Violation
 
 
 def check() -> list[Violation]:
@@ -287,7 +281,7 @@ def _transitions_were_legal(db: Session) -> Iterator[Violation]:
 
 def _statuses_are_told(db: Session) -> Iterator[Violation]:
     """The last journalled status of an entity is the one that it has."""
-    stateful = (
+    entities = (
         PaymentIntent,
         Attempt,
         Refund,
@@ -296,8 +290,10 @@ def _statuses_are_told(db: Session) -> Iterator[Violation]:
         Reservation,
         Order,
         ConnectorAccount,
+        Settlement,
+        Payout,
     )
-    for model in stateful:
+    for model in entities:
         last = (
             select(JournalEntry.entity_id, func.max(JournalEntry.id).label("last"))
             .where(JournalEntry.entity == model.lifecycle.name, JournalEntry.to_status.is_not(None))
@@ -329,4 +325,5 @@ _RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     _link_holds,
     _transitions_were_legal,
     _statuses_are_told,
+    *treasury_invariants.RULES,
 )

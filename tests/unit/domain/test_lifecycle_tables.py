@@ -88,6 +88,7 @@ WALKS = {
     ],
     "hosted_session": ["open>complete", "open>expired"],
     "reservation": ["active>captured>returned", "active>released", "active>expired"],
+    "settlement": ["pending>posted>reconciled"],
     "payout": ["pending>processing>paid>failed", "processing>failed"],
     "delivery": ["pending>leased>delivered", "leased>retry_wait>leased>exhausted", "leased>pending"],
     "job": ["queued>leased>done", "leased>retry_wait>queued", "leased>dead>queued", "leased>queued"],

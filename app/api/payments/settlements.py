@@ -1,0 +1,122 @@
+"""PY-044 to PY-047: settlements."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.api.payments.surface import surface
+from app.domain.actor import Actor
+from app.domain.errors import InvalidRequest
+from app.kit.pagination import MAX_LIMIT
+from app.models.treasury.settlement import Settlement
+from app.services.treasury import settlements
+from app.services.treasury.settlements import Filters
+from app.web import periods
+from app.web.schemas import Body, Listing, NumberedListing, Query
+from app.web.settlement_views import JobAccepted, SettlementDetail, SettlementView
+
+
+class SettlementSync(Body):
+    """Which connector to read; without one all that are in use."""
+
+    connector_id: str | None = Field(None, min_length=1, max_length=64)
+
+
+class PageQuery(Query):
+    """Where to go on, and how far."""
+
+    limit: int = Field(20, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(None, max_length=200)
+
+
+class ListQuery(PageQuery):
+    """Filters; `date_range` is `from..to` in days of settlement, `connector` the same as `connector_id`."""
+
+    status: Literal["pending", "posted", "reconciled"] | None = None
+    connector_id: str | None = Field(None, min_length=1, max_length=64)
+    connector: str | None = Field(None, min_length=1, max_length=64)
+    from_: periods.Since | None = Field(None, alias="from")
+    to: periods.Until | None = None
+    date_range: periods.Range | None = None
+    page: int | None = Field(None, ge=1, le=1_000_000)
+
+    def filters(self) -> Filters:
+        """What the service takes."""
+        since, until = self.date_range or (None, None)
+        return Filters(
+            status=self.status,
+            connector_id=self.connector_id or self.connector,
+            since=self.from_ or since,
+            until=self.to or until,
+        )
+
+
+@surface.post(
+    "/connectors/{connector_id}/run-settlement",
+    "PY-044",
+    returns=JobAccepted,
+    status=202,
+    permission="settlements:write",
+)
+def run(actor: Actor, connector_id: str) -> JobAccepted:
+    """Have one connector's settlements read now."""
+    return JobAccepted(job_id=settlements.request_sync(actor, connector_id))
+
+
+@surface.get(
+    "/settlements",
+    "PY-045",
+    query=ListQuery,
+    returns=NumberedListing[SettlementView] | Listing[SettlementView],
+    permission="settlements:read",
+)
+def list_all(actor: Actor, query: ListQuery) -> Listing[SettlementView]:
+    """List settlement batches, the latest first; by `cursor`, or by `page` with a total."""
+    if query.page is None:
+        page = settlements.list_page(actor, query.filters(), limit=query.limit, cursor=query.cursor)
+        return Listing[SettlementView](
+            data=_views(page.data), has_more=page.has_more, next_cursor=page.next_cursor
+        )
+    if query.cursor is not None:
+        raise InvalidRequest("Send cursor or page, not both", code="conflicting_filters", field="page")
+    rows, total = settlements.numbered_page(actor, query.filters(), number=query.page, limit=query.limit)
+    return NumberedListing[SettlementView](
+        data=_views(rows),
+        has_more=query.page * query.limit < total,
+        next_cursor=None,
+        page=query.page,
+        limit=query.limit,
+        total=total,
+    )
+
+
+def _views(rows: list[Settlement]) -> list[SettlementView]:
+    return [SettlementView.of(row) for row in rows]
+
+
+@surface.post(
+    "/settlements/sync",
+    "PY-046",
+    body=SettlementSync,
+    returns=JobAccepted,
+    status=202,
+    permission="settlements:write",
+)
+def sync(actor: Actor, body: SettlementSync) -> JobAccepted:
+    """Have the settlements of one connector, or of every one in use, read now."""
+    return JobAccepted(job_id=settlements.request_sync(actor, body.connector_id))
+
+
+@surface.get(
+    "/settlements/{settlement_id}",
+    "PY-047",
+    query=PageQuery,
+    returns=SettlementDetail,
+    permission="settlements:read",
+)
+def get(actor: Actor, settlement_id: str, query: PageQuery) -> SettlementDetail:
+    """Read a settlement with its transactions, a page of them at a time."""
+    page = settlements.lines(actor, settlement_id, limit=query.limit, cursor=query.cursor)
+    return SettlementDetail.with_lines(settlements.get(actor, settlement_id), page.data, page.next_cursor)
