@@ -2,7 +2,7 @@
 
 A handful of set-based statements, each over an index by time, however many payments there are. Every
 measure counts what happened within the span: payments and attempts that began, refunds that were asked for,
-disputes that were opened or decided.
+disputes that were opened or decided, charges that were settled.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.models.payments.refund import Refund
+from app.models.treasury.settlement import Settlement, SettlementLine
 
 GROUPS = ("day", "week", "month", "connector", "currency", "method")
 DEFAULT_DAYS, MAX_DAYS = 30, 732
@@ -117,6 +118,7 @@ class _Span:
             self._attempts(group),
             self._refunds(group),
             self._disputes(group),
+            self._settlements(group),
         ):
             for row in self._db.execute(statement).mappings():
                 counts = {name: value for name, value in row.items() if name != "bucket" and value}
@@ -204,6 +206,23 @@ class _Span:
         )
         return self._joined(statement, group, Attempt.id == _last_attempt())
 
+    def _settlements(self, group: str) -> Select[Any]:
+        """How long charges took from their capture to a statement of their gateway."""
+        table = Settlement
+        delay = self._seconds(Attempt.captured_at, SettlementLine.settled_at)
+        statement = (
+            select(
+                self._bucket(group, table.settled_at, table.currency),
+                func.count().label("settled"),
+                func.sum(delay).label("settlement_seconds"),
+            )
+            .select_from(table)
+            .join(SettlementLine, SettlementLine.settlement_id == table.id)
+            .join(Attempt, Attempt.id == SettlementLine.transaction_id)
+            .where(*self._within(table, table.settled_at), Attempt.captured_at.is_not(None))
+        )
+        return self._joined(statement, group, None)
+
     def _within(self, table: Any, time: Any) -> tuple[ColumnElement[bool], ...]:
         return (
             table.tenant_id == self._actor.tenant_id,
@@ -266,12 +285,13 @@ def _measures(counts: Counter[str]) -> Measures:
         return round(int(counts[part]) / total, 4) if total else None
 
     latency = 1000 * float(counts["latency"]) / counts["timed"] if counts["timed"] else None
+    delay = float(counts["settlement_seconds"]) / counts["settled"] if counts["settled"] else None
     return Measures(
         payments_count=int(counts["payments"]),
         success_rate=rate("approved", "approved", "refused"),
         decline_rate=rate("declined", "declined", "authorized"),
         chargeback_rate=rate("chargebacks", "captured"),
-        avg_settlement_delay=None,
+        avg_settlement_delay=round(delay) if delay is not None else None,
         avg_authorization_latency_ms=round(latency) if latency is not None else None,
         three_ds_challenge_rate=rate("challenged", "attempts"),
         refund_failure_rate=rate("refunds_failed", "refunds_failed", "refunds_succeeded"),

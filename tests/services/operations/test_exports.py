@@ -352,3 +352,16 @@ def test_chargebacks_are_the_disputes(shop: Shop) -> None:
     assert rows_of(done(shop, dataset="chargebacks", filters={"status": "lost"})[1]) == []
     assert rows_of(done(shop, dataset="chargebacks", until=chargeback.received_at)[1]) == []
     assert payment_metrics.report(shop.actor).total.chargeback_rate == 0.5
+
+
+def test_settlements_are_the_lines_of_statements(shop: Shop) -> None:
+    from tests import treasuries
+
+    treasuries.settled(shop)
+    rows = rows_of(done(shop, dataset="settlements", until=None)[1])
+    [charge] = [row for row in rows if row["type"] == "charge"]
+    assert (charge["gross"], charge["currency"], charge["connector"]) == ("10160", "GBP", "sandbox")
+    assert int(charge["gross"]) - int(charge["fee"]) == int(charge["net"])
+    assert charge["transaction_id"].startswith("ch_")
+    assert charge["settlement_id"].startswith("set_")
+    assert rows_of(done(shop, dataset="settlements", filters={"currency": "EUR"})[1]) == []

@@ -15,9 +15,11 @@ from app.kit import clock
 from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
+from app.models.treasury.settlement import SettlementLine
 from app.services.operations import payment_metrics
 from app.services.operations.payment_metrics import Measures, Report
 from app.services.payments import intents, methods, refunds
+from tests import treasuries
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card, make, moment
 from tests.statements import counted
 
@@ -106,6 +108,18 @@ def test_latency_is_the_gateways_not_the_shoppers(shop: Shop) -> None:
     assert payment_metrics.report(shop.actor).total.avg_authorization_latency_ms == 2000
 
 
+def test_settlement_delay_is_from_capture_to_statement(shop: Shop) -> None:
+    treasuries.settled(shop)
+    with transaction() as session:
+        [attempt] = session.query(Attempt)
+        [line] = session.query(SettlementLine).filter_by(transaction_id=attempt.id)
+        attempt.captured_at = line.settled_at - timedelta(days=2)
+    for group_by in (None, "connector", "method", "currency", "day"):
+        found = payment_metrics.report(shop.actor, group_by=group_by, until=clock.now() + timedelta(days=1))
+        assert found.total.avg_settlement_delay == 2 * 86_400
+    assert found.groups[0][1].avg_settlement_delay == 2 * 86_400
+
+
 def test_groups_divide_the_whole(shop: Shop) -> None:
     pay(shop)
     pay(shop, NO_FUNDS)
@@ -169,7 +183,7 @@ def test_a_report_takes_a_few_statements_each_over_an_index(shop: Shop) -> None:
     _fill(shop, 3000)
     with counted() as sent:
         payment_metrics.report(shop.actor, since=clock.now() - timedelta(days=1), group_by="day")
-    assert len(sent) == 9
+    assert len(sent) == 11
     kind = db.engine().dialect.name
     now = clock.now()
     with transaction() as session:

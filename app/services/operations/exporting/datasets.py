@@ -20,6 +20,7 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute
 from app.models.payments.method import PaymentMethod
 from app.models.payments.refund import Refund
+from app.models.treasury.settlement import Settlement, SettlementLine
 
 Row = dict[str, Any]
 
@@ -130,6 +131,50 @@ def _chargebacks(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     for row in _chunks(statement, Dispute.received_at, Dispute.id, "received_at"):
         row["gl_account"] = gl_accounts.get("dispute_opened") if row["opened_at"] else None
         yield row
+
+
+def _settlements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
+    """The lines of gateways' statements, statement by statement, in the order in which they were settled."""
+    table = Settlement
+    statement = select(
+        table.id,
+        table.id.label("settlement_id"),
+        table.reference.label("settlement_reference"),
+        table.status,
+        table.connector,
+        table.settled_at,
+        table.posted_at,
+        table.reconciled_at,
+    ).where(
+        table.tenant_id == export.tenant_id,
+        table.mode == export.mode,
+        table.settled_at < export.until,
+        table.fetched_at.is_not(None),
+    )
+    if export.since is not None:
+        statement = statement.where(table.settled_at >= export.since)
+    known: dict[str, Any] = {"status": table.status, "currency": table.currency, "connector": table.connector}
+    statement = statement.where(*(known[name] == value for name, value in export.filters.items()))
+    for head in _chunks(statement, table.settled_at, table.id, "settled_at"):
+        for line in _settlement_lines(head["id"]):
+            yield {**head, **line, "gl_account": gl_accounts.get("settlement")}
+
+
+def _settlement_lines(settlement_id: str) -> Iterator[Row]:
+    line = SettlementLine
+    statement = select(
+        line.id,
+        line.type,
+        line.transaction_id,
+        line.reference,
+        line.gross,
+        line.fee,
+        line.net,
+        line.currency,
+        line.settled_at,
+        line.available_on,
+    ).where(line.settlement_id == settlement_id)
+    return _chunks(statement, line.settled_at, line.id, "settled_at")
 
 
 def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
@@ -255,4 +300,33 @@ CHARGEBACKS = Dataset(
     frozenset({"status", "currency", "connector"}),
 )
 
-DATASETS: dict[str, Dataset] = {"transactions": TRANSACTIONS, "chargebacks": CHARGEBACKS}
+
+SETTLEMENTS = Dataset(
+    (
+        Column("id"),
+        Column("settlement_id"),
+        Column("settlement_reference"),
+        Column("status"),
+        Column("connector"),
+        Column("type"),
+        Column("transaction_id"),
+        Column("reference"),
+        Column("gross", "integer"),
+        Column("fee", "integer"),
+        Column("net", "integer"),
+        Column("currency"),
+        Column("settled_at", "instant"),
+        Column("available_on", "instant"),
+        Column("posted_at", "instant"),
+        Column("reconciled_at", "instant"),
+        Column("gl_account"),
+    ),
+    _settlements,
+    frozenset({"status", "currency", "connector"}),
+)
+
+DATASETS: dict[str, Dataset] = {
+    "transactions": TRANSACTIONS,
+    "settlements": SETTLEMENTS,
+    "chargebacks": CHARGEBACKS,
+}
