@@ -13,7 +13,7 @@ from app import cli, dashboard, db, pages
 from app import settings as environment
 from app.api import SURFACES
 from app.settings import Settings
-from app.web import errors, filters, headers, health, languages, logs, openapi, static_files
+from app.web import cors, errors, filters, headers, health, languages, logs, openapi, static_files
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -54,6 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     languages.install(app)
     filters.install(app)
     headers.install(app)
+    cors.install(app, SURFACES)
     errors.install(app, SURFACES)
     health.install(app)
     static_files.install(app)

@@ -7,7 +7,7 @@ from app.models.checkout import calculation, order, payment_link, reservation, s
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import posting
 from app.models.operations import examination, export, heartbeat, idempotency, job, rate_window
-from app.models.payments import attempt, dispute, intent, method, refund, upload
+from app.models.payments import attempt, dispute, intent, method, refund, upload, verification
 from app.models.risk import fraud_decision, velocity_counter
 
 __all__ = [
@@ -47,5 +47,6 @@ __all__ = [
     "upload",
     "user",
     "velocity_counter",
+    "verification",
     "webhook_endpoint",
 ]

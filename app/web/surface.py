@@ -85,6 +85,8 @@ class Policy:
     accepts: tuple[str, ...]
     downloads: bool
     sandbox_only: bool
+    #: Dotted paths of body fields that may hold a card or account number.
+    card_fields: frozenset[str]
 
     @property
     def route(self) -> str:
@@ -104,13 +106,15 @@ class Surface:
         key_header: str = "Authorization",
         also_at: Iterable[str] = (),
         handles: str | None = None,
+        screens_cards: bool = False,
     ) -> None:
         self.name = name
         self.prefix = prefix
         self.render_error = render_error
         self.key_header = key_header
+        self.screens_cards = screens_cards
         self.error_prefixes = (handles or prefix, *also_at)
-        self._mounts = (prefix, *also_at)
+        self.mounts = (prefix, *also_at)
         self.policies: list[Policy] = []
         self._views: list[tuple[Policy, Callable[..., Any]]] = []
 
@@ -160,6 +164,7 @@ class Surface:
                 accepts=declared.pop("accepts", ()),
                 downloads=declared.pop("downloads", False),
                 sandbox_only=declared.pop("sandbox_only", False),
+                card_fields=frozenset(declared.pop("card_fields", ())),
             )
             if declared:
                 raise TypeError(f"{contract_id}: unknown declarations {sorted(declared)}")
@@ -171,7 +176,7 @@ class Surface:
 
     def mount(self, app: Flask, exempt: Callable[[Blueprint], None]) -> None:
         """Register the endpoints under every prefix; they take no cookie, so `exempt` them from CSRF."""
-        for number, prefix in enumerate(self._mounts):
+        for number, prefix in enumerate(self.mounts):
             blueprint = Blueprint(f"api_{self.name}_{number}", __name__, url_prefix=prefix or None)
             for policy, function in self._views:
                 if policy.sandbox_only and settings.current().production:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from flask import request
 from pydantic import AwareDatetime, Field, Strict
 
 from app.api.checkout.session_views import SessionView, answer
 from app.api.checkout.surface import surface
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest
 from app.services.checkout import addresses, details, sessions
 from app.services.checkout.details import Change
 from app.web.endpoint import Answer
 from app.web.schemas import Body, Integer, View
 from app.web.surface import BROWSER
+from app.web.versions import expected_version
 
 _TEXT = 200
 #: JSON has no instants: this one field is read from its text.
@@ -83,23 +82,6 @@ class AddressesView(View):
     shipping_validation_status: Literal["unverified", "valid", "invalid"]
     billing_address: dict[str, Any] | None
     billing_validation_status: Literal["unverified", "valid", "invalid"]
-
-
-def expected_version(in_body: int | None) -> int | None:
-    """The version that the caller has read, from `If-Match` or the body (OP-14).
-
-    Raises:
-        InvalidRequest: both are sent and differ, or the header is no entity tag of ours.
-    """
-    header = request.headers.get("If-Match")
-    if header is None or header.strip() == "*":
-        return in_body
-    text = header.strip().removeprefix("W/").strip('"')
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidRequest("If-Match takes the ETag of the session", field="If-Match")
-    if in_body is not None and in_body != int(text):
-        raise InvalidRequest("If-Match and version differ", field="version")
-    return int(text)
 
 
 @surface.patch(

@@ -12,10 +12,12 @@ from app.domain.lifecycles import (
     hosted_sessions,
     intents,
     jobs,
+    methods,
     orders,
     payouts,
     refunds,
     reservations,
+    verifications,
 )
 from app.domain.lifecycles.base import Lifecycle
 
@@ -33,5 +35,7 @@ ALL: dict[str, Lifecycle[Any, Any]] = {
         deliveries,
         jobs,
         orders,
+        methods,
+        verifications,
     )
 }

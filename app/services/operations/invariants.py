@@ -25,7 +25,9 @@ from app.models.ledger.posting import LedgerTransaction, Posting
 from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute
 from app.models.payments.intent import PaymentIntent
+from app.models.payments.method import PaymentMethod
 from app.models.payments.refund import Refund
+from app.models.payments.verification import MethodVerification
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +288,17 @@ def _transitions_were_legal(db: Session) -> Iterator[Violation]:
 
 def _statuses_are_told(db: Session) -> Iterator[Violation]:
     """The last journalled status of an entity is the one that it has."""
-    for model in (PaymentIntent, Attempt, Refund, Dispute, CheckoutSession, Reservation, Order):
+    for model in (
+        PaymentIntent,
+        Attempt,
+        Refund,
+        Dispute,
+        PaymentMethod,
+        MethodVerification,
+        CheckoutSession,
+        Reservation,
+        Order,
+    ):
         last = (
             select(JournalEntry.entity_id, func.max(JournalEntry.id).label("last"))
             .where(JournalEntry.entity == model.lifecycle.name, JournalEntry.to_status.is_not(None))

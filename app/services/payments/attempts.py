@@ -23,6 +23,7 @@ from app.kit.ids import new_id, random_token
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
+from app.services.payments import claims
 from app.services.risk.opinions import Opinion
 from app.services.risk.screening import screen
 
@@ -61,9 +62,9 @@ def open_attempt(
     Raises:
         Conflict: the intent has a live attempt.
         IllegalTransition: the intent cannot be confirmed now.
-        Unprocessable, RateLimited: it is over a limit (services/risk/limits.py).
+        Unprocessable, RateLimited: the method may not pay for it, or it is over a limit (risk/limits.py).
     """
-    _refuse_a_second(db, intent)
+    _admit(db, intent, method)
     screening = screen(db, intent, method, opinion, off_session=off_session)
     intent.advance(
         _I.CONFIRMED,
@@ -96,10 +97,12 @@ def open_attempt(
     return attempt
 
 
-def _refuse_a_second(db: Session, intent: PaymentIntent) -> None:
+def _admit(db: Session, intent: PaymentIntent, method: PaymentMethod) -> None:
+    """Let one attempt of the intent live, with a method that may pay for it."""
     live = select(Attempt.id).where(Attempt.intent_id == intent.id, Attempt.status.not_in(lifecycle.DEAD))
     if db.scalar(live) is not None:
         raise Conflict("A payment is already under way", code="payment_in_progress")
+    claims.claim(db, intent, method)
 
 
 def load(attempt_id: str) -> tuple[Attempt, PaymentIntent, PaymentMethod]:

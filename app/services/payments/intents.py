@@ -68,7 +68,7 @@ def create(actor: Actor, draft: IntentDraft) -> PaymentIntent:
         Unprocessable: amount or currency cannot be charged.
         NotFound: the payment method is not this merchant's.
     """
-    method = methods.get(actor, draft.payment_method_id) if draft.payment_method_id else None
+    method = methods.usable(actor, draft.payment_method_id) if draft.payment_method_id else None
     with transaction(actor) as db:
         return add(db, actor, draft, method)
 
@@ -169,9 +169,7 @@ def list_page(
 
 def attach(actor: Actor, intent_id: str, method_id: str) -> PaymentIntent:
     """Choose the method that the intent will be paid with (PY-011, CK-023)."""
-    method = methods.get(actor, method_id)
-    if method.revoked_at is not None:
-        raise Unprocessable("This payment method was revoked", code="payment_method_revoked")
+    method = methods.usable(actor, method_id)
     with transaction(actor) as db:
         intent = find(db, actor, intent_id, lock=True)
         intent.advance(_T.ATTACHED, cause="api", payment_method_id=method.id)

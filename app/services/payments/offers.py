@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.connectors import base, registry
 from app.connectors.hosting import HostsPages
+from app.connectors.vaulting import DEBIT_TYPES
 from app.domain.actor import Mode
 from app.services.payments import gateway
 
@@ -35,6 +36,8 @@ def _is_typed(mode: str, method: str) -> bool:
 
 
 def _leads_on(tenant_id: str, mode: str, method: str) -> bool:
+    if method in DEBIT_TYPES:  # our pages ask nobody for an account
+        return False
     caller = gateway.context(tenant_id, mode)
     for connector in registry.for_method(method):
         if isinstance(connector, HostsPages):

@@ -91,6 +91,8 @@ WALKS = {
     "payout": ["pending>processing>paid>failed", "processing>failed"],
     "delivery": ["pending>leased>delivered", "leased>retry_wait>leased>exhausted", "leased>pending"],
     "job": ["queued>leased>done", "leased>retry_wait>queued", "leased>dead>queued", "leased>queued"],
+    "payment_method": ["active>revoked"],
+    "method_verification": ["pending>verified", "pending>failed"],
     "order": ["pending>paid>shipped>delivered", "pending>cancelled", "paid>cancelled"],
 }
 #: Steps beyond reliability.md's words, each needed by something that lives.
