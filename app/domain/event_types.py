@@ -25,6 +25,7 @@ class EventType(StrEnum):
     PAYMENT_FAILED = "payment.failed"
     CAPTURE_FAILED = "payment.capture_failed"
     PAYMENT_NEEDS_REVIEW = "payment.needs_review"
+    METHOD_CREATED = "payment_method.created"
     REFUND_CREATED = "refund.created"
     REFUND_SUCCEEDED = "refund.succeeded"
     REFUND_FAILED = "refund.failed"

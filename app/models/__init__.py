@@ -7,7 +7,7 @@ from app.models.checkout import calculation, order, payment_link, reservation, s
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import balance, posting
 from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
-from app.models.payments import attempt, connector, dispute, intent, method, refund, upload
+from app.models.payments import attempt, connector, dispute, intent, method, refund, upload, verification
 from app.models.risk import fraud_decision, velocity_counter
 from app.models.treasury import payout, reconciliation, settlement
 
@@ -54,5 +54,6 @@ __all__ = [
     "upload",
     "user",
     "velocity_counter",
+    "verification",
     "webhook_endpoint",
 ]

@@ -27,10 +27,11 @@ from app.domain.errors import (
     UnsupportedMediaType,
 )
 from app.domain.rules import documents
+from app.domain.rules.cards import holds_card_number
 from app.kit import strict_json
 from app.services.operations import idempotency
 from app.services.operations.idempotency import Reply
-from app.web import authentication, mfa, rate_limits
+from app.web import authentication, card_screen, mfa, rate_limits
 
 if TYPE_CHECKING:
     from app.web.surface import Policy
@@ -72,12 +73,10 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
     def serve(**path: str) -> Response:
         actor = _admit(policy, path)
         arguments: dict[str, Any] = dict(path)
-        raw, body = None, None
-        if request.mimetype in policy.accepts:
-            raw = _files()
-        elif policy.body is not None:
-            raw = _json()
-            body = _validate(policy.body, raw)
+        if policy.surface.screens_cards:
+            card_screen.refuse_in_query(request.args)
+            card_screen.refuse_in_key(request.headers.get("Idempotency-Key"))
+        raw, body = _read(policy)
         if policy.body is not None:
             arguments["body"] = body
         if policy.query is not None:
@@ -134,6 +133,21 @@ def _check_tenant(actor: Actor, path_tenant: str | None) -> None:
         raise TenantMismatch
 
 
+def _read(policy: Policy) -> tuple[Any, BaseModel | None]:
+    """What was sent, and what it is as a body; a file is not read as one."""
+    if request.mimetype in policy.accepts:
+        raw = _files()
+        if policy.surface.screens_cards:
+            card_screen.refuse_in_form(request.form, request.files)
+        return raw, None
+    if policy.body is None:
+        return None, None
+    raw = _json()
+    if policy.surface.screens_cards:
+        card_screen.refuse_in_body(raw, policy.card_fields)
+    return raw, _validate(policy.body, raw)
+
+
 def _json() -> Any:
     if request.content_length is not None and request.content_length > MAX_BODY:
         raise PayloadTooLarge
@@ -147,11 +161,12 @@ def _json() -> Any:
     try:
         return strict_json.loads(raw)
     except strict_json.StrictJsonError as error:
+        pointer = "" if holds_card_number(error.pointer) else error.pointer
         raise InvalidRequest(
             error.reason,
             code="invalid_json",
-            field=error.pointer or None,
-            explain={"reason": "invalid_json", "pointer": error.pointer},
+            field=pointer or None,
+            explain={"reason": "invalid_json", "pointer": pointer},
         ) from error
 
 

@@ -88,6 +88,8 @@ class Policy:
     downloads: bool
     sandbox_only: bool
     may_be_empty: bool
+    #: Dotted paths of body fields that may hold a card or account number.
+    card_fields: frozenset[str]
 
     @property
     def route(self) -> str:
@@ -107,11 +109,13 @@ class Surface:
         key_header: str = "Authorization",
         also_at: Iterable[str] = (),
         handles: str | None = None,
+        screens_cards: bool = False,
     ) -> None:
         self.name = name
         self.prefix = prefix
         self.render_error = render_error
         self.key_header = key_header
+        self.screens_cards = screens_cards
         self.error_prefixes = (handles or prefix, *also_at)
         self.mounts = (prefix, *also_at)
         self.policies: list[Policy] = []
@@ -164,6 +168,7 @@ class Surface:
                 downloads=declared.pop("downloads", False),
                 sandbox_only=declared.pop("sandbox_only", False),
                 may_be_empty=declared.pop("may_be_empty", False),
+                card_fields=frozenset(declared.pop("card_fields", ())),
             )
             if declared:
                 raise TypeError(f"{contract_id}: unknown declarations {sorted(declared)}")

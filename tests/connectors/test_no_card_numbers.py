@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
+from flask.testing import FlaskClient
 from sqlalchemy import MetaData, select
 
-from app import db
+from app import db, settings
 from app.connectors import base
 from app.connectors.sandbox.cards import CARDS
 from app.domain.errors import DomainError
+from app.factory import create_app
+from app.kit import clock
+from app.services.access import keys
+from app.services.payments import gateway, vault
+from app.web import errors, headers
 from tests.connectors.conftest import Caller
 from tests.shops import Shop
 
@@ -85,3 +96,140 @@ def test_details_never_show_themselves() -> None:
     for text in (repr(details), str(details), f"{details}", repr([details]), repr({"card": details})):
         assert CARDS[0].number not in text
         assert SECURITY_CODE not in text
+
+
+METHODS, TOKENS = "/v1/payments/methods", "/v1/payments/tokens"
+
+
+@dataclass
+class Loud:
+    """The app, and every log line that it writes."""
+
+    client: FlaskClient
+    lines: io.StringIO
+
+
+@pytest.fixture
+def loud(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Loud:
+    """The app with its log turned up, written where the test can read it."""
+    changes = {"api_reads_per_second": 0, "api_writes_per_second": 0, "log_level": "DEBUG"}
+    app, lines = create_app(settings.current().model_copy(update=changes)), io.StringIO()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(lines))
+    for module in (headers, errors, gateway, vault):
+        monkeypatch.setattr(module, "log", structlog.get_logger("tests"))
+    return Loud(app.test_client(), lines)
+
+
+def flows(number: str) -> Iterator[tuple[str, str, Any]]:
+    """A card through the vault, and its number in each place where somebody may put it."""
+    card = {"number": number, "exp_month": 12, "exp_year": clock.now().year + 2, "cvc": "123"}
+    spaced = " ".join(number[i : i + 4] for i in range(0, len(number), 4))
+    yield "POST", TOKENS, {"type": "card", "card": card}
+    yield "POST", TOKENS, {"type": "card", "card": {**card, "number": spaced}}
+    yield "POST", TOKENS, {"type": "card", "card": {**card, "cvc": number}}
+    yield "POST", TOKENS, {"type": "card", "card": {**card, "name": number}}
+    yield "POST", TOKENS, {"type": "card", "card": {**card, number: 1}}
+    yield "POST", TOKENS, {"type": "card", "card": number}
+    yield "POST", TOKENS, {"type": number, "card": card}
+    yield (
+        "POST",
+        TOKENS,
+        {"type": "bank_account", "bank_account": {"routing_number": "110000000", "account_number": number}},
+    )
+    yield "POST", TOKENS, {"type": "sepa_debit", "sepa_debit": {"iban": number}}
+    yield "POST", METHODS, {"payment_method": {"card": card}, "customer_id": "cust_1", "consent": True}
+    yield "POST", METHODS, {"token": number}
+    yield "POST", METHODS, {"payment_method": {"token": spaced}}
+    for extra in (
+        {"metadata": {"nickname": f"my {spaced}"}},
+        {"metadata": {"n": int(number)}},
+        {"metadata": {"a": [{"b": number}]}},
+        {"metadata": {number: "x"}},
+        {"customer_id": number},
+        {number: "x"},
+    ):
+        yield "POST", METHODS, {"payment_method": {"card": card}, **extra}
+    yield "POST", f"{METHODS}/attach", {"payment_method_id": "pm_x", "customer_id": spaced, "consent": True}
+    yield "POST", f"{METHODS}/verify", {"payment_method_id": number, "type": "micro_deposit"}
+    yield "PATCH", f"{METHODS}/pm_x", {"nickname": number}
+    yield "GET", f"{METHODS}?customer_id={number}", None
+    yield "GET", f"{METHODS}?{number}=1", None
+    yield "GET", f"{METHODS}/{number}", None
+    yield "DELETE", f"{METHODS}/{number}", None
+    yield "GET", f"/v1/payments/payment-methods/3ds/lookup?payment_method_id={number}", None
+    yield "POST", "/v1/payments/refunds", {"payment_intent_id": "pi_x", "metadata": {"note": number}}
+
+
+def test_the_surface_keeps_none_logs_none_and_says_none(
+    loud: Loud, shop: Shop, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    publishable = keys.create(shop.actor, "front", kind="pk")[1]
+    said, made = [], 0
+    tried = [CARDS[0].number, "4000000000003220", "378282246310005", *REFUSED[:3]]
+    for number in tried:
+        for turn, (method, path, body) in enumerate(flows(number)):
+            secret = publishable if path == TOKENS and turn == 0 else shop.secret
+            extra = {"X-Request-ID": number} if turn % 2 else {}
+            answer = loud.client.open(
+                path,
+                method=method,
+                json=body,
+                headers={
+                    "Authorization": f"Bearer {secret}",
+                    "Idempotency-Key": f"key-{turn}-{number[-4:]}",
+                    **extra,
+                },
+            )
+            said.append(f"{answer.headers} {answer.text}")
+            made += answer.status_code == 201
+            assert answer.status_code < 500
+        said.append(in_the_headers_and_broken_bodies(loud.client, shop, number))
+    assert made == 3 * 3, "each published number made two tokens and a method, and no other made anything"
+    logged = loud.lines.getvalue()
+    assert "/v1/payments/methods/attach" in logged, "the log was listened to"
+    shown = "".join([*said, logged, *capfd.readouterr()])
+    for number in tried:
+        spaced = " ".join(number[i : i + 4] for i in range(0, len(number), 4))
+        assert number not in shown
+        assert spaced not in shown
+    assert_nowhere(tmp_path)
+
+
+def test_a_vault_that_breaks_and_quotes_the_number_is_not_quoted(
+    loud: Loud, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = CARDS[0].number
+
+    def broken(*_: Any) -> None:
+        raise ValueError(f"bad card {number}")
+
+    for place in ("vault.keep_card", "client_tokens.redeem"):
+        monkeypatch.setattr(f"app.connectors.sandbox.{place}", broken)
+    details = {"number": number, "exp_month": 12, "exp_year": clock.now().year + 2}
+    said = []
+    for path, body in (
+        (TOKENS, {"type": "card", "card": details}),
+        (METHODS, {"payment_method": {"card": details}}),
+        (METHODS, {"token": "tok_x"}),
+    ):
+        answer = loud.client.post(path, json=body, headers=shop.bearer)
+        assert answer.status_code == 503
+        said.append(answer.text)
+    logged = loud.lines.getvalue()
+    assert logged.count("vault_call_broke") == 3
+    assert number not in logged + "".join(said)
+
+
+def in_the_headers_and_broken_bodies(client: FlaskClient, shop: Shop, number: str) -> str:
+    """What is said to a number in an idempotency key, and in a body that is no JSON."""
+    bearer = shop.bearer
+    refused = client.post(METHODS, json={"token": "tok_x"}, headers={**bearer, "Idempotency-Key": number})
+    assert (refused.status_code, refused.json["code"]) == (422, "card_number_refused")
+    broken = f'{{"{number}": NaN, "token": "{number}"'
+    kind = {"Content-Type": "application/json"}
+    answers = [
+        client.post(METHODS, data=broken, headers={**bearer, **kind}),
+        client.post(METHODS, data=broken + "}", headers={**bearer, **kind}),
+    ]
+    assert {answer.status_code for answer in answers} == {400}
+    return "".join(answer.text for answer in answers)

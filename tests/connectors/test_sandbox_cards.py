@@ -9,6 +9,7 @@ import pytest
 
 from app.connectors import base
 from app.connectors.sandbox import challenges
+from app.connectors.sandbox.banks import ACCOUNTS
 from app.connectors.sandbox.cards import BY_NUMBER, CARDS, Behaviour
 from app.connectors.sandbox.connector import SandboxConnector
 from app.domain.rules.cards import passes_luhn
@@ -275,8 +276,8 @@ def test_details_that_are_taken(sandbox: Caller) -> None:
             assert token.brand in ("VISA", "AMEX")
 
 
-def test_each_behaviour_is_had_by_a_card() -> None:
-    assert {card.behaviour for card in CARDS} == set(Behaviour)
+def test_each_behaviour_is_had_by_a_card_or_an_account() -> None:
+    assert {row.behaviour for row in (*CARDS, *ACCOUNTS)} == set(Behaviour)
 
 
 @pytest.mark.parametrize("availability", ["down", "unauthorized"])

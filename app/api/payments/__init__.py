@@ -10,6 +10,7 @@ from app.api.payments import (
     health,
     intents,
     jobs,
+    methods,
     payouts,
     reconciliations,
     refunds,
@@ -20,6 +21,8 @@ from app.api.payments import (
     settlement_reports,
     settlements,
     threeds,
+    threeds_lookup,
+    tokens,
     uploads,
     webhooks,
 )
@@ -35,6 +38,7 @@ __all__ = [
     "health",
     "intents",
     "jobs",
+    "methods",
     "payouts",
     "reconciliations",
     "refunds",
@@ -46,6 +50,8 @@ __all__ = [
     "settlements",
     "surface",
     "threeds",
+    "threeds_lookup",
+    "tokens",
     "uploads",
     "webhooks",
 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
 
 from app.connectors import base
 from app.connectors.sandbox.cards import Behaviour
+from app.connectors.vaulting import DEBIT_TYPES
 from app.kit import clock
 
 #: The name that transactions carry.
@@ -20,6 +21,8 @@ TRANSFER_IBAN = "AT611904300234573201"
 THREE_DS_VERSION = "2.2.0"
 #: How long an authorisation holds, in days.
 AUTHORIZATION_DAYS = 7
+#: After how many seconds a bank says what became of a debit.
+DEBIT_SECONDS = 10
 #: Where the sandbox's webhooks go, under our own address.
 WEBHOOK_PATH = "/v1/payments/webhook/gateway"
 
@@ -54,6 +57,9 @@ def to_authorize(row: RowMapping) -> base.AuthorizeResult:
 
 def payment(row: RowMapping) -> base.GatewayPayment:
     """The payment as it stands by the clock: what the shopper did not finish in time has expired."""
+    if unanswered(row):
+        pending = base.GatewayStatus.PENDING
+        return base.GatewayPayment(row["reference"], pending, row["amount"], row["currency"])
     status, decline = base.GatewayStatus(row["status"]), row["decline_code"]
     action = None
     if abandoned(row):
@@ -75,6 +81,22 @@ def payment(row: RowMapping) -> base.GatewayPayment:
         facts=facts(row),
         expires_at=lapses_at(row),
     )
+
+
+def debited_at(row: RowMapping | Mapping[str, Any]) -> datetime | None:
+    """When the bank says what became of a debit; None for what is answered at once."""
+    if row["method_type"] not in DEBIT_TYPES:
+        return None
+    created: datetime = row["created_at"]
+    return created + timedelta(seconds=DEBIT_SECONDS)
+
+
+def unanswered(row: RowMapping) -> bool:
+    """Whether the bank has not said yet what became of a debit; a voided one it will not do."""
+    told_at = debited_at(row)
+    if told_at is None or row["status"] == base.GatewayStatus.VOIDED:
+        return False
+    return bool(row["behaviour"] == Behaviour.STAYS_PENDING or clock.now() < told_at)
 
 
 def abandoned(row: RowMapping) -> bool:

@@ -52,6 +52,30 @@ tokens = Table(
     Column("created_at", UtcDateTime(), nullable=False),
 )
 
+#: What browsers were given for a token of the vault.
+client_tokens = Table(
+    "sandbox_client_tokens",
+    metadata,
+    Column("client_token", String(64), primary_key=True),
+    Column("token", String(64), nullable=False),
+    Column("expires_at", UtcDateTime(), nullable=False),
+    Column("created_at", UtcDateTime(), nullable=False),
+)
+
+#: Pairs of small deposits, by the caller's key.
+deposits = Table(
+    "sandbox_deposits",
+    metadata,
+    Column("tenant_id", String(40), primary_key=True),
+    Column("key", String(80), primary_key=True),
+    Column("token", String(64), nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("second", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("created_at", UtcDateTime(), nullable=False),
+)
+
 payments = Table(
     "sandbox_payments",
     metadata,

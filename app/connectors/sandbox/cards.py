@@ -13,7 +13,7 @@ from app.domain.rules.cards import brand_of
 
 
 class Behaviour(StrEnum):
-    """What the acquirer does with a card."""
+    """What the acquirer does with a card or an account."""
 
     REFUSE = "refuse"
     APPROVE = "approve"
@@ -32,6 +32,7 @@ class Behaviour(StrEnum):
     WEBHOOK_TWICE = "webhook_twice"
     WEBHOOK_LATE = "webhook_late"
     WEBHOOK_DISORDER = "webhook_disorder"
+    STAYS_PENDING = "stays_pending"
 
 
 #: ISO 3166-1 numeric codes as they stand in test numbers.

@@ -30,7 +30,9 @@ from app.connectors.sandbox import (
     vault,
 )
 from app.connectors.sandbox.cards import UNLESS_SET_UP, Behaviour
+from app.connectors.sandbox.vaulting import SandboxVault
 from app.connectors.subjects import EventSubject
+from app.connectors.vaulting import DEBIT_TYPES
 from app.db import reading, retrying, transaction
 from app.kit import clock, signing
 from app.kit.ids import new_id
@@ -42,12 +44,12 @@ REFUND_TURN_SECONDS = 10
 _LOST_ANSWERS = {Behaviour.TIME_OUT_AFTER: "timed out", Behaviour.TRUNCATED: "cut short"}
 
 
-class SandboxConnector:
-    """Implements every capability of connectors/base.py that moves money."""
+class SandboxConnector(SandboxVault):
+    """Implements every capability of connectors/base.py that moves money; its vault does the rest."""
 
     name = "sandbox"
     label = "Till sandbox"
-    method_types = frozenset({"card", *vault.REDIRECT_TYPES})
+    method_types = frozenset({"card", *vault.REDIRECT_TYPES, *DEBIT_TYPES})
     shares_vault = True
     credentials = availability.FIELDS
 
@@ -250,7 +252,9 @@ def _open(
     try:
         with transaction() as db:
             db.execute(insert(book.payments), values)
-            notices.queue(db, values, f"payment.{values['status']}")
+            if values["behaviour"] != Behaviour.STAYS_PENDING:
+                told_at = answers.debited_at(values)
+                notices.queue(db, values, f"payment.{values['status']}", due_at=told_at)
     except IntegrityError:
         pass
     found = _payment_by_key(context, request.key)
@@ -294,6 +298,8 @@ def _was_authenticated(context: base.ConnectorContext, token: str) -> bool:
 
 def _capture_refusal(row: RowMapping, request: base.CaptureRequest) -> str | None:
     """Why this capture cannot be: once, and never more than was authorised while that holds."""
+    if answers.unanswered(row):
+        return "capture_refused"
     if row["status"] != base.GatewayStatus.AUTHORIZED or not 0 < request.amount <= row["amount"]:
         return "capture_refused"
     if request.currency != row["currency"]:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 from app.connectors.base import AuthorizeRequest, ConnectorContext, GatewayStatus
 from app.connectors.sandbox.answers import WEBHOOK_PATH
 from app.connectors.sandbox.cards import ALREADY_SET_UP, LOOK_UP_ERROR, UNLESS_SET_UP, Behaviour
+from app.connectors.vaulting import DEBIT_TYPES
 from app.kit import clock
 from app.kit.ids import new_id, random_token
 
@@ -72,6 +73,9 @@ def _first(request: AuthorizeRequest, token: RowMapping, set_up: bool) -> Openin
     behaviour, detail = token["behaviour"], token["detail"]
     if token["type"] == "bank_transfer":
         return Opening(GatewayStatus.PENDING, page="bank")
+    if token["type"] in DEBIT_TYPES:
+        refused = behaviour == Behaviour.DECLINE
+        return Opening(GatewayStatus.DECLINED, detail) if refused else Opening(GatewayStatus.AUTHORIZED)
     if token["type"] != "card":
         return Opening(GatewayStatus.ACTION_REQUIRED, page="bank")
     if behaviour == Behaviour.DECLINE:

@@ -7,9 +7,10 @@ from sqlalchemy.engine import RowMapping
 
 from app import settings
 from app.connectors.base import CardDetails, ConnectorContext, MethodToken, TokenRefused
-from app.connectors.sandbox import book
+from app.connectors.sandbox import banks, book
 from app.connectors.sandbox.cards import BY_NUMBER, Behaviour
 from app.connectors.tokens import CardToken
+from app.connectors.vaulting import BankDetails
 from app.db import reading, transaction
 from app.domain.rules import cards as rules
 from app.kit import clock
@@ -79,6 +80,32 @@ def keep_redirect(context: ConnectorContext, method_type: str) -> MethodToken:
     token = MethodToken("sbtok_" + random_token(), method_type)
     _write(context, token, Behaviour.APPROVE, "", 12, cvc_given=False)
     return token
+
+
+def keep_account(context: ConnectorContext, account: BankDetails) -> MethodToken:
+    """Keep a test account as a token.
+
+    Raises:
+        TokenRefused: not one of the published test accounts.
+    """
+    known = banks.find(account)
+    token = MethodToken("sbtok_" + random_token(), account.type, last4=known.number[-4:])
+    _write(context, token, known.behaviour, known.detail, 12, cvc_given=False)
+    return token
+
+
+def token_of(row: RowMapping) -> MethodToken:
+    """What was answered when this row of the book was written."""
+    shown = (row["token"], row["type"], row["brand"], row["last4"], row["exp_month"], row["exp_year"])
+    if row["type"] != "card":
+        return MethodToken(*shown)
+    return CardToken(
+        *shown,
+        country=row["country"],
+        fingerprint=row["fingerprint"],
+        prefix_hash=row["prefix_hash"],
+        risk=row["risk_score"],
+    )
 
 
 def find(context: ConnectorContext, token: str) -> RowMapping | None:

@@ -13,11 +13,13 @@ from app.domain.lifecycles import (
     hosted_sessions,
     intents,
     jobs,
+    methods,
     orders,
     payouts,
     refunds,
     reservations,
     settlements,
+    verifications,
 )
 from app.domain.lifecycles.base import Lifecycle
 
@@ -37,5 +39,7 @@ ALL: dict[str, Lifecycle[Any, Any]] = {
         jobs,
         orders,
         connectors,
+        methods,
+        verifications,
     )
 }

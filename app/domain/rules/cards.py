@@ -18,6 +18,7 @@ BRANDS = tuple(name for name, _ in _BRANDS)
 #: Groups of digits as people write them: parted by spaces, full stops or dashes.
 _DIGIT_GROUPS = re.compile(r"[0-9]+(?:[ .\-\u2010-\u2014]{1,3}[0-9]+)*")
 _SHORTEST, _LONGEST = 13, 19
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 
 
 def digits_of(text: str) -> str:
@@ -46,6 +47,14 @@ def brand_of(number: str) -> str:
 def full_year(year: int) -> int:
     """27 → 2027."""
     return year + 2000 if year < 100 else year
+
+
+def is_iban(text: str) -> bool:
+    """Whether a text is an IBAN by its form and check digits (ISO 13616); it may be in groups."""
+    plain = text.replace(" ", "").upper()
+    if not _IBAN.fullmatch(plain):
+        return False
+    return int("".join(str(int(char, 36)) for char in plain[4:] + plain[:4])) % 97 == 1
 
 
 def holds_card_number(text: str) -> bool:

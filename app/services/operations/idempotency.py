@@ -24,6 +24,7 @@ from app.kit import clock
 from app.kit.canonical import fingerprint
 from app.models.operations.idempotency import IdempotencyRecord
 from app.services.operations import secrets_at_rest
+from app.services.operations.secrets_at_rest import hash_token
 
 _TABLE: Any = IdempotencyRecord.__table__
 
@@ -87,7 +88,7 @@ def scope(actor: Actor, method: str, path: str, key: str, body: Any) -> KeyScope
     parts = "\n".join((actor.tenant_id, str(actor.mode), actor.id, method, path, key))
     digest = hashlib.sha256(parts.encode()).hexdigest()
     route = f"{method} {path}"[:160]
-    asked = fingerprint([method, path, body])
+    asked = hash_token(fingerprint([method, path, body]))  # keyed: a body may hold what must not be guessed
     return KeyScope(digest, actor.tenant_id, key, route, asked, actor.request_id)
 
 

@@ -25,7 +25,9 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.connector import ConnectorAccount
 from app.models.payments.dispute import Dispute
 from app.models.payments.intent import PaymentIntent
+from app.models.payments.method import PaymentMethod
 from app.models.payments.refund import Refund
+from app.models.payments.verification import MethodVerification
 from app.models.treasury.payout import Payout
 from app.models.treasury.settlement import Settlement
 from app.services.operations import treasury_invariants
@@ -286,6 +288,8 @@ def _statuses_are_told(db: Session) -> Iterator[Violation]:
         Attempt,
         Refund,
         Dispute,
+        PaymentMethod,
+        MethodVerification,
         CheckoutSession,
         Reservation,
         Order,

@@ -24,7 +24,7 @@ from app.kit.ids import new_id, random_token
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.services.payments import routing
+from app.services.payments import claims, routing
 from app.services.payments.routing import Pick
 from app.services.risk.opinions import Opinion
 from app.services.risk.screening import screen
@@ -90,10 +90,12 @@ def open_attempt(
     Raises:
         Conflict: the intent has a live attempt.
         IllegalTransition: the intent cannot be confirmed now.
-        Unprocessable, RateLimited: no connector can take it, or it is over a limit (services/risk/limits.py).
+        Unprocessable, RateLimited: the method may not pay for it, no connector can take it, or it is over a
+            limit (services/risk/limits.py).
     """
     if live(db, intent.id) is not None:
         raise Conflict("A payment is already under way", code="payment_in_progress")
+    claims.claim(db, intent, method)
     country = country or method.country
     candidates = routing.picks(db, intent, method, country)
     if not candidates:

@@ -71,7 +71,7 @@ def create(actor: Actor, draft: IntentDraft) -> PaymentIntent:
             payment method cannot be used.
         NotFound: the payment method is not this merchant's.
     """
-    method = methods.get(actor, draft.payment_method_id) if draft.payment_method_id else None
+    method = methods.usable(actor, draft.payment_method_id) if draft.payment_method_id else None
     with transaction(actor) as db:
         return add(db, actor, draft, method)
 
@@ -183,7 +183,7 @@ def attach(actor: Actor, intent_id: str, method_id: str) -> PaymentIntent:
         InvalidState: it is being paid, or over.
         Unprocessable: the method is revoked, or another customer's.
     """
-    method = methods.get(actor, method_id)
+    method = methods.usable(actor, method_id)
     with transaction(actor) as db:
         intent = find(db, actor, intent_id, lock=True)
         refuse_unusable(actor, intent, method)

@@ -39,6 +39,8 @@ def of(actor: Actor, wanted: Iterable[str]) -> Offer:
 
 def _takes(method: str, capability: type) -> bool:
     """Whether a connector takes a method from everybody, whatever their account."""
+    if method in DEBIT_TYPES:  # our pages ask nobody for an account
+        return False
     return any(
         isinstance(connector, capability) and not isinstance(connector, HostsPages)
         for connector in registry.for_method(method)

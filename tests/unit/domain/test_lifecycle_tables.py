@@ -97,6 +97,8 @@ WALKS = {
         "error>disabled>deleted",
         "error>deleted",
     ],
+    "payment_method": ["active>revoked"],
+    "method_verification": ["pending>verified", "pending>failed"],
     "order": ["pending>paid>shipped>delivered", "pending>cancelled", "paid>cancelled"],
 }
 #: Steps beyond reliability.md's words, each needed by something that lives.

@@ -1,0 +1,69 @@
+"""Whether a method may pay for an intent, decided in the transaction that writes the attempt.
+
+A method that is revoked pays nothing more, also not for an intent that names it already. A method without
+consent is for one payment: once it has an attempt of one intent that may hold money, it serves no other.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from app.domain.errors import Unprocessable
+from app.domain.lifecycles import attempts as attempt_lifecycle
+from app.domain.lifecycles import methods as lifecycle
+from app.models.payments.attempt import Attempt
+from app.models.payments.intent import PaymentIntent
+from app.models.payments.method import PaymentMethod
+from app.services.payments.methods import revoked
+
+#: Accounts that are charged only when they are proven to be the customer's.
+PROVEN_TYPES = frozenset({"bank_account"})
+
+
+def claim(db: Session, intent: PaymentIntent, method: PaymentMethod) -> None:
+    """Let the intent be paid with the method, in the caller's transaction.
+
+    Raises:
+        Unprocessable: revoked, used for another payment, or an account that is not proven yet.
+    """
+    if method.type in PROVEN_TYPES and method.verified_at is None:
+        raise Unprocessable("Verify this account first", code="payment_method_not_verified")
+    if not _claimed_at_once(db, intent, method):
+        _claim_slowly(db, intent, method)
+
+
+def _claimed_at_once(db: Session, intent: PaymentIntent, method: PaymentMethod) -> bool:
+    """The ordinary case in one statement; a revocation waits for this transaction, or has come before it."""
+    mine = (PaymentMethod.id == method.id) & (PaymentMethod.status == lifecycle.Status.ACTIVE)
+    if method.reusable:
+        return db.scalar(select(PaymentMethod.id).where(mine).with_for_update(read=True)) is not None
+    free = or_(PaymentMethod.intent_id.is_(None), PaymentMethod.intent_id == intent.id)
+    statement = (
+        update(PaymentMethod)
+        .where(mine, free)
+        .values(intent_id=intent.id)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def _claim_slowly(db: Session, intent: PaymentIntent, method: PaymentMethod) -> None:
+    """It is revoked, or another payment has it: which may be over without having taken money."""
+    statement = select(PaymentMethod).where(PaymentMethod.id == method.id).with_for_update()
+    row = db.scalars(statement.execution_options(populate_existing=True)).one()
+    if row.status != lifecycle.Status.ACTIVE:
+        raise revoked()
+    if row.reusable:
+        return
+    taken = select(Attempt.id).where(
+        Attempt.intent_id == row.intent_id,
+        Attempt.payment_method_id == row.id,
+        Attempt.status.not_in(attempt_lifecycle.DEAD),
+    )
+    if row.intent_id != intent.id and db.scalar(taken.limit(1)) is not None:
+        raise Unprocessable(
+            "This payment method was for one payment; keep it with consent to use it again",
+            code="payment_method_used",
+        )
+    row.intent_id = intent.id

@@ -1,0 +1,144 @@
+"""Where a gateway's vault is called: never inside a transaction, and never trusted to be well-behaved.
+
+What a connector raises is logged by its class alone: a library's words may quote what a customer typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from app import db
+from app.connectors import base, registry, vaulting
+from app.domain.actor import Actor, Mode
+from app.domain.errors import DomainError, ServiceUnavailable, Unprocessable
+from app.models.payments.method import PaymentMethod
+from app.services.payments import gateway
+
+R = TypeVar("R")
+
+log = structlog.get_logger("till.vault")
+
+
+def tokenize(actor: Actor, details: vaulting.MethodDetails) -> tuple[str, base.MethodToken]:
+    """Keep details at the first connector that takes them; the connector's name and its token.
+
+    Raises:
+        TokenRefused: the details are not good.
+        Unprocessable: no connector here takes such details (none takes cards or accounts in live mode).
+        ServiceUnavailable: the vault could not be asked.
+    """
+    if isinstance(details, base.CardDetails):
+        return _kept("tokenize", lambda: gateway.tokenize_card(actor, details))
+    if isinstance(details, vaulting.WalletDetails):
+        return _kept("tokenize", lambda: gateway.tokenize_redirect(actor, details.type))
+    for connector in registry.for_method(details.type):
+        if isinstance(connector, vaulting.TokenizesBankAccounts) and actor.mode == Mode.TEST:
+            work = partial(connector.tokenize_bank_account, _caller(actor), details)
+            return connector.name, _kept("tokenize", work)
+    raise _unavailable("Accounts cannot be taken here")
+
+
+def issue_client_token(actor: Actor, details: vaulting.MethodDetails) -> vaulting.ClientToken:
+    """Let a connector give a browser a token for details; raises as `tokenize`."""
+    for connector in registry.all_connectors():
+        if isinstance(connector, vaulting.IssuesClientTokens) and actor.mode == Mode.TEST:
+            work = partial(connector.issue_client_token, _caller(actor), details)
+            return _kept("issue_client_token", work)
+    raise _unavailable("Tokens are made by the gateway's own script here")
+
+
+def redeem(actor: Actor, token: str) -> tuple[str, base.MethodToken]:
+    """What a client's token stands for, and at which connector.
+
+    Raises:
+        TokenRefused: no connector knows it, or it has expired.
+        ServiceUnavailable: a connector could not be asked.
+    """
+    for connector in registry.all_connectors():
+        if not isinstance(connector, vaulting.RedeemsTokens):
+            continue
+        try:
+            return connector.name, _kept("redeem", partial(connector.redeem, _caller(actor), token))
+        except base.TokenRefused as refused:
+            if refused.code != "token_not_found":
+                raise
+    raise base.TokenRefused("token_not_found", "token")
+
+
+def send_deposits(method: PaymentMethod, key: str) -> vaulting.Proof | base.Unknown:
+    """Let two small deposits be sent to an account, once for each key."""
+    connector, caller = _verifier(method)
+    return _call(lambda: connector.send_deposits(caller, method.token, key), "send_deposits", key)
+
+
+def check_deposits(
+    method: PaymentMethod, key: str, amounts: tuple[int, int]
+) -> vaulting.Proof | base.Unknown:
+    """Let what the customer saw be compared with what was sent under `key`."""
+    connector, caller = _verifier(method)
+    return _call(lambda: connector.check_deposits(caller, key, amounts), "check_deposits", key)
+
+
+def verify_account(method: PaymentMethod) -> vaulting.Proof | base.Unknown:
+    """Let the bank be asked about an account."""
+    connector, caller = _verifier(method)
+    return _call(lambda: connector.verify_account(caller, method.token), "verify_account", method.id)
+
+
+def look_up_three_ds(method: PaymentMethod) -> vaulting.ThreeDSLookup:
+    """Let the directory server be asked about a card; what cannot be asked is unavailable."""
+    connector, caller = registry.get(method.connector), gateway.context(method.tenant_id, method.mode)
+    unavailable = vaulting.ThreeDSLookup(vaulting.Enrolment.UNAVAILABLE)
+    if not isinstance(connector, vaulting.LooksUpThreeDS):
+        return unavailable
+    able = connector
+    found = _call(lambda: able.look_up_three_ds(caller, method.token), "look_up_three_ds", method.id)
+    return unavailable if isinstance(found, base.Unknown) else found
+
+
+def _verifier(method: PaymentMethod) -> tuple[vaulting.VerifiesBankAccounts, base.ConnectorContext]:
+    connector = registry.get(method.connector)
+    if not isinstance(connector, vaulting.VerifiesBankAccounts):
+        raise Unprocessable("Its gateway verifies no accounts", code="verification_not_supported")
+    return connector, gateway.context(method.tenant_id, method.mode)
+
+
+def _caller(actor: Actor) -> base.ConnectorContext:
+    return gateway.context(actor.tenant_id, actor.mode)
+
+
+def _unavailable(words: str) -> Unprocessable:
+    return Unprocessable(words, code="payment_method_not_supported")
+
+
+def _outside() -> None:
+    assert not db.in_transaction(), "a gateway is never called inside a transaction"
+
+
+def _kept(operation: str, work: Callable[[], R]) -> R:
+    """What a vault answers; one that breaks has kept nothing that anybody knows of."""
+    _outside()
+    try:
+        return work()
+    except (base.TokenRefused, DomainError):
+        raise
+    except Exception as error:
+        _log_break(operation, error)
+    raise ServiceUnavailable
+
+
+def _call(work: Callable[[], R], operation: str, entity_id: str) -> R | base.Unknown:
+    _outside()
+    try:
+        return work()
+    except Exception as error:  # whatever it is, it is not known whether the gateway executed
+        _log_break(operation, error, entity_id)
+        return base.Unknown(type(error).__name__)
+
+
+def _log_break(operation: str, error: Exception, entity_id: str | None = None) -> None:
+    log.error("vault_call_broke", operation=operation, entity_id=entity_id, exception=type(error).__name__)
