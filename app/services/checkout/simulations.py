@@ -7,7 +7,7 @@ and its signed webhook where the bank does. It lives in this room because an int
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from app import settings
 from app.connectors import base
 from app.connectors.sandbox import simulations as bank
 from app.connectors.sandbox.cards import BY_NUMBER, CARDS, Behaviour, TestCard
+from app.connectors.vaulting import MethodDetails, WalletDetails
 from app.db import transaction
 from app.domain.actor import Actor, Mode, system_actor
 from app.domain.errors import InvalidRequest, InvalidState, NotFound, PermissionDenied, Unprocessable
@@ -77,11 +78,17 @@ def issue(actor: Actor, card_id: str | None, method_type: str, count: int) -> li
     """
     _in_test_mode(actor)
     if method_type != "card":
-        return [gateway.tokenize_redirect(actor, method_type)[1] for _ in range(count)]
+        return _tokens(actor, WalletDetails(method_type), count)
     card = next((c for c in CARDS if c.id == (card_id or _GOOD.id)), None)
     if card is None or card.behaviour == Behaviour.REFUSE:
         raise InvalidRequest("There is no such test card", code="unknown_test_card", field="card")
-    return [gateway.tokenize_card(actor, _details(card))[1] for _ in range(count)]
+    return _tokens(actor, _details(card), count)
+
+
+def _tokens(actor: Actor, details: MethodDetails, count: int) -> list[base.MethodToken]:
+    """Such as a browser is given: each makes one method (PY-001)."""
+    issued = [methods.issue_token(actor, details) for _ in range(count)]
+    return [replace(token.method, token=token.token) for token in issued]
 
 
 def schedule(actor: Actor, type_: str, intent_id: str, delay_ms: int = 0) -> Scheduled:
