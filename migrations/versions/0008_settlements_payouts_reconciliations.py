@@ -7,8 +7,8 @@ from sqlalchemy.dialects import postgresql
 import app.db
 from app.models.ledger import ledger_guard
 
-revision = '0008'
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:

@@ -176,6 +176,7 @@ def list_all(actor: Actor, query: ConnectorList) -> Listing[ConnectorView]:
     "/connectors",
     "PY-035",
     body=ConnectorCreate,
+    card_fields=("config",),
     returns=ConnectorView,
     status=201,
     permission="connectors:write",
@@ -195,6 +196,7 @@ def get(actor: Actor, connector_id: str) -> Answer:
     "/connectors/{connector_id}",
     "PY-037",
     body=ConnectorPatch,
+    card_fields=("config",),
     returns=ConnectorView,
     permission="connectors:write",
 )
@@ -226,6 +228,7 @@ def test(actor: Actor, connector_id: str) -> ConnectorTestView:
     "/connectors/{connector_id}/rotate-credentials",
     "OP-38",
     body=CredentialsRotate,
+    card_fields=("config",),
     returns=ConnectorView,
     permission="connectors:write",
 )

@@ -89,7 +89,7 @@ class IntentPatch(Body):
 
 
 class MethodChoice(Body):
-    """The method to pay with."""
+    """The method to pay with: its id, or a token that a client was given."""
 
     payment_method_id: str = Field(min_length=1, max_length=64)
 
@@ -167,6 +167,7 @@ def change(actor: Actor, intent_id: str, body: IntentPatch) -> Answer:
     returns=IntentView,
     auth=PAYER,
     permission="intents:write",
+    idempotency=Idempotency.LEASED,
 )
 def attach(actor: Actor, intent_id: str, body: MethodChoice) -> Answer:
     """Attach a payment method."""

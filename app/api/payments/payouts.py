@@ -63,7 +63,13 @@ class PayoutView(View):
 
 
 @surface.post(
-    "/payouts", "PY-048", body=PayoutCreate, returns=PayoutView, status=201, permission="payouts:write"
+    "/payouts",
+    "PY-048",
+    body=PayoutCreate,
+    card_fields=("destination",),
+    returns=PayoutView,
+    status=201,
+    permission="payouts:write",
 )
 def create(actor: Actor, body: PayoutCreate) -> PayoutView:
     """Start a payout of settled money to a bank account."""

@@ -72,8 +72,8 @@ def tokenize_card(actor: Actor, card: base.CardDetails) -> tuple[str, base.Metho
         Unprocessable: no connector here takes raw card details (none does in live mode).
     """
     if actor.mode == Mode.TEST:
-        for connector, caller, pick in _makers(actor, "card", base.TokenizesCards):  # type: ignore[type-abstract]
-            return pick.type, _bound(pick, connector.tokenize(caller, card))
+        for connector, caller, pick in makers(actor, "card", base.TokenizesCards):  # type: ignore[type-abstract]
+            return pick.type, bound(pick, connector.tokenize(caller, card))
     raise Unprocessable("Cards cannot be taken here", code="payment_method_not_supported")
 
 
@@ -83,9 +83,9 @@ def tokenize_redirect(actor: Actor, method_type: str) -> tuple[str, base.MethodT
     Raises:
         Unprocessable: no connector of the merchant takes the method.
     """
-    for connector, caller, pick in _makers(actor, method_type, base.TokenizesRedirects):  # type: ignore[type-abstract]
+    for connector, caller, pick in makers(actor, method_type, base.TokenizesRedirects):  # type: ignore[type-abstract]
         try:
-            return pick.type, _bound(pick, connector.tokenize_redirect(caller, method_type))
+            return pick.type, bound(pick, connector.tokenize_redirect(caller, method_type))
         except base.TokenRefused:
             continue
     raise Unprocessable("This payment method is not available", code="payment_method_not_supported")
@@ -93,7 +93,7 @@ def tokenize_redirect(actor: Actor, method_type: str) -> tuple[str, base.MethodT
 
 def hosted_types(actor: Actor) -> frozenset[str]:
     """The method types that the merchant's connectors take on pages of their own; no gateway is called."""
-    found = [connector.hosted_types(caller) for connector, caller, _ in _makers(actor, None, HostsPages)]  # type: ignore[type-abstract]
+    found = [connector.hosted_types(caller) for connector, caller, _ in makers(actor, None, HostsPages)]  # type: ignore[type-abstract]
     return frozenset().union(*found)
 
 
@@ -229,7 +229,7 @@ def accept_dispute(attempt: Attempt, request: base.AcceptRequest) -> base.Disput
     return _ask(call, lambda caller: connector.accept_dispute(caller, request))
 
 
-def _makers(
+def makers(
     actor: Actor, method_type: str | None, capability: type[R]
 ) -> Iterator[tuple[R, ConnectorContext, Pick]]:
     """The merchant's connectors that make tokens of a method, in order; shared vaults want no credentials."""
@@ -238,14 +238,14 @@ def _makers(
         connector = registry.get(pick.type)
         if isinstance(connector, capability):
             try:
-                own = {} if routing.shares_vault(pick.type) else _credentials(pick.connector_id)
+                own = {} if routing.shares_vault(pick.type) else credentials(pick.connector_id)
             except DecryptionError:
                 log.exception("credentials_unreadable", entity_id=pick.connector_id)
                 continue
             yield connector, context(actor.tenant_id, actor.mode, own), pick
 
 
-def _bound(pick: Pick, token: base.MethodToken) -> base.MethodToken:
+def bound(pick: Pick, token: base.MethodToken) -> base.MethodToken:
     """The token with the account that it can be charged at, where that is one."""
     return token if routing.shares_vault(pick.type) else replace(token, connector_id=pick.connector_id)
 
@@ -289,10 +289,10 @@ def _credentials_of(attempt: Attempt) -> dict[str, str]:
     """As they are now: with the attempt where it was loaded for this call, else by one narrow look-up."""
     if "account" not in inspect(attempt).unloaded and attempt.account is not None:
         return connector_configs.credentials(attempt.account)
-    return _credentials(attempt.connector_id)
+    return credentials(attempt.connector_id)
 
 
-def _credentials(connector_id: str | None) -> dict[str, str]:
+def credentials(connector_id: str | None) -> dict[str, str]:
     """Those of an account; never another's, nor the deployment's, in place of ones that are lost.
 
     Raises:

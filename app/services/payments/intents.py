@@ -30,6 +30,7 @@ from app.models.payments.method import PaymentMethod
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts, driver, methods, settling
 from app.services.payments.attempts import Flow
+from app.services.payments.methods import MethodDraft
 from app.services.risk import screening
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -177,13 +178,17 @@ def list_page(
 
 
 def attach(actor: Actor, intent_id: str, method_id: str) -> PaymentIntent:
-    """Choose the method that the intent will be paid with (PY-011, CK-023).
+    """Choose the method that the intent will be paid with (PY-011, CK-023): its id, or a client's token.
 
     Raises:
         InvalidState: it is being paid, or over.
         Unprocessable: the method is revoked, or another customer's.
     """
-    method = methods.usable(actor, method_id)
+    get(actor, intent_id)
+    if method_id.startswith("tok_"):
+        method = methods.create(actor, MethodDraft(method_id, "payment_method_id"))
+    else:
+        method = methods.usable(actor, method_id)
     with transaction(actor) as db:
         intent = find(db, actor, intent_id, lock=True)
         refuse_unusable(actor, intent, method)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.connectors import base, registry
 from app.connectors.hosting import HostsPages
+from app.connectors.vaulting import DEBIT_TYPES
 from app.domain.actor import Actor, Mode
 from app.services.payments import gateway
 

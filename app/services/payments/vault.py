@@ -35,19 +35,18 @@ def tokenize(actor: Actor, details: vaulting.MethodDetails) -> tuple[str, base.M
         return _kept("tokenize", lambda: gateway.tokenize_card(actor, details))
     if isinstance(details, vaulting.WalletDetails):
         return _kept("tokenize", lambda: gateway.tokenize_redirect(actor, details.type))
-    for connector in registry.for_method(details.type):
-        if isinstance(connector, vaulting.TokenizesBankAccounts) and actor.mode == Mode.TEST:
-            work = partial(connector.tokenize_bank_account, _caller(actor), details)
-            return connector.name, _kept("tokenize", work)
+    if actor.mode == Mode.TEST:
+        for connector, caller, pick in gateway.makers(actor, details.type, vaulting.TokenizesBankAccounts):  # type: ignore[type-abstract]
+            token = _kept("tokenize", partial(connector.tokenize_bank_account, caller, details))
+            return pick.type, gateway.bound(pick, token)
     raise _unavailable("Accounts cannot be taken here")
 
 
 def issue_client_token(actor: Actor, details: vaulting.MethodDetails) -> vaulting.ClientToken:
     """Let a connector give a browser a token for details; raises as `tokenize`."""
-    for connector in registry.all_connectors():
-        if isinstance(connector, vaulting.IssuesClientTokens) and actor.mode == Mode.TEST:
-            work = partial(connector.issue_client_token, _caller(actor), details)
-            return _kept("issue_client_token", work)
+    if actor.mode == Mode.TEST:
+        for connector, caller, _ in gateway.makers(actor, None, vaulting.IssuesClientTokens):  # type: ignore[type-abstract]
+            return _kept("issue_client_token", partial(connector.issue_client_token, caller, details))
     raise _unavailable("Tokens are made by the gateway's own script here")
 
 
@@ -58,11 +57,9 @@ def redeem(actor: Actor, token: str) -> tuple[str, base.MethodToken]:
         TokenRefused: no connector knows it, or it has expired.
         ServiceUnavailable: a connector could not be asked.
     """
-    for connector in registry.all_connectors():
-        if not isinstance(connector, vaulting.RedeemsTokens):
-            continue
+    for connector, caller, pick in gateway.makers(actor, None, vaulting.RedeemsTokens):  # type: ignore[type-abstract]
         try:
-            return connector.name, _kept("redeem", partial(connector.redeem, _caller(actor), token))
+            return pick.type, gateway.bound(pick, _kept("redeem", partial(connector.redeem, caller, token)))
         except base.TokenRefused as refused:
             if refused.code != "token_not_found":
                 raise
@@ -91,7 +88,7 @@ def verify_account(method: PaymentMethod) -> vaulting.Proof | base.Unknown:
 
 def look_up_three_ds(method: PaymentMethod) -> vaulting.ThreeDSLookup:
     """Let the directory server be asked about a card; what cannot be asked is unavailable."""
-    connector, caller = registry.get(method.connector), gateway.context(method.tenant_id, method.mode)
+    connector, caller = registry.get(method.connector), _caller(method)
     unavailable = vaulting.ThreeDSLookup(vaulting.Enrolment.UNAVAILABLE)
     if not isinstance(connector, vaulting.LooksUpThreeDS):
         return unavailable
@@ -104,11 +101,13 @@ def _verifier(method: PaymentMethod) -> tuple[vaulting.VerifiesBankAccounts, bas
     connector = registry.get(method.connector)
     if not isinstance(connector, vaulting.VerifiesBankAccounts):
         raise Unprocessable("Its gateway verifies no accounts", code="verification_not_supported")
-    return connector, gateway.context(method.tenant_id, method.mode)
+    return connector, _caller(method)
 
 
-def _caller(actor: Actor) -> base.ConnectorContext:
-    return gateway.context(actor.tenant_id, actor.mode)
+def _caller(method: PaymentMethod) -> base.ConnectorContext:
+    """What the vault is told of the caller: a method bound to an account comes with its credentials."""
+    own = gateway.credentials(method.connector_id)
+    return gateway.context(method.tenant_id, method.mode, own)
 
 
 def _unavailable(words: str) -> Unprocessable:

@@ -251,8 +251,9 @@ def test_a_limit_is_a_429_with_its_wait(client: FlaskClient, shop: Shop) -> None
     assert refused.status_code == 429
     assert refused.get_json()["code"] == "velocity_limit_exceeded"
     assert int(refused.headers["Retry-After"]) == refused.get_json()["explain"]["retry_after"] > 0
+    made = risks.intent_of(shop, 11)
     shop = risks.choose(shop, velocity=[], max_authorization_amount=10)
-    refused = confirm(client, shop, risks.intent_of(shop, 11).id, GOOD)
+    refused = confirm(client, shop, made.id, GOOD)
     assert (refused.status_code, refused.get_json()["code"]) == (422, "tx_limit_exceeded")
 
 

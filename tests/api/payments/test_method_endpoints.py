@@ -371,3 +371,21 @@ def test_a_shop_on_another_origin_may_ask_for_tokens_and_for_nothing_of_its_serv
         assert "Access-Control-Allow-Credentials" not in answer.headers
     for answer in (client.options(PATH, headers=asks), call("GET", f"{PATH}?customer_id=c", Origin=origin)):
         assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_an_intent_takes_a_token_in_a_methods_place_and_once(call: Caller) -> None:
+    token, path = call.token(), "/v1/payments/intents"
+    amount = {"amount": 1500, "currency": "GBP"}
+    first, second = (
+        call("POST", path, amount, **{"Idempotency-Key": f"k{number}"}).json["id"] for number in (1, 2)
+    )
+    once = {"Idempotency-Key": "attach"}
+    for _ in range(2):  # repeated under its key, it is the same call
+        attached = call("POST", f"{path}/{first}/attach-method", {"payment_method_id": token}, **once)
+        assert (attached.status_code, attached.json["status"]) == (200, "requires_confirmation")
+    assert attached.json["payment_method_id"].startswith("pm_")
+    again = call("POST", f"{path}/{second}/attach-method", {"payment_method_id": token})
+    assert (again.status_code, again.json["code"]) == (422, "token_already_used")
+    assert count() == 1
+    paid = call("POST", f"{path}/{first}/confirm", {}, **{"Idempotency-Key": "confirm"})
+    assert paid.json["status"] == "succeeded"

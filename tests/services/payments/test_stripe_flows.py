@@ -20,7 +20,7 @@ from app.models.ledger.posting import Posting
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.services.checkout import payment
+from app.services.checkout import payment, payments
 from app.services.events import inbound
 from app.services.operations import inbound_secrets, jobs
 from app.services.payments import attempts, dispute_evidence, disputes, intents, refunds
@@ -301,7 +301,7 @@ def test_a_payment_on_stripes_page(over: StripeShop) -> None:
 def test_a_cancel_while_the_shopper_is_on_stripes_page(over: StripeShop) -> None:
     session = over.shop.session()
     payment.pay_by_redirect(over.shop.actor, session.id, "card", payment.Order("n1"))
-    payment.cancel_intent(over.shop.actor, over.shop.intent(session).id, "user_cancel")
+    payments.cancel(over.shop.actor, over.shop.intent(session).id, "user_cancel")
     assert over.shop.intent(session).status == "canceled"
     [there] = [o for o in over.book.objects.values() if o["object"] == "checkout.session"]
     assert there["status"] == "expired"

@@ -7,8 +7,8 @@ from sqlalchemy.dialects import postgresql
 import app.db
 from app.models import append_only
 
-revision = '0005'
-down_revision = '0002'
+revision = "0003"
+down_revision = "0002"
 
 APPEND_ONLY = ('dispute_evidence', 'accounting_notes')
 

@@ -6,8 +6,8 @@ from sqlalchemy.dialects import postgresql
 
 import app.db
 
-revision = "0010"
-down_revision = "0009"
+revision = "0005"
+down_revision = "0004"
 
 _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 _OPEN = sa.text("status IN ('pending', 'processing', 'requires_action')")

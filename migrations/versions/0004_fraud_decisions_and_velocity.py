@@ -6,8 +6,8 @@ from sqlalchemy.dialects import postgresql
 
 import app.db
 
-revision = '0009'
-down_revision = '0005'
+revision = "0004"
+down_revision = "0003"
 
 JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), 'postgresql')
 

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 import app.db
 
-revision = '0003'
+revision = "0009"
 down_revision = "0008"
 
 _DEFAULT = sa.text('is_default')

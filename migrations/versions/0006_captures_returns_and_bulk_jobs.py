@@ -6,8 +6,8 @@ from sqlalchemy.dialects import postgresql
 
 import app.db
 
-revision = "0004"
-down_revision = "0010"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
