@@ -63,6 +63,7 @@ class StripeShop:
         )
         with transaction() as db:
             db.add(row)
+            row.begin(cause="tests")
         return row.id
 
     def intent(self, sample: str = "pm_card_visa", mode: str = "auto") -> str:
