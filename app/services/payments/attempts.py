@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
-from app.db import reading, transaction
+from app.db import Lookup, reading, transaction
 from app.domain.actor import Actor
 from app.domain.errors import Conflict, Unprocessable
 from app.domain.lifecycles import attempts as lifecycle
@@ -22,8 +23,10 @@ from app.domain.rules import card_options as rules
 from app.kit import clock
 from app.kit.ids import new_id, random_token
 from app.models.payments.attempt import Attempt
+from app.models.payments.connector import ConnectorAccount
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
+from app.models.reading import Reader
 from app.services.payments import claims, routing
 from app.services.payments.routing import Pick
 from app.services.risk.opinions import Opinion
@@ -159,18 +162,23 @@ def nonce_of(idempotency_key: str | None) -> str:
     return hashlib.sha256(idempotency_key.encode()).hexdigest()
 
 
+#: Made once: the driver looks before each of its steps.
+_LOADED = Reader(Attempt, PaymentIntent, PaymentMethod, ConnectorAccount)
+_LOAD = Lookup(
+    select(*_LOADED.columns)
+    .select_from(Attempt)
+    .join(PaymentIntent, PaymentIntent.id == Attempt.intent_id)
+    .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
+    .outerjoin(ConnectorAccount, ConnectorAccount.id == Attempt.connector_id)
+    .where(Attempt.id == bindparam("id"))
+)
+
+
 def load(attempt_id: str) -> tuple[Attempt, PaymentIntent, PaymentMethod]:
-    """An attempt, with its connector's account, its intent and method, as they are now."""
-    statement = (
-        select(Attempt, PaymentIntent, PaymentMethod)
-        .join(PaymentIntent, PaymentIntent.id == Attempt.intent_id)
-        .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
-        .where(Attempt.id == attempt_id)
-        .options(joinedload(Attempt.account))
-    )
-    with reading() as db:
-        attempt, intent, method = db.execute(statement).one()
-        return attempt, intent, method
+    """An attempt, with its connector's account, its intent and method, as they are now: to look at."""
+    attempt, intent, method, account = _LOADED.take(_LOAD.one({"id": attempt_id}))
+    set_committed_value(attempt, "account", account)
+    return attempt, intent, method
 
 
 def of_intent(actor: Actor, intent_id: str) -> list[Attempt]:
@@ -235,24 +243,38 @@ def by_return_nonce(nonce: str) -> Attempt | None:
 def submit_operation(attempt: Attempt, trigger: lifecycle.Trigger, cause: str) -> bool:
     """Write that a capture or void is about to be asked for; False when somebody else was quicker."""
     with transaction() as db:
-        fresh = lock_unchanged(db, attempt, lock=None)
-        if fresh is None:
+        locked = lock_unchanged(db, attempt, lock=None)
+        if locked is None:
             return False
-        fresh.advance(
-            trigger,
-            cause=cause,
-            queries=0,
-            next_query_at=clock.now() + timedelta(seconds=GRACE_SECONDS),
-        )
+        submit(locked[1], trigger, cause)
     return True
+
+
+def submit(attempt: Attempt, trigger: lifecycle.Trigger, cause: str) -> None:
+    """Note that a capture or void is about to be asked for, in the caller's transaction."""
+    attempt.advance(
+        trigger,
+        cause=cause,
+        queries=0,
+        next_query_at=clock.now() + timedelta(seconds=GRACE_SECONDS),
+    )
 
 
 def lock_unchanged(
     db: Session, seen: Attempt, lock: Callable[[Session, Attempt], None] | None
-) -> Attempt | None:
-    """The row under lock, in the house's lock order, if it still is as it was seen."""
+) -> tuple[PaymentIntent, Attempt] | None:
+    """Intent and attempt under lock, in the house's lock order, if the attempt still is as it was seen.
+
+    The intent is locked first, also in one statement: rows are locked in the order of FROM.
+    """
     if lock is not None:
         lock(db, seen)
-    db.execute(select(PaymentIntent).where(PaymentIntent.id == seen.intent_id).with_for_update())
-    fresh = db.get_one(Attempt, seen.id, with_for_update=True)
-    return fresh if (fresh.status, fresh.version) == (seen.status, seen.version) else None
+    statement = (
+        select(PaymentIntent, Attempt)
+        .select_from(PaymentIntent)
+        .join(Attempt, Attempt.intent_id == PaymentIntent.id)
+        .where(Attempt.id == seen.id)
+        .with_for_update()
+    )
+    intent, fresh = db.execute(statement, execution_options={"populate_existing": True}).one()
+    return (intent, fresh) if (fresh.status, fresh.version) == (seen.status, seen.version) else None

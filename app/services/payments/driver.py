@@ -121,10 +121,13 @@ def _ask_for_authorization(
         outcome = outcomes.of_authorize(result)
     else:
         outcome = outcomes.of_lookup(gateway.find(attempt))
-    recording.apply(attempt, outcome, flow, cause)
+    recorded = recording.apply(attempt, outcome, flow, cause)
     if outcome.kind == Kind.ACTION_REQUIRED:
         failpoint("action_required")
         return False
+    if recorded == _S.CAPTURE_SUBMITTED:
+        failpoint("authorized")
+        return _SUBMITTED
     return outcome.kind not in (Kind.UNKNOWN, Kind.NOT_FOUND, Kind.PENDING)
 
 

@@ -32,10 +32,10 @@ def open_next(attempt: Attempt, method: PaymentMethod, flow: Flow, cause: str) -
     attempt is then recorded as any other.
     """
     with transaction() as db:
-        fresh = attempts.lock_unchanged(db, attempt, flow.lock)
-        if fresh is None:
+        locked = attempts.lock_unchanged(db, attempt, flow.lock)
+        if locked is None:
             return None
-        intent = db.get_one(PaymentIntent, fresh.intent_id)
+        intent, fresh = locked
         pick = None if intent.cancel_requested else _next(db, fresh, intent, method)
         if pick is None:
             return None

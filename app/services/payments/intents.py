@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.db import reading, transaction
+from app.db import Lookup, in_transaction, reading, transaction
 from app.domain import money
 from app.domain.actor import Actor, ActorKind
 from app.domain.errors import Conflict, InvalidRequest, InvalidState, NotFound, Unprocessable
@@ -27,6 +27,7 @@ from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
+from app.models.reading import Reader
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts, driver, methods, settling
 from app.services.payments.attempts import Flow
@@ -130,8 +131,22 @@ def get(actor: Actor, intent_id: str) -> PaymentIntent:
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
-    with reading() as db:
-        return find(db, actor, intent_id)
+    if in_transaction():
+        with reading() as db:
+            return find(db, actor, intent_id)
+    row = _GET.one({"id": intent_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)})
+    return _seen_by(actor, None if row is None else _ONE.take(row)[0])
+
+
+#: Made once: each call of an intent's own looks it up, some of them twice.
+_ONE = Reader(PaymentIntent)
+_GET = Lookup(
+    select(*_ONE.columns).where(
+        PaymentIntent.id == bindparam("id"),
+        PaymentIntent.tenant_id == bindparam("tenant_id"),
+        PaymentIntent.mode == bindparam("mode"),
+    )
+)
 
 
 def find(db: Session, actor: Actor, intent_id: str, *, lock: bool = False) -> PaymentIntent:
@@ -141,7 +156,10 @@ def find(db: Session, actor: Actor, intent_id: str, *, lock: bool = False) -> Pa
         PaymentIntent.tenant_id == actor.tenant_id,
         PaymentIntent.mode == actor.mode,
     )
-    found = db.scalars(statement.with_for_update() if lock else statement).one_or_none()
+    return _seen_by(actor, db.scalars(statement.with_for_update() if lock else statement).one_or_none())
+
+
+def _seen_by(actor: Actor, found: PaymentIntent | None) -> PaymentIntent:
     bound = found is not None and (
         actor.intent_id not in (None, found.id) or actor.session_id not in (None, found.checkout_id)
     )

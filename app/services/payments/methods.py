@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from app.connectors.base import CardDetails, MethodToken, TokenRefused
 from app.connectors.tokens import CardToken
 from app.connectors.vaulting import ClientToken, MethodDetails, WalletDetails
-from app.db import reading, transaction
+from app.db import Lookup, in_transaction, reading, transaction
 from app.domain.actor import Actor, ActorKind
 from app.domain.decline_codes import describe
 from app.domain.errors import NotFound, Unprocessable
@@ -24,6 +24,7 @@ from app.kit.ids import new_id
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
+from app.models.reading import Reader
 from app.services.payments import vault
 
 #: What is read when the vault refuses a field.
@@ -135,22 +136,37 @@ def redirect(actor: Actor, method_type: str) -> PaymentMethod:
     return _keep(actor, connector, token)
 
 
+#: Made once: every confirm looks its method up.
+_ONE = Reader(PaymentMethod)
+_GET = Lookup(
+    select(*_ONE.columns).where(
+        PaymentMethod.id == bindparam("id"),
+        PaymentMethod.tenant_id == bindparam("tenant_id"),
+        PaymentMethod.mode == bindparam("mode"),
+    )
+)
+
+
 def get(actor: Actor, method_id: str) -> PaymentMethod:
     """One method of this merchant and mode; of those that are kept, a browser sees its payment's alone.
 
     Raises:
         NotFound: there is none, or it is another's.
     """
-    statement = select(PaymentMethod).where(
-        PaymentMethod.id == method_id,
-        PaymentMethod.tenant_id == actor.tenant_id,
-        PaymentMethod.mode == actor.mode,
-    )
-    with reading() as db:
-        found = db.scalars(statement).one_or_none()
+    found = _find(actor, method_id)
     if found is None or not _may_see(actor, found):
         raise NotFound("Payment method not found", code="payment_method_not_found")
     return found
+
+
+def _find(actor: Actor, method_id: str) -> PaymentMethod | None:
+    if in_transaction():  # it may have been made in it
+        with reading() as db:
+            found = db.get(PaymentMethod, method_id)
+        mine = found is not None and (found.tenant_id, found.mode) == (actor.tenant_id, actor.mode)
+        return found if mine else None
+    row = _GET.one({"id": method_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)})
+    return None if row is None else _ONE.take(row)[0]
 
 
 def usable(actor: Actor, method_id: str) -> PaymentMethod:

@@ -24,7 +24,7 @@ from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.services.operations import jobs
-from app.services.payments.attempts import GRACE_SECONDS, Flow, lock_unchanged, waits_for_shopper
+from app.services.payments.attempts import GRACE_SECONDS, Flow, lock_unchanged, submit, waits_for_shopper
 from app.services.payments.outcomes import Kind, Outcome
 from app.services.risk.screening import FRAUD_BLOCK, note_decline
 
@@ -37,18 +37,21 @@ AWAY_SECONDS, PENDING_SECONDS = 60, 3600
 _S, _T, _I = lifecycle.Status, lifecycle.Trigger, intents.Trigger
 
 
-def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> None:
+def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> lifecycle.Status | None:
     """Record what the gateway said of an attempt, and let intent and checkout follow, all at once.
+
+    Returns the attempt's new status. An authorisation that is to be captured at once is `capture_submitted`
+    already: what is about to be asked is written with what was answered.
 
     When the row is no longer as the caller saw it, nothing is recorded; but a payment that comes through
     after it was given up is undone by a job (reliability.md 6).
     """
     with transaction() as db:
-        fresh = lock_unchanged(db, attempt, flow.lock)
-        if fresh is None:
+        locked = lock_unchanged(db, attempt, flow.lock)
+        if locked is None:
             _undo_late_success(db, attempt, outcome)
-            return
-        intent = db.get_one(PaymentIntent, fresh.intent_id)
+            return None
+        intent, fresh = locked
         if fresh.status in (_S.CAPTURE_SUBMITTED, _S.CAPTURE_UNKNOWN):
             _apply_to_capture(fresh, intent, outcome, cause)
         elif fresh.status in (_S.VOID_SUBMITTED, _S.VOID_UNKNOWN):
@@ -60,6 +63,7 @@ def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> None:
         flow.follow(db, intent, fresh, cause)
         if fresh.status == _S.DECLINED:
             note_decline(db, fresh)
+        return lifecycle.Status(fresh.status)
 
 
 def _apply_to_authorization(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
@@ -214,6 +218,7 @@ def _approve(attempt: Attempt, intent: PaymentIntent, cause: str) -> None:
         intent.advance(_I.HELD, cause=cause, amount_authorized=attempt.amount, next_action=None)
     else:
         intent.advance(_I.APPROVED, cause=cause, amount_authorized=attempt.amount, next_action=None)
+        submit(attempt, _T.CAPTURE_SUBMITTED, cause)
 
 
 def _note_capture(attempt: Attempt, intent: PaymentIntent) -> None:
