@@ -115,7 +115,12 @@ class Till:
     def confirm(self, number: int) -> Flow:
         """PY-008, then PY-012 of what it made."""
         key = {"Idempotency-Key": f"{self.run}-{number}"}
-        wanted = {"amount": 5000, "currency": "GBP", "payment_method_id": self.method_id}
+        wanted = {
+            "amount": 5000,
+            "currency": "GBP",
+            "customer_id": "cust_bench",
+            "payment_method_id": self.method_id,
+        }
         made = yield request(
             "POST", "/v1/payments/intents", {**self.auth, **key}, json.dumps(wanted).encode()
         )

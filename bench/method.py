@@ -1,4 +1,4 @@
-"""Prints the id of a card method that the bench confirms with."""
+"""Prints the id of a card that a customer keeps, so that the bench can confirm with it again and again."""
 
 from __future__ import annotations
 
@@ -13,4 +13,5 @@ from app.services.payments import methods
 settings.use(settings.load())
 db.configure(settings.current().database)
 card = CardDetails("4242424242424242", 12, clock.now().year + 3, "123")
-print(methods.tokenize_card(keys.authenticate(sys.argv[1]), card).id)
+actor = keys.authenticate(sys.argv[1])
+print(methods.tokenize_card(actor, card, customer_id="cust_bench", consent=True).id)
