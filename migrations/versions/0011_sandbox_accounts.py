@@ -1,0 +1,24 @@
+"""Sandbox: which of a merchant's connectors a payment, a statement and a payout belong to"""
+
+from alembic import op
+import sqlalchemy as sa
+
+revision = "0011"
+down_revision = "0008"
+
+_TABLES = ("sandbox_payments", "sandbox_batches", "sandbox_payouts")
+
+
+def upgrade() -> None:
+    for table in _TABLES:
+        op.add_column(table, sa.Column("account", sa.String(40), nullable=True))
+    op.execute(
+        "UPDATE sandbox_payments SET account = (SELECT min(attempts.connector_id) FROM attempts"
+        " WHERE attempts.gateway_reference = sandbox_payments.reference"
+        " AND attempts.tenant_id = sandbox_payments.tenant_id)"
+    )
+
+
+def downgrade() -> None:
+    for table in _TABLES:
+        op.drop_column(table, "account")
