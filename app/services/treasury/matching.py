@@ -155,8 +155,8 @@ def match(db: Session, which: ColumnElement[bool]) -> None:
         owner = kind.model
         found = kind.joined(select(func.min(owner.id)).select_from(owner)).where(
             owner.gateway_reference == line.reference,
-            owner.tenant_id == line.tenant_id,
-            owner.mode == line.mode,
+            owner.tenant_id + "" == line.tenant_id,  # by no index, or SQLite would read all of a merchant's
+            owner.mode + "" == line.mode,
             owner.currency == line.currency,
             kind.connector_id == line.connector_id,
         )
