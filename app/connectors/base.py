@@ -17,12 +17,16 @@ from app.domain.lifecycles import disputes
 
 @dataclass(frozen=True, slots=True)
 class ConnectorContext:
-    """On whose behalf a gateway is called: the merchant, the mode, our public address, its credentials."""
+    """On whose behalf a gateway is called: the merchant, the mode, our public address, its credentials.
+
+    `account` is the id of the merchant's connector; None: the connector that works without one.
+    """
 
     tenant_id: str
     mode: str
     base_url: str
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,7 +1,8 @@
 """The sandbox's own book: the independent record that the invariants are checked against.
 
 Its tables are never read by the payment code. No card number is in them: a token stands for brand, last
-four digits, expiry and the behaviour that the number had.
+four digits, expiry and the behaviour that the number had. `account` is the merchant's connector that a
+payment was made at, NULL without one: each has statements and payouts of its own.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ payments = Table(
     Column("reference", String(40), primary_key=True),
     Column("tenant_id", String(40), nullable=False),
     Column("mode", String(4), nullable=False),
+    Column("account", String(40)),
     Column("key", String(80), nullable=False),
     Column("token", String(64), nullable=False),
     Column("method_type", String(24), nullable=False),
@@ -138,6 +140,7 @@ batches = Table(
     metadata,
     Column("tenant_id", String(40), primary_key=True),
     Column("mode", String(4), primary_key=True),
+    Column("account", String(40)),
     Column("reference", String(64), primary_key=True),
     Column("currency", String(3), nullable=False),
     Column("day", String(10)),
@@ -166,6 +169,7 @@ payouts = Table(
     Column("id", String(40), primary_key=True),
     Column("tenant_id", String(40), nullable=False),
     Column("mode", String(4), nullable=False),
+    Column("account", String(40)),
     Column("key", String(80), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),

@@ -44,6 +44,7 @@ def payment(
         "reference": new_id("sbx"),
         "tenant_id": context.tenant_id,
         "mode": context.mode,
+        "account": context.account,
         "key": request.key,
         "token": request.token,
         "method_type": token["type"],

@@ -92,6 +92,7 @@ def _open(
             "id": new_id("sbp"),
             "tenant_id": context.tenant_id,
             "mode": context.mode,
+            "account": context.account,
             "key": request.key,
             "amount": request.amount,
             "currency": request.currency,
@@ -115,7 +116,12 @@ def _execute(row: RowMapping | dict[str, Any]) -> dict[str, Any]:
 def _left(db: Session, context: ConnectorContext, currency: str) -> int:
     """What may still be paid: settled and available, less what was paid out or is on its way."""
     heads, lines, sent = book.batches.c, book.statement_lines.c, book.payouts.c
-    mine = (heads.tenant_id == context.tenant_id, heads.mode == context.mode, heads.currency == currency)
+    mine = (
+        heads.tenant_id == context.tenant_id,
+        heads.mode == context.mode,
+        heads.account == context.account,
+        heads.currency == currency,
+    )
     available = (*mine, heads.available_on <= clock.now())
     db.execute(select(heads.reference).where(*mine).with_for_update()).all()  # one payout at a time
     settled = (
@@ -131,6 +137,7 @@ def _left(db: Session, context: ConnectorContext, currency: str) -> int:
     gone = select(func.coalesce(func.sum(sent.amount), 0)).where(
         sent.tenant_id == context.tenant_id,
         sent.mode == context.mode,
+        sent.account == context.account,
         sent.currency == currency,
         sent.status.in_(("paid", "pending")),
     )

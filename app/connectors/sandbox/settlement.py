@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
@@ -56,7 +56,7 @@ def batches(context: ConnectorContext, since: datetime | None) -> SettlementBatc
     today = _midnight(clock.now())
     retrying(lambda: _draw(context, today))
     table = book.batches.c
-    statement = select(book.batches).where(table.tenant_id == context.tenant_id, table.mode == context.mode)
+    statement = select(book.batches).where(*_of(context, book.batches))
     if since is not None:
         statement = statement.where(table.settled_at >= since)
     with reading() as db:
@@ -84,6 +84,7 @@ def lines(context: ConnectorContext, batch: str, cursor: str | None) -> Settleme
             table.tenant_id == context.tenant_id,
             table.mode == context.mode,
             table.batch == batch,
+            book.batches.c.account == context.account,
             table.number > after,
         )
         .order_by(table.number)
@@ -129,12 +130,12 @@ def _draw(context: ConnectorContext, today: datetime) -> None:
         due = [*_payments(db, context, today), *_chargebacks(db, context, today)]
         if not due:
             return
-        drawn = _last_days(db, context)
+        drawn, whose = _last_days(db, context), f"-{context.account}" if context.account else ""
         by_batch: dict[tuple[str, str | None], list[_Move]] = defaultdict(list)
         for move in due:
             day = None if move.at_once else _day(move.moved_at, drawn.get(move.currency), today)
             if move.at_once or day is not None:
-                reference = f"now-{move.key}" if move.at_once else f"{move.currency}-{day}"
+                reference = f"now-{move.key}" if move.at_once else f"{move.currency}-{day}{whose}"
                 by_batch[(reference, day)].append(move)
         for (reference, day), moves in by_batch.items():
             _write(db, context, reference, day, moves)
@@ -157,7 +158,7 @@ def _payments(db: Session, context: ConnectorContext, today: datetime) -> Iterat
         .join(book.payments, paid.reference == moves.reference)
         .where(
             moves.tenant_id == context.tenant_id,
-            paid.mode == context.mode,
+            *_of(context, book.payments),
             moves.kind.in_(("capture", "refund")),
             moves.status == "succeeded",
             moves.turns_at.is_(None),
@@ -186,14 +187,16 @@ def _chargebacks(db: Session, context: ConnectorContext, today: datetime) -> Ite
     for at, noted, sign in ((theirs.taken_at, "taken_in", -1), (theirs.returned_at, "returned_in", 1)):
         statement = (
             select(book.disputes)
+            .join(book.payments, book.payments.c.reference == theirs.payment_reference)
             .where(
                 theirs.tenant_id == context.tenant_id,
                 theirs.mode == context.mode,
                 at < today,
                 theirs[noted].is_(None),
+                book.payments.c.account == context.account,
             )
             .order_by(at, theirs.reference)
-            .with_for_update()
+            .with_for_update(of=book.disputes)
         )
         for row in db.execute(statement).mappings():
             fee = -sign * disputes.fee_of(row["currency"])
@@ -213,7 +216,7 @@ def _last_days(db: Session, context: ConnectorContext) -> dict[str, str]:
     table = book.batches.c
     statement = (
         select(table.currency, func.max(table.day).label("day"))
-        .where(table.tenant_id == context.tenant_id, table.mode == context.mode, table.day.is_not(None))
+        .where(*_of(context, book.batches), table.day.is_not(None))
         .group_by(table.currency)
     )
     return {row.currency: row.day for row in db.execute(statement)}
@@ -232,6 +235,7 @@ def _write(
     if lines:
         head = {
             **whose,
+            "account": context.account,
             "reference": reference,
             "currency": moves[0].currency,
             "day": day,
@@ -247,6 +251,12 @@ def _write(
     for table, by, noted in {(move.table, move.by, move.noted) for move in moves}:
         keys = [{"key_": move.key} for move in moves if (move.table, move.noted) == (table, noted)]
         db.execute(update(table).where(table.c[by] == bindparam("key_")).values({noted: reference}), keys)
+
+
+def _of(context: ConnectorContext, table: Table) -> tuple[ColumnElement[bool], ...]:
+    """Rows of the caller's account."""
+    mine = {"tenant_id": context.tenant_id, "mode": context.mode, "account": context.account}
+    return tuple(table.c[name] == value for name, value in mine.items())
 
 
 def _lines_of(row: RowMapping) -> list[dict[str, Any]]:

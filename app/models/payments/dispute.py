@@ -47,7 +47,7 @@ class Dispute(Owned, Timestamped, Stateful, Base):
     attempt_id: Mapped[Ref] = mapped_column(ForeignKey("attempts.id"))
     checkout_id: Mapped[str | None] = mapped_column(String(40))
     connector: Mapped[str] = mapped_column(String(40))
-    gateway_reference: Mapped[str | None] = mapped_column(String(128))
+    gateway_reference: Mapped[str | None] = mapped_column(String(128), index=True)
     kind: Mapped[str] = mapped_column(String(24))
     amount: Mapped[int]
     amount_reserved: Mapped[int] = mapped_column(default=0)

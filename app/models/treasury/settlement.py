@@ -18,7 +18,7 @@ class Settlement(Owned, Timestamped, Stateful, Base):
     """One statement in one currency. `reference` is the gateway's; the sums are those of its lines.
 
     `connector` is the type, by which the ledger's accounts are named; `connector_id` the merchant's account
-    there, or the type again where none is needed (the sandbox).
+    there, by which its balance is named, or the type again where none is needed (the sandbox).
 
     `fetched_at` is set once all lines are here; until then it takes no part in anything.
     """

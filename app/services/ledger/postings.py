@@ -47,9 +47,9 @@ def contested(connector: str) -> str:
     return f"disputes:{connector}"
 
 
-def available(connector: str) -> str:
-    """What a gateway has settled and not paid out: a guarded balance (balances.py)."""
-    return f"{guarded.GUARDED}{connector}"
+def available(connector_id: str) -> str:
+    """What a gateway has settled and not paid out, in each account there: a guarded balance (balances.py)."""
+    return f"{guarded.GUARDED}{connector_id}"
 
 
 def fees(connector: str) -> str:
@@ -180,18 +180,18 @@ def post_settlement(
     whose = (settlement.tenant_id, settlement.mode, None, settlement.currency)
     gateway = settlement.connector
     sides = (
-        (available(gateway), settlement.net),
+        (available(settlement.connector_id), settlement.net),
         (fees(gateway), settlement.fee - booked_fees),
         (receivable(gateway), booked_fees - settlement.gross),
     )
     _post(db, f"settlement:{settlement.id}", "settlement", *whose, sides)
-    out = ((BANK, paid_elsewhere), (available(gateway), -paid_elsewhere))
+    out = ((BANK, paid_elsewhere), (available(settlement.connector_id), -paid_elsewhere))
     _post(db, f"settlement_payouts:{settlement.id}", "payout", *whose, out)
 
 
 def post_payout(db: Session, payout: Payout) -> None:
     """A payout sets out; its amount has been taken from the guarded balance already (balances.py)."""
-    _move(db, payout, "payout", available(payout.connector), in_transit(payout.connector), taken=True)
+    _move(db, payout, "payout", available(payout.connector_id), in_transit(payout.connector), taken=True)
 
 
 def post_payout_paid(db: Session, payout: Payout) -> None:
@@ -201,12 +201,12 @@ def post_payout_paid(db: Session, payout: Payout) -> None:
 
 def post_payout_failed(db: Session, payout: Payout) -> None:
     """A payout did not leave, or did not arrive: the balance has it again."""
-    _move(db, payout, "payout_failed", in_transit(payout.connector), available(payout.connector))
+    _move(db, payout, "payout_failed", in_transit(payout.connector), available(payout.connector_id))
 
 
 def post_payout_returned(db: Session, payout: Payout) -> None:
     """A payout had arrived, and the bank sent it back."""
-    _move(db, payout, "payout_returned", BANK, available(payout.connector))
+    _move(db, payout, "payout_returned", BANK, available(payout.connector_id))
 
 
 def post_resolution(db: Session, resolution: Resolution, kind: str, connector: str, currency: str) -> None:

@@ -59,9 +59,20 @@ class Call:
     entity_id: str | None = None
 
 
-def context(tenant_id: str, mode: str, credentials: Mapping[str, str] | None = None) -> ConnectorContext:
-    """What a connector is told of the caller."""
-    return ConnectorContext(tenant_id, mode, settings.current().base_url, credentials or {})
+def context(
+    tenant_id: str, mode: str, connector_id: str | None = None, credentials: Mapping[str, str] | None = None
+) -> ConnectorContext:
+    """What a connector is told of the caller; an account comes with its credentials."""
+    return ConnectorContext(tenant_id, mode, settings.current().base_url, credentials or {}, connector_id)
+
+
+def caller(tenant_id: str, mode: str, connector_id: str | None) -> ConnectorContext:
+    """See `context`; with the credentials as they are now.
+
+    Raises:
+        DecryptionError: they cannot be read.
+    """
+    return context(tenant_id, mode, connector_id, _credentials(connector_id))
 
 
 def tokenize_card(actor: Actor, card: base.CardDetails) -> tuple[str, base.MethodToken]:
@@ -189,7 +200,7 @@ def ping(account: ConnectorAccount) -> tuple[Ping, int]:
     error = None
     try:
         credentials = connector_configs.credentials(account)
-        found = connector.ping(context(account.tenant_id, account.mode, credentials))
+        found = connector.ping(context(account.tenant_id, account.mode, account.id, credentials))
     except Exception as broke:
         _log_failure("test", account.id, broke)
         error = type(broke).__name__
@@ -242,7 +253,7 @@ def makers(
             except DecryptionError:
                 log.exception("credentials_unreadable", entity_id=pick.connector_id)
                 continue
-            yield connector, context(actor.tenant_id, actor.mode, own), pick
+            yield connector, context(actor.tenant_id, actor.mode, pick.connector_id, own), pick
 
 
 def bound(pick: Pick, token: base.MethodToken) -> base.MethodToken:
@@ -265,13 +276,14 @@ def _ask(call: Call, work: Callable[[ConnectorContext], R]) -> R:
     """Call a gateway for an attempt, with its account's credentials; the call is logged and counted."""
     attempt, started = call.attempt, time.perf_counter()
     try:
-        caller = context(attempt.tenant_id, attempt.mode, _credentials_of(attempt))
+        own = _credentials_of(attempt)
+        told = context(attempt.tenant_id, attempt.mode, attempt.connector_id, own)
     except DecryptionError:  # nothing was sent
         log.exception("credentials_unreadable", entity_id=attempt.connector_id)
         kind = base.NotExecuted if call.operation == "authorize" else base.Unknown
         result = cast(R, kind("credentials_unreadable"))
     else:
-        result = _call(lambda: work(caller), call.operation, call.entity_id or attempt.id)
+        result = _call(lambda: work(told), call.operation, call.entity_id or attempt.id)
     _note(call, result, _milliseconds_since(started))
     return result
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, case, select
 from sqlalchemy.orm import Session
 
 from app.connectors import base, registry
@@ -111,6 +111,24 @@ def makers(actor: Actor, method_type: str | None) -> list[Pick]:
     ordered = _order(rules.Facts(0, ""), [], able)
     takers = registry.for_method(method_type) if method_type is not None else registry.all_connectors()
     return [*ordered, *_defaults(actor, [c.name for c in takers], accounts)]
+
+
+def holders(tenant_id: str, mode: str) -> list[Pick]:
+    """Where money of a merchant may be: each account that has its credentials, also one that takes no new
+    payments or was deleted, and each connector that works without an account.
+
+    Accounts that are in use come first, by their priority. A connector without an account is among them
+    even where the merchant has made one since: what it took before is still settled there.
+    """
+    statement = (
+        select(_A.type, _A.id)
+        .where(_A.tenant_id == tenant_id, _A.mode == mode, _A.config.is_not(None))
+        .order_by(case((_A.status == Status.DELETED, 1), else_=0), _A.priority, _A.id)
+    )
+    with reading() as db:
+        accounts = [Pick(type_, id_) for type_, id_ in db.execute(statement)]
+    installed = [c.name for c in registry.all_connectors()]
+    return accounts + [Pick(type_, None) for type_ in installed if _works_without_account(mode, type_)]
 
 
 def shares_vault(type_: str) -> bool:
@@ -224,14 +242,20 @@ def _default(mode: str, type_: str, accounts: list[_Account]) -> Pick | None:
 
     That is one that the deployment has credentials for, or that asks for none: the sandbox, in test mode.
     """
-    connector = registry.get(type_)
-    if connector is None or any(account.type == type_ for account in accounts):
+    if any(account.type == type_ for account in accounts) or not _works_without_account(mode, type_):
         return None
+    return Pick(type_, None)
+
+
+def _works_without_account(mode: str, type_: str) -> bool:
+    connector = registry.get(type_)
+    if connector is None:
+        return False
     if isinstance(connector, Deployable):
-        return Pick(type_, None) if connector.is_deployed() else None
+        return connector.is_deployed()
     fields = connector.credentials if isinstance(connector, Configurable) else ()
     optional = mode == Mode.TEST and not any(field.required for field in fields)
-    return Pick(type_, None) if optional or not fields else None
+    return optional or not fields
 
 
 def _defaults(actor: Actor, types: list[str], accounts: list[_Account]) -> list[Pick]:

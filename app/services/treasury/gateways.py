@@ -17,9 +17,10 @@ from app import db
 from app.connectors import base, registry
 from app.connectors import settling as capabilities
 from app.domain.errors import NotFound, ServiceUnavailable
+from app.kit.crypto import DecryptionError
 from app.models.treasury.payout import Payout
 from app.models.treasury.settlement import Settlement
-from app.services.payments.gateway import context
+from app.services.payments import gateway, routing
 
 R = TypeVar("R")
 
@@ -64,8 +65,8 @@ def batches(
     Raises:
         ServiceUnavailable: the gateway did not answer.
     """
-    caller = _caller(tenant_id, mode, source.id)
-    return _read(lambda: _settles(source.type).settlement_batches(caller, since), source.type)
+    connector = _settles(source.type)
+    return _read(lambda: connector.settlement_batches(_caller(tenant_id, mode, source), since), source)
 
 
 def lines(settlement: Settlement, cursor: str | None) -> capabilities.SettlementPage:
@@ -74,9 +75,14 @@ def lines(settlement: Settlement, cursor: str | None) -> capabilities.Settlement
     Raises:
         ServiceUnavailable: the gateway did not answer.
     """
-    caller = _caller(settlement.tenant_id, settlement.mode, settlement.connector_id)
-    gateway = _settles(settlement.connector)
-    return _read(lambda: gateway.settlement_lines(caller, settlement.reference, cursor), settlement.connector)
+    source = Source(settlement.connector, settlement.connector_id)
+    connector = _settles(source.type)
+    return _read(
+        lambda: connector.settlement_lines(
+            _caller(settlement.tenant_id, settlement.mode, source), settlement.reference, cursor
+        ),
+        source,
+    )
 
 
 def pay_out(payout: Payout) -> capabilities.PayoutResult:
@@ -84,24 +90,25 @@ def pay_out(payout: Payout) -> capabilities.PayoutResult:
     request = capabilities.PayoutRequest(
         payout.gateway_key, payout.amount, payout.currency, payout.destination
     )
-    caller = _caller(payout.tenant_id, payout.mode, payout.connector_id)
-    return _ask(lambda: _pays(payout.connector).pay_out(caller, request), payout)
+    return _ask(lambda caller: _pays(payout.connector).pay_out(caller, request), payout)
 
 
 def find_payout(payout: Payout) -> capabilities.PayoutLookupResult:
     """Ask what became of a payout."""
-    caller = _caller(payout.tenant_id, payout.mode, payout.connector_id)
-    return _ask(lambda: _pays(payout.connector).find_payout(caller, payout.gateway_key), payout)
+    return _ask(lambda caller: _pays(payout.connector).find_payout(caller, payout.gateway_key), payout)
 
 
 def _sources(tenant_id: str, mode: str, capability: type[object]) -> list[Source]:
-    """Which connectors there are for a merchant: the one place that has to know how they are set up."""
-    return [Source(c.name, c.name) for c in registry.all_connectors() if isinstance(c, capability)]
+    """The merchant's accounts, and the connectors that work without one, that can do this."""
+    return [
+        Source(pick.type, pick.connector_id or pick.type)
+        for pick in routing.holders(tenant_id, mode)
+        if isinstance(registry.get(pick.type), capability)
+    ]
 
 
-def _caller(tenant_id: str, mode: str, connector_id: str) -> base.ConnectorContext:
-    """What a connector is told, with the credentials of the account where there is one."""
-    return context(tenant_id, mode)
+def _caller(tenant_id: str, mode: str, source: Source) -> base.ConnectorContext:
+    return gateway.caller(tenant_id, mode, source.id if source.id != source.type else None)
 
 
 def _settles(name: str) -> capabilities.Settles:
@@ -118,18 +125,23 @@ def _pays(name: str) -> capabilities.PaysOut:
     return connector
 
 
-def _read(work: Callable[[], R | base.Unknown], connector: str) -> R:
+def _read(work: Callable[[], R | base.Unknown], source: Source) -> R:
     assert not db.in_transaction(), "a gateway is never called inside a transaction"
-    found = work()
+    try:
+        found = work()
+    except DecryptionError as error:
+        log.exception("credentials_unreadable", entity_id=source.id)
+        raise ServiceUnavailable(f"The credentials of the connector {source.id} cannot be read") from error
     if isinstance(found, base.Unknown):
-        raise ServiceUnavailable(f"The connector {connector} did not answer: {found.reason}")
+        raise ServiceUnavailable(f"The connector {source.id} did not answer: {found.reason}")
     return found
 
 
-def _ask(work: Callable[[], R], payout: Payout) -> R:
+def _ask(work: Callable[[base.ConnectorContext], R], payout: Payout) -> R:
     assert not db.in_transaction(), "a gateway is never called inside a transaction"
     try:
-        return work()
+        source = Source(payout.connector, payout.connector_id)
+        return work(_caller(payout.tenant_id, payout.mode, source))
     except Exception as error:  # whatever it is, it is not known whether the gateway paid
         log.exception("gateway_call_broke", operation="payout", entity_id=payout.id)
         return base.Unknown(type(error).__name__)  # type: ignore[return-value]

@@ -54,11 +54,12 @@ class Kind:
 
     def joined(self, statement: Select[Any]) -> Select[Any]:
         """The statement with whatever else tells the connector of a row."""
-        return statement.join(Attempt, Attempt.id == Refund.attempt_id) if self.model is Refund else statement
+        through = self.model in (Refund, Dispute)
+        return statement.join(Attempt, Attempt.id == self.model.attempt_id) if through else statement
 
 
-#: The connector of an attempt, as statements name it.
-connector_of_attempt = Attempt.connector
+#: The connector of an attempt, as statements name it: the account, or the type of one that needs none.
+connector_of_attempt = func.coalesce(Attempt.connector_id, Attempt.connector)
 
 KINDS = (
     Kind(
@@ -85,7 +86,7 @@ KINDS = (
         Dispute,
         -Dispute.amount,
         Dispute.connector,
-        Dispute.connector,
+        connector_of_attempt,
         Dispute.opened_at,
         Dispute.gateway_reference.is_not(None),
         Dispute.outcome == "won",
@@ -105,6 +106,13 @@ KINDS = (
 MOVING = {str(kind.type): kind for kind in KINDS if kind.moved_at is not None}
 
 Place = tuple[str, str]
+
+
+def made_at(connector: str, connector_id: str) -> ColumnElement[bool]:
+    """Whether an attempt was made at an account, or, by its type twice, without one; an index serves it."""
+    if connector_id != connector:
+        return Attempt.connector_id == connector_id
+    return and_(Attempt.connector_id.is_(None), Attempt.connector == connector)
 
 
 def between(after: Place, last: Place) -> ColumnElement[bool]:
@@ -145,11 +153,12 @@ def match(db: Session, which: ColumnElement[bool]) -> None:
     line = SettlementLine
     for kind in KINDS:
         owner = kind.model
-        found = select(func.min(owner.id)).where(
+        found = kind.joined(select(func.min(owner.id)).select_from(owner)).where(
             owner.gateway_reference == line.reference,
-            owner.tenant_id == line.tenant_id,
-            owner.mode == line.mode,
+            owner.tenant_id + "" == line.tenant_id,  # by no index, or SQLite would read all of a merchant's
+            owner.mode + "" == line.mode,
             owner.currency == line.currency,
+            kind.connector_id == line.connector_id,
         )
         unknown = (which, line.type == kind.type, line.transaction_id.is_(None))
         _run(db, update(line).where(*unknown).values(transaction_id=found.scalar_subquery()))

@@ -134,11 +134,11 @@ def _reserve(
 ) -> gateways.Source:
     """Take the amount from the first gateway that has it."""
     for source in candidates:
-        account = postings.available(source.type)
+        account = postings.available(source.id)
         if balances.take(db, actor.tenant_id, str(actor.mode), account, currency, amount):
             return source
     held = balances.guarded(actor, currency)
-    left = {source.id: held.get(postings.available(source.type), 0) for source in candidates}
+    left = {source.id: held.get(postings.available(source.id), 0) for source in candidates}
     raise Unprocessable(
         "More than is available",
         code="insufficient_balance",

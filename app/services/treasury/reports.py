@@ -19,6 +19,7 @@ from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest
 from app.kit import clock
 from app.models.ledger.posting import LedgerTransaction, Posting
+from app.models.payments.connector import ConnectorAccount
 from app.services.ledger import balances
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -97,11 +98,13 @@ def daily(actor: Actor, text: str) -> DailyReport:
     end = start + timedelta(days=1)
     entries = _entries(actor, start, end)
     totals: dict[tuple[str, str], Totals] = {}
+    types = _types(actor)
     for (account, currency), amount in balances.before(actor, start).items():
-        _add_balance(totals, account, currency, amount, opening=True)
+        _add_balance(totals, _place(account, types), currency, amount, opening=True)
     for entry in entries:
-        _add_balance(totals, entry.account, entry.currency, entry.amount, opening=False)
-        _add(totals, entry)
+        place = _place(entry.account, types)
+        _add_balance(totals, place, entry.currency, entry.amount, opening=False)
+        _add(totals, place, entry)
     shown = [row for _, row in sorted(totals.items()) if _moved(row)]
     return DailyReport(start.date(), clock.now() >= end, shown, entries)
 
@@ -148,8 +151,22 @@ def _entries(actor: Actor, start: datetime, end: datetime) -> list[Entry]:
     ]
 
 
-def _add(totals: dict[tuple[str, str], Totals], entry: Entry) -> None:
-    name, _, connector = entry.account.partition(":")
+def _types(actor: Actor) -> dict[str, str]:
+    """The type of each of the merchant's connectors, deleted ones among them, by its id."""
+    row = ConnectorAccount
+    statement = select(row.id, row.type).where(row.tenant_id == actor.tenant_id, row.mode == actor.mode)
+    with reading() as db:
+        return {found.id: found.type for found in db.execute(statement)}
+
+
+def _place(account: str, types: Mapping[str, str]) -> tuple[str, str]:
+    """The name of a ledger's account, and the type of the connector whose it is."""
+    name, _, connector = account.partition(":")
+    return name, types.get(connector, connector)
+
+
+def _add(totals: dict[tuple[str, str], Totals], place: tuple[str, str], entry: Entry) -> None:
+    name, connector = place
     if (name, entry.type) not in _TOTALS:
         return
     total, sign = _TOTALS[(name, entry.type)]
@@ -158,9 +175,14 @@ def _add(totals: dict[tuple[str, str], Totals], entry: Entry) -> None:
 
 
 def _add_balance(
-    totals: dict[tuple[str, str], Totals], account: str, currency: str, amount: int, *, opening: bool
+    totals: dict[tuple[str, str], Totals],
+    place: tuple[str, str],
+    currency: str,
+    amount: int,
+    *,
+    opening: bool,
 ) -> None:
-    name, _, connector = account.partition(":")
+    name, connector = place
     kind = {"receivable": "pending", "balance": "available"}.get(name)
     if kind is None:
         return

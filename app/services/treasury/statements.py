@@ -67,7 +67,7 @@ def _in_use(tenant_id: str, mode: str, source: gateways.Source) -> bool:
         Attempt.tenant_id == tenant_id,
         Attempt.mode == mode,
         Attempt.captured_at >= clock.now() - RECENT,
-        matching.connector_of_attempt == source.id,
+        matching.made_at(source.type, source.id),
     )
     with reading() as db:
         known = db.get(SettlementFeed, (tenant_id, mode, source.id)) is not None

@@ -18,7 +18,9 @@ from app.models.events.journal_guard import install, remove
 from app.services.access import keys, tokens, users
 from app.services.events import audit
 from app.services.operations import health, jobs
-from app.services.payments import intents, methods, probes, refunds
+from app.services.payments import connectors, intents, methods, probes, refunds
+from app.services.payments.connectors import ConnectorChange
+from tests.accounts import account
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card, later, make
 
 HEALTH, DIAGNOSTICS, AUDIT = (f"/v1/payments/{name}" for name in ("health", "diagnostics", "audit"))
@@ -102,6 +104,18 @@ def test_a_gateway_that_hangs_or_breaks_is_down_and_the_rest_is_told(
         assert "no route" not in str(found)
     release.set()
     assert waited[0] < 20, "nobody waits for what hangs"
+
+
+def test_each_account_is_asked_over_its_own_credentials(client: FlaskClient, shop: Shop) -> None:
+    up, down = account(shop.actor, 10), account(shop.actor, 20, availability="down")
+    off = account(shop.actor, 30)
+    connectors.change(shop.actor, off.id, ConnectorChange({}, status="disabled"))
+    found = get(client, shop, HEALTH)["components"]["gateways"]
+    assert found["status"] == "degraded"
+    assert {(row["name"], row["type"], row["status"]) for row in found["details"]["connectors"]} == {
+        (up.id, "sandbox", "ok"),
+        (down.id, "sandbox", "down"),
+    }
 
 
 def test_one_of_two_gateways_is_enough_to_go_on() -> None:

@@ -15,6 +15,7 @@ from app.kit import clock
 from app.models.treasury.payout import Payout
 from app.services.access import keys
 from app.services.treasury import statements
+from tests.accounts import account as connector
 from tests.shops import GOOD, Shop, make
 from tests.treasuries import NEVER, SHORT, days_later, from_noon, pay, settled, work
 
@@ -88,6 +89,28 @@ def test_settlements_are_synced_listed_and_read(client: FlaskClient, shop: Shop)
         (f"date_range=2020-01-01..{today}", 2),
     ):
         assert len(ask(client, shop, f"/settlements?{span}")[1]["data"]) == count
+
+
+def test_an_account_is_named_by_its_id_and_is_its_merchants_own(client: FlaskClient, shop: Shop) -> None:
+    before, own = pay(shop, 1_000), connector(shop.actor)
+    after, theirs = pay(shop, 2_000), connector(make("Another shop").actor)
+    assert code(ask(client, shop, f"/connectors/{theirs.id}/run-settlement", {})) == (
+        404,
+        "connector_not_found",
+    )
+    for body in ({"connector_id": theirs.id}, {**PAYOUT, "connector_id": theirs.id}):
+        path = "/payouts" if "amount" in body else "/reconciliations"
+        assert code(ask(client, shop, path, body)) == (404, "connector_not_found")
+    for name, charge in ((own.id, after), ("sandbox", before)):
+        assert ask(client, shop, f"/connectors/{name}/run-settlement", {})[0] == 202
+        work()
+        _, listed = ask(client, shop, f"/settlements?connector_id={name}")
+        [row] = listed["data"]
+        assert row["connector_id"] == name
+        [line] = ask(client, shop, f"/settlements/{row['id']}")[1]["transactions"]
+        assert line["transaction_id"] == charge
+    _, payout = ask(client, shop, "/payouts", {**PAYOUT, "amount": 1_000, "connector_id": own.id})
+    assert payout["connector_id"] == own.id
 
 
 def test_refusals_about_settlements(client: FlaskClient, shop: Shop) -> None:

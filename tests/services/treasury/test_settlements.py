@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from app.connectors import settling
 from app.connectors.sandbox import settlement as statement_of
-from app.db import reading
+from app.db import reading, transaction
 from app.domain.errors import Conflict, InvalidRequest, NotFound, ServiceUnavailable
 from app.kit import clock
 from app.models.ledger.posting import LedgerTransaction
@@ -277,3 +277,27 @@ def test_another_merchants_references_are_not_matched(shop: Shop) -> None:
 )
 def test_fees_are_rounded_half_up(gross: int, fee: int) -> None:
     assert statement_of.fee_of(gross) == fee
+
+
+def test_a_line_finds_its_transaction_by_the_reference_and_reads_no_others(shop: Shop) -> None:
+    asked: list[tuple[str, Any]] = []
+    with transaction() as db:
+        connection = db.connection()
+        postgresql = connection.dialect.name == "postgresql"
+        if postgresql:  # the tables are empty, and it would rather read them whole
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+
+        def note(_: Any, __: Any, sql: str, given: Any, *___: Any) -> None:
+            asked.append((sql, given))
+
+        event.listen(connection, "before_cursor_execute", note)
+        matching.match(db, SettlementLine.settlement_id == "set_1")
+        event.remove(connection, "before_cursor_execute", note)
+        searches = [(sql, given) for sql, given in asked if "SET transaction_id" in sql]
+        assert len(searches) == len(matching.KINDS)
+        for kind, (sql, given) in zip(matching.KINDS, searches, strict=True):
+            explain = "EXPLAIN " if postgresql else "EXPLAIN QUERY PLAN "
+            plan = str(connection.exec_driver_sql(explain + sql, given).all())
+            table = kind.model.__tablename__
+            indexes = (f"ix_{table}_gateway_reference", f"ix_{table}_reference")
+            assert any(index in plan for index in indexes), plan
