@@ -72,7 +72,7 @@ def caller(tenant_id: str, mode: str, connector_id: str | None) -> ConnectorCont
     Raises:
         DecryptionError: they cannot be read.
     """
-    return context(tenant_id, mode, connector_id, _credentials(connector_id))
+    return context(tenant_id, mode, connector_id, credentials(connector_id))
 
 
 def tokenize_card(actor: Actor, card: base.CardDetails) -> tuple[str, base.MethodToken]:

@@ -106,8 +106,7 @@ def _verifier(method: PaymentMethod) -> tuple[vaulting.VerifiesBankAccounts, bas
 
 def _caller(method: PaymentMethod) -> base.ConnectorContext:
     """What the vault is told of the caller: a method bound to an account comes with its credentials."""
-    own = gateway.credentials(method.connector_id)
-    return gateway.context(method.tenant_id, method.mode, own)
+    return gateway.caller(method.tenant_id, method.mode, method.connector_id)
 
 
 def _unavailable(words: str) -> Unprocessable:

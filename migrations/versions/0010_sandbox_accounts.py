@@ -3,8 +3,8 @@
 from alembic import op
 import sqlalchemy as sa
 
-revision = "0011"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 _TABLES = ("sandbox_payments", "sandbox_batches", "sandbox_payouts")
 
