@@ -93,8 +93,7 @@ def open_attempt(
     Raises:
         Conflict: the intent has a live attempt.
         IllegalTransition: the intent cannot be confirmed now.
-        Unprocessable, RateLimited: the method may not pay for it, no connector can take it, or it is over a
-            limit (services/risk/limits.py).
+        Unprocessable, RateLimited: no method or connector for it, or over a limit (services/risk/limits.py).
     """
     if live(db, intent.id) is not None:
         raise Conflict("A payment is already under way", code="payment_in_progress")
@@ -104,8 +103,7 @@ def open_attempt(
     if not candidates:
         raise Unprocessable("No connector can take this payment method now", code="no_connector")
     screening = screen(db, intent, method, opinion, off_session=off_session)
-    asked = force_three_ds or rules.wants_three_ds(intent.payment_method_options)
-    if asked and not off_session:
+    if not off_session and (force_three_ds or rules.wants_three_ds(intent.payment_method_options)):
         screening = replace(screening, force_three_ds=True)
     _begin(intent, method, cause)
     attempt = Attempt(
