@@ -202,7 +202,7 @@ def ping(account: ConnectorAccount) -> tuple[Ping, int]:
         credentials = connector_configs.credentials(account)
         found = connector.ping(context(account.tenant_id, account.mode, account.id, credentials))
     except Exception as broke:
-        _log_failure("test", account.id, broke)
+        log_failure("test", account.id, broke)
         error = type(broke).__name__
         found = Ping(False, f"The connector failed: {error}")
     took = _milliseconds_since(started)
@@ -293,7 +293,7 @@ def _call(work: Callable[[], R], operation: str, entity_id: str) -> R:
     try:
         return work()
     except Exception as broke:  # whatever it is, it is not known whether the gateway executed
-        _log_failure(operation, entity_id, broke)
+        log_failure(operation, entity_id, broke)
         return base.Unknown(type(broke).__name__)  # type: ignore[return-value]
 
 
@@ -343,7 +343,7 @@ def _note(call: Call, result: object, took: int) -> None:
     )
 
 
-def _log_failure(operation: str, entity_id: str, broke: Exception) -> None:
+def log_failure(operation: str, entity_id: str, broke: Exception) -> None:
     """Where it broke and the class of the error, but not its words: a library's may quote credentials."""
     trace = "".join(traceback.format_tb(broke.__traceback__)) + type(broke).__name__
     log.error("gateway_call_broke", operation=operation, entity_id=entity_id, exception=trace)

@@ -132,6 +132,9 @@ def _read(work: Callable[[], R | base.Unknown], source: Source) -> R:
     except DecryptionError as error:
         log.exception("credentials_unreadable", entity_id=source.id)
         raise ServiceUnavailable(f"The credentials of the connector {source.id} cannot be read") from error
+    except Exception as broke:  # its words stay out of the job's error: they may quote credentials
+        gateway.log_failure("settlement", source.id, broke)
+        raise ServiceUnavailable(f"The connector {source.id} failed: {type(broke).__name__}") from None
     if isinstance(found, base.Unknown):
         raise ServiceUnavailable(f"The connector {source.id} did not answer: {found.reason}")
     return found
@@ -143,5 +146,5 @@ def _ask(work: Callable[[base.ConnectorContext], R], payout: Payout) -> R:
         source = Source(payout.connector, payout.connector_id)
         return work(_caller(payout.tenant_id, payout.mode, source))
     except Exception as error:  # whatever it is, it is not known whether the gateway paid
-        log.exception("gateway_call_broke", operation="payout", entity_id=payout.id)
+        gateway.log_failure("payout", payout.id, error)
         return base.Unknown(type(error).__name__)  # type: ignore[return-value]

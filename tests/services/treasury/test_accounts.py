@@ -228,6 +228,30 @@ def test_credentials_that_are_lost_keep_no_other_account_waiting(shop: Shop) -> 
     ]
 
 
+def test_a_connector_that_breaks_keeps_no_other_waiting_and_its_words_are_told_to_nobody(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = Told()
+    monkeypatch.setattr(registry, "_ALL", (book,))
+    first, second = two(shop, api_key="a key")
+    pay(shop, 1_000)
+    large = pay(shop, 9_000)
+    whole = book.settlement_batches
+
+    def breaks(context: ConnectorContext, since: Any) -> Any:
+        if context.account == first.id:
+            raise RuntimeError(f"refused {context.credentials['api_key']}")
+        return whole(context, since)
+
+    monkeypatch.setattr(book, "settlement_batches", breaks)
+    [attempt] = [row for row in rows(Attempt) if row.id == large]
+    book.lines = (line("charge", 9_000, reference=attempt.gateway_reference),)
+    with pytest.raises(ServiceUnavailable) as refused:
+        statements.sync(shop.actor.tenant_id, "test", None)
+    assert "a key" not in str(refused.value)
+    assert lines_by_account() == {(second.id, "charge", large)}
+
+
 def test_two_stripe_accounts_settle_over_their_own_keys(shop: Shop, standin: StandIn) -> None:
     keys = ("sk_test_of_the_first", "sk_test_of_the_second")
     own = [connector(shop.actor, n, type_="stripe", secret_key=key) for n, key in enumerate(keys, 1)]
