@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 
 from app import db, migrations, settings
 from app.services.payments import connector_logs
+from tests import emptied
 
 #: No thread of ours writes while a test looks; tests that want the log flush it.
 connector_logs.delay_seconds = None
@@ -76,7 +77,7 @@ def postgresql_server() -> Iterator[URL]:
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{time.time_ns()}")
     server = _start_cluster(Path(tempfile.gettempdir()) / f"till-postgresql-{run}")
     address = make_url(server.get_uri())
-    for change in ("fsync = off", "full_page_writes = off"):
+    for change in ("fsync = off", "full_page_writes = off", "autovacuum = off"):
         _run(address, f"ALTER SYSTEM SET {change}")
     _run(address, "SELECT pg_reload_conf()")
     yield address
@@ -126,14 +127,10 @@ def fresh(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
         db.dispose()
         return
     server, source = request.getfixturevalue("postgresql_template")
-    name = f"till_{os.getpid()}"
-    _run(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    _run(server, f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
-    address = _text(server.set(database=name))
+    address = _text(server.set(database=emptied.database(server, source)))
     use(address, tmp_path)
     yield address
     db.dispose()
-    _run(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def _run(server: URL, statement: str) -> None:
