@@ -76,7 +76,9 @@ def _family(leader: int) -> set[int]:
 
 
 def _children(parent: int) -> dict[str, int]:
-    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    )
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
     return {
         "worker" if "worker-child" in row[2] else "web": int(row[0]) for row in rows if int(row[1]) == parent
