@@ -10,6 +10,9 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+#: Seconds; a moment that falls on a whole second must not be told as the second before.
+_ROUNDING = 1e-6
+
 
 class Scope(StrEnum):
     """Whose tries are counted together."""
@@ -50,7 +53,9 @@ def wait_seconds(
     elapsed = now - start
     room = limit - current
     if room > 0:
-        free_at = window_seconds * (1 - room / max(before, room))
-        return max(1, math.floor(free_at - elapsed) + 1)
-    share = 1 - limit / current if current else 0.0
-    return max(1, math.floor(window_seconds - elapsed + window_seconds * share) + 1)
+        most = max(before, room)
+        free_at = window_seconds * (most - room) / most
+    else:
+        share = (current - limit) / current if current else 0.0
+        free_at = window_seconds + window_seconds * share
+    return max(1, math.floor(free_at - elapsed + _ROUNDING) + 1)

@@ -200,7 +200,9 @@ def test_a_report_takes_a_few_statements_each_over_an_index(shop: Shop) -> None:
             asked = f"EXPLAIN {'' if kind == 'postgresql' else 'QUERY PLAN '}{compiled}"
             plan = str(session.connection().exec_driver_sql(asked).all())
             table = "journal" if "journal" in compiled else ""
-            assert "_time" in plan or (table and "ix_journal_type" in plan), plan
+            # Of a table with a row or two the planner may take any index that bounds the time.
+            bounded = "_time" in plan or ("Index Cond" in plan and "created_at >=" in plan)
+            assert bounded or (table and "ix_journal_type" in plan), plan
             assert "Seq Scan on payment_intents" not in plan
             assert "SCAN payment_intents" not in plan
 

@@ -268,6 +268,7 @@ def test_two_stripe_accounts_settle_over_their_own_keys(shop: Shop, standin: Sta
         )
         with transaction() as db:
             db.add(method)
+            method.begin(cause="tests")
         intent = intents.create(shop.actor, IntentDraft(amount, "GBP", payment_method_id=method.id))
         assert intents.confirm(shop.actor, intent.id, nonce="n").status == "succeeded"
         charges.append(attempts.of_intent(shop.actor, intent.id)[0].id)

@@ -40,6 +40,7 @@ def test_a_day_at_stripe_is_matched_and_posted(shop: Shop, house: Any) -> None:
     )
     with transaction() as db:
         db.add(method)
+        method.begin(cause="tests")
     intent = intents.create(shop.actor, IntentDraft(10_000, "GBP", payment_method_id=method.id))
     assert intents.confirm(shop.actor, intent.id, nonce="n").status == "succeeded"
     charge = attempts.of_intent(shop.actor, intent.id)[0].id

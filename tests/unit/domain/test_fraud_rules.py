@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.domain.errors import InvalidRequest
@@ -100,6 +100,7 @@ def test_mail_boxes_are_counted_without_tag_and_case() -> None:
 numbers = st.integers(0, 200)
 
 
+@example(0, 5, 4, 60, 0.0)  # free at the very second 12: a twelfth would be too soon
 @given(numbers, numbers, st.integers(1, 50), st.sampled_from([1, 60, 3600]), st.floats(0, 0.999))
 def test_after_the_wait_one_more_fits(
     current: int, before: int, limit: int, window: int, part: float
