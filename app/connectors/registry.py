@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from app import settings
 from app.connectors.base import Connector
 from app.connectors.configuring import Deployable
@@ -20,7 +22,18 @@ def installed() -> tuple[Connector, ...]:
 
 def all_connectors() -> tuple[Connector, ...]:
     """Those that work for every merchant: what wants credentials, only where the deployment has some."""
-    return tuple(c for c in installed() if not isinstance(c, Deployable) or c.is_deployed())
+    return tuple(c for c in installed() if not has(c, Deployable) or cast(Deployable, c).is_deployed())
+
+
+_CAPABLE: dict[tuple[type, type], bool] = {}
+
+
+def has(connector: Connector, capability: type) -> bool:
+    """Whether a connector has a capability; asking a protocol looks at each of its methods, so once a class."""
+    key = (type(connector), capability)
+    if key not in _CAPABLE:
+        _CAPABLE[key] = isinstance(connector, capability)
+    return _CAPABLE[key]
 
 
 def get(name: str) -> Connector | None:

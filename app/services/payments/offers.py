@@ -25,11 +25,12 @@ class Offer:
 
 def of(actor: Actor, wanted: Iterable[str]) -> Offer:
     """What can be paid with here. Only what no connector takes from everybody asks for the merchant's own."""
-    typed = actor.mode == Mode.TEST and _takes("card", base.TokenizesCards)
+    everybodys = [c for c in registry.all_connectors() if not registry.has(c, HostsPages)]
+    typed = actor.mode == Mode.TEST and _takes(everybodys, "card", base.TokenizesCards)
     found: list[str] = []
     hosted: frozenset[str] | None = None
     for method in wanted:
-        taken = typed if method == "card" else _takes(method, base.TokenizesRedirects)
+        taken = typed if method == "card" else _takes(everybodys, method, base.TokenizesRedirects)
         if not taken:
             hosted = gateway.hosted_types(actor) if hosted is None else hosted
             taken = method in hosted
@@ -38,11 +39,8 @@ def of(actor: Actor, wanted: Iterable[str]) -> Offer:
     return Offer(found, typed and "card" in found)
 
 
-def _takes(method: str, capability: type) -> bool:
-    """Whether a connector takes a method from everybody, whatever their account."""
+def _takes(connectors: list[base.Connector], method: str, capability: type) -> bool:
+    """Whether one of them takes a method, whatever the merchant's account."""
     if method in DEBIT_TYPES:  # our pages ask nobody for an account
         return False
-    return any(
-        isinstance(connector, capability) and not isinstance(connector, HostsPages)
-        for connector in registry.for_method(method)
-    )
+    return any(method in c.method_types and registry.has(c, capability) for c in connectors)
