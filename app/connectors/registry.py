@@ -29,7 +29,7 @@ _CAPABLE: dict[tuple[type, type], bool] = {}
 
 
 def has(connector: Connector, capability: type) -> bool:
-    """Whether a connector has a capability; asking a protocol looks at each of its methods, so once a class."""
+    """Whether a connector has a capability; a protocol looks at every method, so it is asked once a class."""
     key = (type(connector), capability)
     if key not in _CAPABLE:
         _CAPABLE[key] = isinstance(connector, capability)
