@@ -14,6 +14,7 @@ from app import settings as environment
 from app.api import SURFACES
 from app.settings import Settings
 from app.web import cors, errors, filters, headers, health, languages, logs, openapi, static_files
+from app.web.cookies import CookieSessions
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
 
+    app.session_interface = CookieSessions()
     csrf = CSRFProtect(app)
     Babel(app, locale_selector=languages.language)
     languages.install(app)
