@@ -98,13 +98,17 @@ class AcquirerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """It was done, for exactly this amount; `reference` is the gateway's own id."""
+    """It was done, for exactly this amount; `reference` is the gateway's own id.
+
+    `taken`: a payment that was asked for is captured already.
+    """
 
     reference: str
     amount: int
     currency: str
     facts: AcquirerFacts = AcquirerFacts()
     expires_at: datetime | None = None
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

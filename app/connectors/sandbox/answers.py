@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.engine import RowMapping
-
 from app.connectors import base
+from app.connectors.sandbox.book import Row
 from app.connectors.sandbox.cards import Behaviour
 from app.connectors.vaulting import DEBIT_TYPES
 from app.kit import clock
@@ -42,7 +41,7 @@ _RESPONSE_CODES = {
 }
 
 
-def to_authorize(row: RowMapping) -> base.AuthorizeResult:
+def to_authorize(row: Row) -> base.AuthorizeResult:
     """The answer to an authorise call, the same for each call with its key."""
     state = payment(row)
     if state.status == base.GatewayStatus.ACTION_REQUIRED:
@@ -52,10 +51,11 @@ def to_authorize(row: RowMapping) -> base.AuthorizeResult:
         return base.Pending(state.reference, state.action)
     if state.status in (base.GatewayStatus.DECLINED, base.GatewayStatus.EXPIRED):
         return base.Declined(state.decline_code or "generic_decline", state.reference, state.facts)
-    return base.Approved(state.reference, state.amount, state.currency, state.facts, state.expires_at)
+    taken = state.status == base.GatewayStatus.CAPTURED
+    return base.Approved(state.reference, state.amount, state.currency, state.facts, state.expires_at, taken)
 
 
-def payment(row: RowMapping) -> base.GatewayPayment:
+def payment(row: Row) -> base.GatewayPayment:
     """The payment as it stands by the clock: what the shopper did not finish in time has expired."""
     if unanswered(row):
         pending = base.GatewayStatus.PENDING
@@ -83,7 +83,7 @@ def payment(row: RowMapping) -> base.GatewayPayment:
     )
 
 
-def debited_at(row: RowMapping | Mapping[str, Any]) -> datetime | None:
+def debited_at(row: Row) -> datetime | None:
     """When the bank says what became of a debit; None for what is answered at once."""
     if row["method_type"] not in DEBIT_TYPES:
         return None
@@ -91,7 +91,7 @@ def debited_at(row: RowMapping | Mapping[str, Any]) -> datetime | None:
     return created + timedelta(seconds=DEBIT_SECONDS)
 
 
-def unanswered(row: RowMapping) -> bool:
+def unanswered(row: Row) -> bool:
     """Whether the bank has not said yet what became of a debit; a voided one it will not do."""
     told_at = debited_at(row)
     if told_at is None or row["status"] == base.GatewayStatus.VOIDED:
@@ -99,22 +99,22 @@ def unanswered(row: RowMapping) -> bool:
     return bool(row["behaviour"] == Behaviour.STAYS_PENDING or clock.now() < told_at)
 
 
-def abandoned(row: RowMapping) -> bool:
+def abandoned(row: Row) -> bool:
     """Whether the shopper's time at the bank ran out."""
     return bool(row["status"] in WAITING and clock.now() > row["action_expires_at"])
 
 
-def lapsed(row: RowMapping) -> bool:
+def lapsed(row: Row) -> bool:
     """Whether an authorisation has ended by itself."""
     return bool(row["status"] == base.GatewayStatus.AUTHORIZED and clock.now() > lapses_at(row))
 
 
-def lapses_at(row: RowMapping) -> Any:
+def lapses_at(row: Row) -> Any:
     """When an authorisation ends by itself."""
     return row["created_at"] + timedelta(days=AUTHORIZATION_DAYS)
 
 
-def facts(row: RowMapping) -> base.AcquirerFacts:
+def facts(row: Row) -> base.AcquirerFacts:
     """What the acquirer reports beside the outcome."""
     declined = row["status"] == base.GatewayStatus.DECLINED
     bad_cvc = row["detail"] == "cvc_fail" or row["decline_code"] == "incorrect_cvc"
@@ -137,7 +137,7 @@ def refund(row: Mapping[str, Any]) -> base.Approved | base.Declined | base.Pendi
     return base.Approved(row["id"], row["amount"], row["currency"])
 
 
-def _action(row: RowMapping) -> base.NextAction:
+def _action(row: Row) -> base.NextAction:
     origin = row["webhook_url"].removesuffix(WEBHOOK_PATH)
     url = f"{origin}/sandbox/{row['challenge_kind']}/{row['challenge_id']}"
     until = row["action_expires_at"]
@@ -153,11 +153,11 @@ def _action(row: RowMapping) -> base.NextAction:
     return base.NextAction(base.ActionType.REDIRECT_TO_URL, url=url, expires_at=until)
 
 
-def transaction_id(row: RowMapping) -> str:
+def transaction_id(row: Row) -> str:
     """The 3DS server's transaction id of a challenge, as EMV 3-D Secure writes it (a UUID)."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, row["challenge_id"]))
 
 
-def transfer_reference(row: RowMapping) -> str:
+def transfer_reference(row: Row) -> str:
     """What the shopper writes on a bank transfer, so that it is matched."""
     return f"TILL {row['reference'][-8:].upper()}"

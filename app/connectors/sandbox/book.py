@@ -7,6 +7,9 @@ payment was made at, NULL without one: each has statements and payouts of its ow
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -21,8 +24,12 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.engine import RowMapping
 
 from app.db import UtcDateTime
+
+#: A row of the book, as it was read or as it is about to be written.
+Row = RowMapping | Mapping[str, Any]
 
 metadata = MetaData(
     naming_convention={

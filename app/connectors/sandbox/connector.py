@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -25,23 +24,24 @@ from app.connectors.sandbox import (
     disputes,
     notices,
     openings,
+    operations,
     payouts,
     settlement,
     vault,
 )
+from app.connectors.sandbox.book import Row
 from app.connectors.sandbox.cards import UNLESS_SET_UP, Behaviour
 from app.connectors.sandbox.vaulting import SandboxVault
 from app.connectors.subjects import EventSubject
 from app.connectors.vaulting import DEBIT_TYPES
-from app.db import reading, retrying, transaction
+from app.db import Command, reading, retrying, transaction
 from app.kit import clock, signing
 from app.kit.ids import new_id
 
-#: After how many seconds a refund that turns, turns.
-REFUND_TURN_SECONDS = 10
-
 #: Cards whose first answer is lost although the payment was executed, and what the caller sees.
 _LOST_ANSWERS = {Behaviour.TIME_OUT_AFTER: "timed out", Behaviour.TRUNCATED: "cut short"}
+
+_INSERT = Command(lambda _: insert(book.payments))
 
 
 class SandboxConnector(SandboxVault):
@@ -69,17 +69,23 @@ class SandboxConnector(SandboxVault):
         self, context: base.ConnectorContext, request: base.AuthorizeRequest
     ) -> base.AuthorizeResult:
         """See `Authorizes`; where an answer is lost, the same key gets it at the next call."""
+        return self._pay(context, request, sale=False)
+
+    def sell(self, context: base.ConnectorContext, request: base.AuthorizeRequest) -> base.AuthorizeResult:
+        """See `Sells`; what waits for its shopper or a bank first is captured by itself later."""
+        return self._pay(context, request, sale=True)
+
+    def _pay(
+        self, context: base.ConnectorContext, request: base.AuthorizeRequest, *, sale: bool
+    ) -> base.AuthorizeResult:
         if (refusal := availability.refusal(context)) is not None:
             return refusal
         token = vault.find(context, request.token)
         if token is None or token["type"] != request.method_type:
             return base.Declined("processing_error")
-        known = _payment_by_key(context, request.key)
-        if known is not None:
-            return answers.to_authorize(known)
         if token["behaviour"] == Behaviour.TIME_OUT_BEFORE and _drop(context, request):
             return base.Unknown("timed out")
-        row, fresh = _open(context, request, token)
+        row, fresh = _open(context, request, token, sale=sale)
         if fresh and row["behaviour"] in _LOST_ANSWERS:
             return base.Unknown(_LOST_ANSWERS[row["behaviour"]])
         return answers.to_authorize(row)
@@ -112,11 +118,11 @@ class SandboxConnector(SandboxVault):
         if (lost := availability.unknown(context)) is not None:
             return lost
         with transaction() as db:
-            row = _operation(db, context, "refund", key)
+            row = operations.find(db, context, "refund", key)
             if row is None:
                 return base.NotFound()
             _lock(db, context, row["reference"])  # in the order in which a refund takes its locks
-            return answers.refund(_turn(db, row))
+            return answers.refund(operations.turn(db, row))
 
     def find_dispute(self, context: base.ConnectorContext, reference: str) -> base.DisputeLookupResult:
         """See `Disputes.find_dispute`; what is due has turned by the clock."""
@@ -190,17 +196,14 @@ class SandboxConnector(SandboxVault):
             row = _lock(db, context, request.reference)
             if row is None:
                 return base.Declined("processing_error")
-            known = _operation(db, context, "capture", request.key)
+            known = operations.find(db, context, "capture", request.key)
             if known is not None and known["reference"] == row["reference"]:
                 return base.Approved(row["reference"], known["amount"], row["currency"], answers.facts(row))
             refusal = "capture_refused" if known is not None else _capture_refusal(row, request)
             if refusal is not None:
                 return base.Declined(refusal, request.reference)
             _set(db, row, status=base.GatewayStatus.CAPTURED, captured=request.amount)
-            _write_operation(db, context, "capture", request.key, row, request.amount)
-            notices.queue(db, dict(row), "payment.captured")
-            if row["behaviour"] == Behaviour.DISPUTE:
-                disputes.open_for(db, {**row, "captured": request.amount})
+            operations.take(db, context, request.key, {**row, "captured": request.amount})
             return base.Approved(request.reference, request.amount, row["currency"], answers.facts(row))
 
     def _void(self, context: base.ConnectorContext, request: base.VoidRequest) -> base.OperationResult:
@@ -223,10 +226,10 @@ class SandboxConnector(SandboxVault):
             row = _lock(db, context, request.reference)
             if row is None:
                 return base.Declined("processing_error")
-            known = _operation(db, context, "refund", request.key)
+            known = operations.find(db, context, "refund", request.key)
             if known is not None:
                 same = known["reference"] == row["reference"]
-                return answers.refund(_turn(db, known)) if same else base.Declined("refund_refused")
+                return answers.refund(operations.turn(db, known)) if same else base.Declined("refund_refused")
             left = row["captured"] - row["refunded"]
             if 0 < request.amount <= left < request.amount + disputes.held(db, request.reference):
                 return base.Declined("charge_disputed", request.reference)
@@ -235,31 +238,35 @@ class SandboxConnector(SandboxVault):
             if request.currency != row["currency"]:
                 return base.Declined("currency_mismatch", request.reference)
             _set(db, row, refunded=row["refunded"] + request.amount)
-            made = _write_operation(db, context, "refund", request.key, row, request.amount)
+            made = operations.write(db, context, "refund", request.key, row, request.amount)
             _announce_refund(db, row, made)
             return answers.refund(made)
 
 
 def _open(
-    context: base.ConnectorContext, request: base.AuthorizeRequest, token: RowMapping
-) -> tuple[RowMapping, bool]:
+    context: base.ConnectorContext, request: base.AuthorizeRequest, token: Row, *, sale: bool
+) -> tuple[Row, bool]:
     """Write the payment, or find the one that another call with the same key wrote first.
 
     The second value says whether this call wrote it.
     """
     set_up = token["detail"] == UNLESS_SET_UP and _was_authenticated(context, request.token)
     values = openings.payment(context, request, token, set_up=set_up)
+    if sale and values["status"] == base.GatewayStatus.AUTHORIZED and not answers.debited_at(values):
+        values |= {"status": base.GatewayStatus.CAPTURED, "captured": request.amount}
     try:
         with transaction() as db:
-            db.execute(insert(book.payments), values)
-            if values["behaviour"] != Behaviour.STAYS_PENDING:
+            _INSERT.run(db, values)
+            if values["captured"]:
+                operations.take(db, context, request.key, values)
+            elif values["behaviour"] != Behaviour.STAYS_PENDING:
                 told_at = answers.debited_at(values)
                 notices.queue(db, values, f"payment.{values['status']}", due_at=told_at)
     except IntegrityError:
-        pass
-    found = _payment_by_key(context, request.key)
-    assert found is not None
-    return found, found["reference"] == values["reference"]
+        known = _payment_by_key(context, request.key)
+        assert known is not None
+        return known, False
+    return values, True
 
 
 def _drop(context: base.ConnectorContext, request: base.AuthorizeRequest) -> bool:
@@ -296,7 +303,7 @@ def _was_authenticated(context: base.ConnectorContext, token: str) -> bool:
         return db.execute(statement.limit(1)).first() is not None
 
 
-def _capture_refusal(row: RowMapping, request: base.CaptureRequest) -> str | None:
+def _capture_refusal(row: Row, request: base.CaptureRequest) -> str | None:
     """Why this capture cannot be: once, and never more than was authorised while that holds."""
     if answers.unanswered(row):
         return "capture_refused"
@@ -307,7 +314,7 @@ def _capture_refusal(row: RowMapping, request: base.CaptureRequest) -> str | Non
     return "authorization_expired" if clock.now() > answers.lapses_at(row) else None
 
 
-def _announce_refund(db: Session, payment: RowMapping, refund: Mapping[str, Any]) -> None:
+def _announce_refund(db: Session, payment: Row, refund: Mapping[str, Any]) -> None:
     """Tell of a refund now, and of its turn when that comes."""
     key, turns_at = refund["key"], refund["turns_at"]
     if refund["status"] == "succeeded":
@@ -317,7 +324,7 @@ def _announce_refund(db: Session, payment: RowMapping, refund: Mapping[str, Any]
         notices.queue(db, dict(payment), later, refund_key=key, due_at=turns_at)
 
 
-def _payment_by_key(context: base.ConnectorContext, key: str) -> RowMapping | None:
+def _payment_by_key(context: base.ConnectorContext, key: str) -> Row | None:
     statement = select(book.payments).where(
         book.payments.c.tenant_id == context.tenant_id,
         book.payments.c.mode == context.mode,
@@ -327,7 +334,7 @@ def _payment_by_key(context: base.ConnectorContext, key: str) -> RowMapping | No
         return db.execute(statement).mappings().one_or_none()
 
 
-def _lock(db: Session, context: base.ConnectorContext, reference: str) -> RowMapping | None:
+def _lock(db: Session, context: base.ConnectorContext, reference: str) -> Row | None:
     statement = (
         select(book.payments)
         .where(
@@ -340,57 +347,5 @@ def _lock(db: Session, context: base.ConnectorContext, reference: str) -> RowMap
     return db.execute(statement).mappings().one_or_none()
 
 
-def _set(db: Session, row: RowMapping, **changes: Any) -> None:
+def _set(db: Session, row: Row, **changes: Any) -> None:
     db.execute(update(book.payments).where(book.payments.c.reference == row["reference"]).values(changes))
-
-
-def _operation(db: Session, context: base.ConnectorContext, kind: str, key: str) -> Mapping[str, Any] | None:
-    statement = select(book.operations).where(
-        book.operations.c.tenant_id == context.tenant_id,
-        book.operations.c.key == key,
-        book.operations.c.kind == kind,
-    )
-    row = db.execute(statement).mappings().one_or_none()
-    return dict(row) if row is not None else None
-
-
-def _write_operation(
-    db: Session, context: base.ConnectorContext, kind: str, key: str, row: RowMapping, amount: int
-) -> Mapping[str, Any]:
-    turns = kind == "refund" and row["behaviour"] in (
-        Behaviour.REFUND_LATER,
-        Behaviour.REFUND_RETURNED,
-    )
-    later = kind == "refund" and row["behaviour"] == Behaviour.REFUND_LATER
-    values = {
-        "id": new_id("sbo"),
-        "tenant_id": context.tenant_id,
-        "key": key,
-        "kind": kind,
-        "reference": row["reference"],
-        "amount": amount,
-        "currency": row["currency"],
-        "status": "pending" if later else "succeeded",
-        "code": "returned_by_bank" if turns and not later else None,
-        "turns_at": clock.now() + timedelta(seconds=REFUND_TURN_SECONDS) if turns else None,
-        "created_at": clock.now(),
-    }
-    db.execute(insert(book.operations), values)
-    return values
-
-
-def _turn(db: Session, row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Let a refund change as its card says, once its time has come; of several callers one turns it."""
-    if row["turns_at"] is None or clock.now() < row["turns_at"]:
-        return row
-    status = "succeeded" if row["status"] == "pending" else "failed"
-    changes = {"status": status, "turns_at": None}
-    mine = (book.operations.c.id == row["id"]) & book.operations.c.turns_at.is_not(None)
-    turned = db.execute(update(book.operations).where(mine).values(changes))
-    if status == "failed" and turned.rowcount:  # type: ignore[attr-defined]
-        db.execute(
-            update(book.payments)
-            .where(book.payments.c.reference == row["reference"])
-            .values(refunded=book.payments.c.refunded - row["amount"])
-        )
-    return {**row, **changes}

@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 
 from app.connectors.sandbox import book
 from app.connectors.sandbox.cards import Behaviour
-from app.db import reading, transaction
+from app.db import Command, reading, transaction
 from app.kit import clock, signing
 from app.kit.ids import new_id
 
 #: Attempts of the sandbox to reach us; the sweep asks anyway.
 MAX_TRIES = 5
+
+_INSERT = Command(lambda _: insert(book.webhooks))
 
 
 def queue(
@@ -51,7 +53,7 @@ def queue(
         "tries": 0,
     }
     times = 2 if behaviour == Behaviour.WEBHOOK_TWICE else 1
-    db.execute(insert(book.webhooks), [{"id": new_id("sbw"), **row} for _ in range(times)])
+    _INSERT.run(db, *({"id": new_id("sbw"), **row} for _ in range(times)))
 
 
 def send_due(

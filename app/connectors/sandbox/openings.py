@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.engine import RowMapping
-
 from app.connectors.base import AuthorizeRequest, ConnectorContext, GatewayStatus
 from app.connectors.sandbox.answers import WEBHOOK_PATH
+from app.connectors.sandbox.book import Row
 from app.connectors.sandbox.cards import ALREADY_SET_UP, LOOK_UP_ERROR, UNLESS_SET_UP, Behaviour
 from app.connectors.vaulting import DEBIT_TYPES
 from app.kit import clock
@@ -34,7 +33,7 @@ class Opening:
 
 
 def payment(
-    context: ConnectorContext, request: AuthorizeRequest, token: RowMapping, *, set_up: bool
+    context: ConnectorContext, request: AuthorizeRequest, token: Row, *, set_up: bool
 ) -> dict[str, Any]:
     """The row of a new payment; `set_up` says that this card was authenticated before."""
     first = _first(request, token, set_up)
@@ -70,7 +69,7 @@ def payment(
     }
 
 
-def _first(request: AuthorizeRequest, token: RowMapping, set_up: bool) -> Opening:
+def _first(request: AuthorizeRequest, token: Row, set_up: bool) -> Opening:
     behaviour, detail = token["behaviour"], token["detail"]
     if token["type"] == "bank_transfer":
         return Opening(GatewayStatus.PENDING, page="bank")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select
-from sqlalchemy.engine import RowMapping
+from sqlalchemy import bindparam, insert, select
 
 from app import settings
 from app.connectors.base import CardDetails, ConnectorContext, MethodToken, TokenRefused
 from app.connectors.sandbox import banks, book
+from app.connectors.sandbox.book import Row
 from app.connectors.sandbox.cards import BY_NUMBER, Behaviour
 from app.connectors.tokens import CardToken
 from app.connectors.vaulting import BankDetails
-from app.db import reading, transaction
+from app.db import Lookup, transaction
 from app.domain.rules import cards as rules
 from app.kit import clock
 from app.kit.crypto import keyed_hash
@@ -94,7 +94,7 @@ def keep_account(context: ConnectorContext, account: BankDetails) -> MethodToken
     return token
 
 
-def token_of(row: RowMapping) -> MethodToken:
+def token_of(row: Row) -> MethodToken:
     """What was answered when this row of the book was written."""
     shown = (row["token"], row["type"], row["brand"], row["last4"], row["exp_month"], row["exp_year"])
     if row["type"] != "card":
@@ -108,15 +108,20 @@ def token_of(row: RowMapping) -> MethodToken:
     )
 
 
-def find(context: ConnectorContext, token: str) -> RowMapping | None:
-    """What the token stands for."""
-    statement = select(book.tokens).where(
-        book.tokens.c.token == token,
-        book.tokens.c.tenant_id == context.tenant_id,
-        book.tokens.c.mode == context.mode,
+#: Made once: each payment looks for its token.
+_FIND = Lookup(
+    select(book.tokens).where(
+        book.tokens.c.token == bindparam("token"),
+        book.tokens.c.tenant_id == bindparam("tenant_id"),
+        book.tokens.c.mode == bindparam("mode"),
     )
-    with reading() as db:
-        return db.execute(statement).mappings().one_or_none()
+)
+
+
+def find(context: ConnectorContext, token: str) -> Row | None:
+    """What the token stands for."""
+    found = _FIND.one({"token": token, "tenant_id": context.tenant_id, "mode": context.mode})
+    return found._asdict() if found is not None else None
 
 
 def _keyed(context: ConnectorContext, what: str, digits: str) -> str:

@@ -65,11 +65,16 @@ _OPEN = frozenset({_S.CREATED, _S.SUBMITTED, _S.ACTION_REQUIRED, _S.UNKNOWN})
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What hangs on a payment: how to lock it, how it follows, and how a captured payment is settled."""
+    """What hangs on a payment: how to lock it, how it follows, and how a captured payment is settled.
+
+    `at_once`: nothing has to be held between the authorisation and the money, so both may be asked for in
+    one call, and `follow` settles what is captured.
+    """
 
     lock: Callable[[Session, Attempt], None]
     follow: Callable[[Session, PaymentIntent, Attempt, str], None]
     settle: Callable[[Attempt, str], None]
+    at_once: bool = False
 
 
 def open_attempt(

@@ -90,7 +90,7 @@ def _step(
             abandoned = give_up is not None and attempts.waits_for_shopper(attempt)
             if attempt.gateway_reference and (intent.cancel_requested or abandoned):
                 return _withdraw(attempt, flow, cause, give_up)
-            return _ask_for_authorization(attempt, method, flow, cause, just_submitted)
+            return _ask_for_authorization(attempt, intent, method, flow, cause, just_submitted)
         case _S.AUTHORIZED:
             return _go_on_from_authorized(attempt, intent, flow, cause)
         case _S.CAPTURE_SUBMITTED | _S.CAPTURE_UNKNOWN:
@@ -106,13 +106,19 @@ def _step(
 
 
 def _ask_for_authorization(
-    attempt: Attempt, method: PaymentMethod, flow: Flow, cause: str, just_submitted: bool
+    attempt: Attempt,
+    intent: PaymentIntent,
+    method: PaymentMethod,
+    flow: Flow,
+    cause: str,
+    just_submitted: bool,
 ) -> bool | _Submitted:
     if attempt.block_code is not None:  # denied by the risk rules: no gateway hears of it
         outcome = outcomes.Outcome(Kind.DECLINED, decline_code=attempt.block_code)
     elif just_submitted:
         failpoint("auth_submitted")
-        result = gateway.authorize(attempt, method)
+        at_once = flow.at_once and intent.capture_mode == "auto" and not intent.cancel_requested
+        result = gateway.authorize(attempt, method, at_once=at_once)
         failpoint("auth_answered")
         if isinstance(result, NotExecuted):
             successor = failover.open_next(attempt, method, flow, cause)
@@ -128,6 +134,13 @@ def _ask_for_authorization(
     if recorded == _S.CAPTURE_SUBMITTED:
         failpoint("authorized")
         return _SUBMITTED
+    return _goes_on(recorded, outcome, flow)
+
+
+def _goes_on(recorded: lifecycle.Status | None, outcome: outcomes.Outcome, flow: Flow) -> bool:
+    """Whether there is more to do now: nothing before the gateway knows, or after the money is settled."""
+    if recorded == _S.CAPTURED and flow.at_once:
+        return False
     return outcome.kind not in (Kind.UNKNOWN, Kind.NOT_FOUND, Kind.PENDING)
 
 
@@ -168,8 +181,7 @@ def _ask_for_capture(attempt: Attempt, flow: Flow, cause: str, just_submitted: b
     failpoint("capture_submitted")
     outcome = outcomes.of_capture(gateway.capture(attempt))
     failpoint("capture_answered")
-    recording.apply(attempt, outcome, flow, cause)
-    return outcome.kind != Kind.UNKNOWN
+    return _goes_on(recording.apply(attempt, outcome, flow, cause), outcome, flow)
 
 
 def _ask_for_void(attempt: Attempt, flow: Flow, cause: str, just_submitted: bool) -> bool:

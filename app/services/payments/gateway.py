@@ -19,6 +19,7 @@ from app.connectors import base, registry
 from app.connectors.base import ConnectorContext
 from app.connectors.configuring import Ping, Tests
 from app.connectors.hosting import HostsPages
+from app.connectors.selling import Sells
 from app.domain.actor import Actor, Mode
 from app.domain.errors import ServiceUnavailable, Unprocessable
 from app.kit.crypto import DecryptionError
@@ -108,8 +109,8 @@ def hosted_types(actor: Actor) -> frozenset[str]:
     return frozenset().union(*found)
 
 
-def authorize(attempt: Attempt, method: PaymentMethod) -> base.AuthorizeResult:
-    """Ask for the money of an attempt that is written and committed."""
+def authorize(attempt: Attempt, method: PaymentMethod, *, at_once: bool = False) -> base.AuthorizeResult:
+    """Ask for the money of an attempt that is written and committed; `at_once`: take it too, if possible."""
     connector = _capable(attempt.connector, base.Authorizes)  # type: ignore[type-abstract]
     request = base.AuthorizeRequest(
         key=attempt.gateway_key("authorize"),
@@ -122,8 +123,9 @@ def authorize(attempt: Attempt, method: PaymentMethod) -> base.AuthorizeResult:
         force_three_ds=attempt.force_three_ds,
         off_session=attempt.off_session,
     )
-    call = Call(attempt, "authorize", request.key)
-    return _ask(call, lambda caller: connector.authorize(caller, request))
+    seller = registry.get(attempt.connector) if at_once else None
+    ask = seller.sell if isinstance(seller, Sells) else connector.authorize
+    return _ask(Call(attempt, "authorize", request.key), lambda caller: ask(caller, request))
 
 
 def find(attempt: Attempt) -> base.LookupResult:

@@ -43,10 +43,11 @@ def of_authorize(result: base.AuthorizeResult) -> Outcome:
     match result:
         case base.Approved():
             return Outcome(
-                Kind.AUTHORIZED,
+                Kind.CAPTURED if result.taken else Kind.AUTHORIZED,
                 result.reference,
                 result.amount,
                 result.currency,
+                captured=result.amount if result.taken else 0,
                 facts=result.facts,
                 expires_at=result.expires_at,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.db import transaction
-from app.domain.lifecycles import intents
+from app.domain.lifecycles import attempts, intents
 from app.kit import clock
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
@@ -37,8 +37,10 @@ def _lock_nothing(db: Session, attempt: Attempt) -> None:
     """Nothing above the intent has to be locked."""
 
 
-def _follow_nothing(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:
-    """Nothing above the intent has to follow."""
+def _settle_at_once(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:
+    """Nothing above the intent has to follow, and nothing can refuse the money: it is settled as it comes."""
+    if attempt.status == attempts.Status.CAPTURED and not intents.LIFECYCLE.is_terminal(intent.status):
+        settle(db, intent, attempt, cause)
 
 
 def _settle_alone(attempt: Attempt, cause: str) -> None:
@@ -49,5 +51,5 @@ def _settle_alone(attempt: Attempt, cause: str) -> None:
             settle(db, intent, fresh, cause)
 
 
-#: The flow of an intent without a checkout, or of a checkout that is finalised by an API call.
-STANDING_ALONE = Flow(_lock_nothing, _follow_nothing, _settle_alone)
+#: The flow of an intent without a checkout.
+STANDING_ALONE = Flow(_lock_nothing, _settle_at_once, _settle_alone, at_once=True)
