@@ -23,11 +23,15 @@ def counted() -> Iterator[list[str]]:
         if not statement.startswith(_FRAME):
             sent.append(statement)
 
-    engine, fetch, change = db.engine(), drivers.fetch, drivers.change
+    engine, fetch, fetch_all, change = db.engine(), drivers.fetch, drivers.fetch_all, drivers.change
 
     def fetch_noted(connection: Any, sql: str, values: Any) -> Any:
         sent.append(sql)
         return fetch(connection, sql, values)
+
+    def all_noted(connection: Any, sql: str, values: Any) -> Any:
+        sent.append(sql)
+        return fetch_all(connection, sql, values)
 
     def change_noted(connection: Any, sql: str, rows: Any) -> int:
         sent.append(sql)
@@ -35,9 +39,9 @@ def counted() -> Iterator[list[str]]:
 
     event.listen(engine, "before_cursor_execute", note)
     # Prepared statements go past SQLAlchemy.
-    drivers.fetch, drivers.change = fetch_noted, change_noted
+    drivers.fetch, drivers.fetch_all, drivers.change = fetch_noted, all_noted, change_noted
     try:
         yield sent
     finally:
         event.remove(engine, "before_cursor_execute", note)
-        drivers.fetch, drivers.change = fetch, change
+        drivers.fetch, drivers.fetch_all, drivers.change = fetch, fetch_all, change

@@ -1,4 +1,4 @@
-"""The driver's own connections, for look-ups: in autocommit, kept open, handed out last in, first out."""
+"""The driver's own connections, for single statements: in autocommit, kept open, last in, first out."""
 
 from __future__ import annotations
 
@@ -35,6 +35,24 @@ class Drivers:
         except self._lost as error:
             raise ServiceUnavailable("The database cannot be reached") from error
 
+    def change(self, sql: str, values: Any) -> int:
+        """Run one INSERT or UPDATE and commit it; it is not sent twice. How many rows it changed.
+
+        Raises:
+            ServiceUnavailable: the database cannot be reached, or did not say that it was done.
+        """
+        connection = self._take()
+        try:
+            changed = change(connection, sql, [values])
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, self._lost):
+                self._drop_idle()
+                raise ServiceUnavailable("The database cannot be reached") from error
+            raise
+        self._put(connection)
+        return changed
+
     def close(self) -> None:
         """Close every connection; one that is in use is closed when it comes back."""
         self._drop_idle()
@@ -46,11 +64,14 @@ class Drivers:
         except BaseException:
             connection.close()
             raise
+        self._put(connection)
+        return found
+
+    def _put(self, connection: Any) -> None:
         if self._idle is None:
             connection.close()
         else:
             self._idle.append(connection)
-        return found
 
     def _take(self) -> Any:
         try:
@@ -71,6 +92,12 @@ def fetch(connection: Any, sql: str, values: Any) -> tuple[Sequence[Any] | None,
     cursor = connection.execute(sql, values)
     row: Sequence[Any] | None = cursor.fetchone()
     return row, cursor
+
+
+def fetch_all(connection: Any, sql: str, values: Any) -> tuple[Sequence[Sequence[Any]], Any]:
+    """Run a SELECT on a driver's connection."""
+    cursor = connection.execute(sql, values)
+    return cursor.fetchall(), cursor
 
 
 def change(connection: Any, sql: str, rows: Sequence[Any]) -> int:

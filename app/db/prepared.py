@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.db import drivers
 from app.db.engine import current_drivers, engine
-from app.db.units import active
+from app.db.units import active, in_transaction, transaction
 
 Converter = Callable[[Any], Any]
 
@@ -57,7 +57,7 @@ class _Plan:
 
 
 class Lookup:
-    """A prepared SELECT of one row at most; rows are named tuples by the columns' keys.
+    """A prepared SELECT, of one row at most or of all; rows are named tuples by the columns' keys.
 
     Inside `transaction()` it is that transaction's; elsewhere it runs on a connection kept for look-ups.
     """
@@ -76,16 +76,30 @@ class Lookup:
             ServiceUnavailable: the database cannot be reached.
         """
         dialect = engine().dialect
-        plan = self._plans.get(dialect.name)
-        if plan is None:
-            plan = self._plans[dialect.name] = _Plan.of(self._statement, dialect)
+        plan = self._plan(dialect)
         session = active()
         if session is None:
             row, cursor = current_drivers().fetch(plan.sql, plan.values(parameters))
         else:
+            session.flush()  # it sees what was changed before it, as a query of the session's would
             row, cursor = drivers.fetch(_driver(session), plan.sql, plan.values(parameters))
-        if row is None:
-            return None
+        return None if row is None else self._read(plan, dialect, row, cursor)
+
+    def all(self, db: Session, parameters: dict[str, Any]) -> list[Any]:
+        """Every row, in the caller's transaction."""
+        dialect = engine().dialect
+        plan = self._plan(dialect)
+        db.flush()
+        rows, cursor = drivers.fetch_all(_driver(db), plan.sql, plan.values(parameters))
+        return [self._read(plan, dialect, row, cursor) for row in rows]
+
+    def _plan(self, dialect: Dialect) -> _Plan:
+        plan = self._plans.get(dialect.name)
+        if plan is None:
+            plan = self._plans[dialect.name] = _Plan.of(self._statement, dialect)
+        return plan
+
+    def _read(self, plan: _Plan, dialect: Dialect, row: Sequence[Any], cursor: Any) -> Any:
         if plan.converters is None:
             plan.converters = self._converters(dialect, cursor.description)
         if not plan.converters:
@@ -105,7 +119,7 @@ class Lookup:
 
 
 class Command:
-    """A prepared INSERT or UPDATE, run in the caller's transaction.
+    """A prepared INSERT or UPDATE, run in the caller's transaction after what was changed before it.
 
     `build` makes the statement for a dialect's name. An INSERT has a form for each set of columns given.
     """
@@ -121,17 +135,35 @@ class Command:
             DBAPIError: as SQLAlchemy raises it.
         """
         dialect = engine().dialect
-        key = (dialect.name, *rows[0])
-        plan = self._plans.get(key)
-        if plan is None:
-            statement = self._build(dialect.name)
-            keys = list(rows[0]) if statement.is_insert else None
-            plan = self._plans[key] = _Plan.of(statement, dialect, keys)
+        plan = self._plan(dialect, rows[0])
+        db.flush()
         driver = _driver(db)
         try:
             return drivers.change(driver, plan.sql, [plan.values(row) for row in rows])
         except dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy(db, plan.sql, error) from error
+
+    def alone(self, row: dict[str, Any]) -> int:
+        """Send it as a transaction of its own, without another round trip; how many rows it changed.
+
+        Raises:
+            ServiceUnavailable: the database cannot be reached.
+        """
+        dialect = engine().dialect
+        if in_transaction() or dialect.name == "sqlite":  # its writers queue (sqlite.py)
+            with transaction() as db:
+                return self.run(db, row)
+        plan = self._plan(dialect, row)
+        return current_drivers().change(plan.sql, plan.values(row))
+
+    def _plan(self, dialect: Dialect, row: dict[str, Any]) -> _Plan:
+        key = (dialect.name, *row)
+        plan = self._plans.get(key)
+        if plan is None:
+            statement = self._build(dialect.name)
+            keys = list(row) if statement.is_insert else None
+            plan = self._plans[key] = _Plan.of(statement, dialect, keys)
+        return plan
 
 
 def _driver(db: Session) -> Any:

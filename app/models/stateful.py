@@ -6,14 +6,15 @@ audit and outbox at once) in the same transaction.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
 from app.domain.lifecycles.base import Lifecycle
-from app.models.base import Versioned
+from app.models.base import Base, Versioned
 from app.models.events.journal import JournalLinks, record
+from app.models.insertion import insert_now
 
 
 class Stateful(Versioned):
@@ -44,6 +45,19 @@ class Stateful(Versioned):
         session.flush()
         self.journal_birth(session, cause=cause)
 
+    def begin_through(self, session: Session, *triggers: Any, cause: str) -> None:
+        """Write the row as it is after its first edges, in one statement; each is journaled.
+
+        The object stays outside the session (models/insertion.py).
+        """
+        self.status, self.version = str(self.lifecycle.initial), 1
+        self.journal_birth(session, cause=cause)
+        for trigger in triggers:
+            edge, source, before = self.lifecycle.edge(self.status, trigger), self.status, self.facts()
+            self.status = str(edge.target)
+            self._journal(session, edge.event, cause, trigger=str(trigger), source=source, before=before)
+        insert_now(session, cast(Base, self))
+
     def journal_birth(self, session: Session, *, cause: str) -> None:
         """Journal the birth of a row that is written already (models/insertion.py)."""
         edge = self.lifecycle.birth(self.status)
@@ -52,7 +66,9 @@ class Stateful(Versioned):
     def advance(self, trigger: Any, *, cause: str, **changes: Any) -> None:
         """Follow the edge that `trigger` names, setting `changes` with it.
 
-        `cause` says why in a word or two (`api`, `gateway`, `sweep`, `expiry` …) and is kept.
+        It is written with the transaction's other changes of the row, in one UPDATE that compares the
+        version; each edge raises that by one. `cause` says why in a word or two (`api`, `gateway`, `sweep`,
+        `expiry` …) and is kept.
 
         Raises:
             IllegalTransition: the lifecycle has no such edge from the present status.
@@ -65,7 +81,7 @@ class Stateful(Versioned):
         for name, value in changes.items():
             setattr(self, name, value)
         self.status = str(edge.target)
-        session.flush()
+        self.version += 1
         self._journal(session, edge.event, cause, trigger=str(trigger), source=source, before=before)
 
     def note(self, type_: str, *, cause: str, before: dict[str, Any]) -> None:

@@ -37,6 +37,13 @@ class Caller:
 
     def authorize(self, token: str, key: str | None = None, **changes: Any) -> Any:
         """Ask for 1,500 minor units."""
+        return self.connector.authorize(self.context, self._wanted(token, key, changes))
+
+    def sell(self, token: str, key: str | None = None, **changes: Any) -> Any:
+        """Ask for 1,500 minor units, to be taken at once."""
+        return self.connector.sell(self.context, self._wanted(token, key, changes))
+
+    def _wanted(self, token: str, key: str | None, changes: dict[str, Any]) -> base.AuthorizeRequest:
         values: dict[str, Any] = {
             "key": key or f"authorize_{new_id('at')}",
             "attempt_id": "at_test",
@@ -47,7 +54,7 @@ class Caller:
             "return_url": "http://shop.test/return/nonce",
             **changes,
         }
-        return self.connector.authorize(self.context, base.AuthorizeRequest(**values))
+        return base.AuthorizeRequest(**values)
 
     def capture(
         self, reference: str, amount: int = 1500, key: str | None = None, currency: str = "GBP"

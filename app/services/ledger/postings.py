@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from app.db import reading
+from app.db import Command, reading
 from app.domain.actor import Actor
 from app.kit import clock
 from app.kit.ids import new_id
@@ -35,6 +35,10 @@ STORE_CREDIT = "store_credit"
 WITHHELD = "merchant_disputed"
 BANK = "bank"
 WRITE_OFFS = "write_offs"
+
+#: Made once: building a statement costs more than running it.
+_TRANSACTION = Command(lambda _: insert(LedgerTransaction.__table__))  # type: ignore[arg-type]
+_POSTING = Command(lambda _: insert(Posting.__table__))  # type: ignore[arg-type]
 
 
 def receivable(connector: str) -> str:
@@ -297,12 +301,12 @@ def _post(
         "payment_intent_id": intent_id,
         "posted_at": clock.now(),
     }
-    db.execute(insert(LedgerTransaction), head)
+    _TRANSACTION.run(db, head)
     whose = {"transaction_id": head["id"], "tenant_id": tenant_id, "mode": mode, "currency": currency}
     rows = [
         {**whose, "line": number, "account": account, "amount": amount}
         for number, (account, amount) in enumerate(lines)
     ]
-    db.execute(insert(Posting), rows)
+    _POSTING.run(db, *rows)
     if not taken:
         guarded.keep(db, tenant_id, mode, currency, lines)

@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from app.db import Command, reading, retrying, transaction
 from app.domain.actor import Actor
@@ -97,10 +96,10 @@ def local(actor: Actor, key: KeyScope, work: Callable[[], Reply]) -> Reply:
 
     def once() -> Reply | None:
         with transaction(actor) as db:
-            if not _claim(db, key, lease=None):
+            if not _CLAIM.run(db, _claim_of(key, None)):
                 return None
             reply = work()
-            _store(db, key, reply, lease=None)
+            _KEEP.run(db, _answer(key, reply))
             return reply
 
     return retrying(once) or _replay(key)
@@ -113,9 +112,7 @@ def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
         IdempotencyInProgress: another request holds the key.
     """
     lease = clock.now() + timedelta(seconds=LEASE_SECONDS)
-    with transaction() as db:
-        mine = _claim(db, key, lease=lease) or _take_over(db, key, lease)
-    if not mine:
+    if not (_CLAIM.alone(_claim_of(key, lease)) or _take_over(key, lease)):
         return _replay(key)
     try:
         reply = work()
@@ -123,13 +120,12 @@ def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
         with transaction() as db:
             db.execute(_row(delete(IdempotencyRecord), key).where(IdempotencyRecord.lease_until == lease))
         raise
-    with transaction() as db:
-        _store(db, key, reply, lease=lease)
+    _KEEP_LEASED.alone({**_answer(key, reply), "lease": lease})
     return reply
 
 
-def _claim(db: Session, key: KeyScope, *, lease: datetime | None) -> bool:
-    values = {
+def _claim_of(key: KeyScope, lease: datetime | None) -> dict[str, Any]:
+    return {
         "scope_hash": key.scope_hash,
         "tenant_id": key.tenant_id,
         "key": key.key,
@@ -139,30 +135,26 @@ def _claim(db: Session, key: KeyScope, *, lease: datetime | None) -> bool:
         "lease_until": lease,
         "created_at": clock.now(),
     }
-    return _CLAIM.run(db, values) == 1
 
 
-def _take_over(db: Session, key: KeyScope, lease: datetime) -> bool:
+def _take_over(key: KeyScope, lease: datetime) -> bool:
     """The holder of the key is gone when its lease has lapsed without an answer."""
     statement = _row(update(IdempotencyRecord), key).where(
         IdempotencyRecord.status.is_(None),
         IdempotencyRecord.lease_until < clock.now(),
         IdempotencyRecord.fingerprint == key.fingerprint,
     )
-    return bool(db.execute(statement.values(lease_until=lease)).rowcount)  # type: ignore[attr-defined]
+    with transaction() as db:
+        return bool(db.execute(statement.values(lease_until=lease)).rowcount)  # type: ignore[attr-defined]
 
 
-def _store(db: Session, key: KeyScope, reply: Reply, *, lease: datetime | None) -> None:
-    answer = {
+def _answer(key: KeyScope, reply: Reply) -> dict[str, Any]:
+    return {
         "scope": key.scope_hash,
         "reply_status": reply.status,
         "reply_body": secrets_at_rest.encrypt(reply.body, *_place(key)),  # some show a secret once
         "reply_headers": reply.headers,
     }
-    if lease is None:
-        _KEEP.run(db, answer)
-    else:
-        _KEEP_LEASED.run(db, {**answer, "lease": lease})
 
 
 def _place(key: KeyScope) -> tuple[str, str, str]:

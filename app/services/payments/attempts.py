@@ -100,7 +100,7 @@ def open_attempt(
         IllegalTransition: the intent cannot be confirmed now.
         Unprocessable, RateLimited: no method or connector for it, or over a limit (services/risk/limits.py).
     """
-    if live(db, intent.id) is not None:
+    if intent.attempts and live(db, intent.id) is not None:
         raise Conflict("A payment is already under way", code="payment_in_progress")
     claims.claim(db, intent, method)
     country = country or method.country
@@ -139,9 +139,7 @@ def _submit(db: Session, attempt: Attempt, pick: Pick, cause: str) -> Attempt:
     attempt.id, attempt.return_nonce = new_id("ch"), random_token()
     attempt.connector, attempt.connector_id = pick.type, pick.connector_id
     attempt.next_query_at = clock.now() + timedelta(seconds=GRACE_SECONDS)
-    db.add(attempt)
-    attempt.begin(cause=cause)
-    attempt.advance(_T.SUBMITTED, cause=cause)
+    attempt.begin_through(db, _T.SUBMITTED, cause=cause)
     return attempt
 
 

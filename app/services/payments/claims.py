@@ -6,9 +6,10 @@ consent is for one payment: once it has an attempt of one intent that may hold m
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
+from app.db import Lookup
 from app.domain.errors import Unprocessable
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import methods as lifecycle
@@ -19,6 +20,13 @@ from app.services.payments.methods import revoked
 
 #: Accounts that are charged only when they are proven to be the customer's.
 PROVEN_TYPES = frozenset({"bank_account"})
+
+#: Made once: each confirm with a kept method asks it.
+_ACTIVE = Lookup(
+    select(PaymentMethod.id)
+    .where(PaymentMethod.id == bindparam("id"), PaymentMethod.status == lifecycle.Status.ACTIVE)
+    .with_for_update(read=True)
+)
 
 
 def claim(db: Session, intent: PaymentIntent, method: PaymentMethod) -> None:
@@ -35,9 +43,9 @@ def claim(db: Session, intent: PaymentIntent, method: PaymentMethod) -> None:
 
 def _claimed_at_once(db: Session, intent: PaymentIntent, method: PaymentMethod) -> bool:
     """The ordinary case in one statement; a revocation waits for this transaction, or has come before it."""
-    mine = (PaymentMethod.id == method.id) & (PaymentMethod.status == lifecycle.Status.ACTIVE)
     if method.reusable:
-        return db.scalar(select(PaymentMethod.id).where(mine).with_for_update(read=True)) is not None
+        return _ACTIVE.one({"id": method.id}) is not None
+    mine = (PaymentMethod.id == method.id) & (PaymentMethod.status == lifecycle.Status.ACTIVE)
     free = or_(PaymentMethod.intent_id.is_(None), PaymentMethod.intent_id == intent.id)
     statement = (
         update(PaymentMethod)

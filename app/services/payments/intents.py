@@ -244,12 +244,13 @@ def confirm(
     force_three_ds: bool = False,
     flow: Flow | None = None,
     off_session: bool = False,
+    seen: PaymentIntent | None = None,
 ) -> PaymentIntent:
     """Ask for the money: the intent comes back as far as it got (PY-012).
 
     `nonce` makes the call repeatable: a second one with the same nonce asks for nothing more. `return_url`
     is where the shopper goes after 3-D Secure or a bank. `off_session` says that the shopper is not there:
-    nobody can take a challenge, and a decline is final.
+    nobody can take a challenge, and a decline is final. `seen` is the intent, if it was just looked up.
 
     Raises:
         Conflict: another payment of this intent is under way.
@@ -258,7 +259,7 @@ def confirm(
             method cannot be used for it.
         RateLimited: too many tries (services/risk/limits.py).
     """
-    intent = get(actor, intent_id)
+    intent = seen or get(actor, intent_id)
     chosen = method_id or intent.payment_method_id
     if chosen is None:
         raise InvalidState("Attach a payment method first", code="payment_method_required")
@@ -284,7 +285,7 @@ def _open(
     try:
         with transaction(actor) as db:
             intent = find(db, actor, intent_id, lock=True)
-            if was_asked(intent.id, nonce):
+            if intent.attempts and was_asked(intent.id, nonce):
                 return None
             refuse_unusable(actor, intent, method)
             return attempts.open_attempt(db, intent, method, nonce=nonce, cause="api", **terms).id

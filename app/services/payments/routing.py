@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors import base, registry
 from app.connectors.configuring import Configurable, Deployable, SharesVault
-from app.db import reading
+from app.db import Lookup, reading
 from app.domain.actor import Actor, Mode
 from app.domain.lifecycles.connectors import Status
 from app.domain.rules import routing as rules
@@ -28,7 +28,7 @@ _A, _R = ConnectorAccount, RoutingRule
 BREAKER = Breaker()
 
 #: Every connector of a merchant with each of its rules; made once, for the hot path.
-_ALL = (
+_ALL = Lookup(
     select(
         _A.id,
         _A.type,
@@ -192,7 +192,7 @@ def _why(pick: Pick) -> tuple[str, str | None]:
 def _read(db: Session, tenant_id: str, mode: str) -> tuple[list[_Account], list[rules.Rule]]:
     accounts: dict[str, _Account] = {}
     found: list[rules.Rule] = []
-    for row in db.connection().execute(_ALL, {"tenant_id": tenant_id, "mode": mode}):
+    for row in _ALL.all(db, {"tenant_id": tenant_id, "mode": mode}):
         accounts[row.id] = _Account(row.id, row.type, row.name, row.priority, row.status, row.status_reason)
         if row.rule_id is not None:
             found.append(rules.Rule(row.rule_id, row.id, row.rule_priority, rules.Match(**row.match)))

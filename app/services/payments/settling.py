@@ -19,9 +19,9 @@ def settle(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> 
 
     Where it was canceled while the gateway was taking it, all of it goes back by a job.
     """
-    postings.post_capture(db, attempt)
     intent.advance(intents.Trigger.CAPTURED, cause=cause, succeeded_at=clock.now(), next_action=None)
     attempt.next_query_at = None
+    postings.post_capture(db, attempt)
     if intent.cancel_requested:
         jobs.enqueue(
             db,

@@ -122,6 +122,11 @@ def test_each_reason_of_a_cancel_is_kept_and_told(shop: Shop, reason: str) -> No
         intents.cancel(shop.actor, intent_id, reason)
 
 
+def takes_in_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway cannot authorise and capture in one."""
+    monkeypatch.setattr(gateway, "Sells", type("NobodySells", (), {}))
+
+
 def capture_loses(monkeypatch: pytest.MonkeyPatch, result: base.OperationResult, *, executed: bool) -> None:
     """The next capture is answered with `result`, whether or not it was executed."""
     honest = SandboxConnector.capture
@@ -190,6 +195,7 @@ def test_a_cancel_of_a_checkout_that_is_being_captured_sells_nothing(
 def test_an_automatic_capture_that_comes_too_late_leaves_the_intent_for_another_try(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    takes_in_two_calls(monkeypatch)
     method = methods.tokenize_card(shop.actor, card(GOOD))
     intent = intents.create(shop.actor, IntentDraft(5000, "GBP", payment_method_id=method.id))
     capture_loses(monkeypatch, base.Unknown("timed out"), executed=False)

@@ -125,13 +125,13 @@ def test_credentials_reach_the_gateway_and_a_rotation_counts_from_the_next_call(
 ) -> None:
     made = account(shop.actor, api_key="first-key")
     seen: list[str] = []
-    authorize = SandboxConnector.authorize
+    sell = SandboxConnector.sell
 
     def spy(self: SandboxConnector, context: base.ConnectorContext, request: base.AuthorizeRequest) -> Any:
         seen.append(context.credentials["api_key"])
-        return authorize(self, context, request)
+        return sell(self, context, request)
 
-    monkeypatch.setattr(SandboxConnector, "authorize", spy)
+    monkeypatch.setattr(SandboxConnector, "sell", spy)
     confirm(shop)
     connectors.rotate(shop.actor, made.id, {"api_key": "second-key"})
     confirm(shop)
@@ -202,7 +202,7 @@ def test_a_gateway_that_breaks_may_have_executed_so_there_is_no_fail_over(
         raise ConnectionResetError("in the middle of it")
 
     with monkeypatch.context() as patch:
-        patch.setattr(SandboxConnector, "authorize", broken)
+        patch.setattr(SandboxConnector, "sell", broken)
         intent_id = confirm(shop)
     assert tries(shop, intent_id) == [(first.id, "unknown")]
     [row] = logged(shop.actor, first.id)
@@ -246,7 +246,7 @@ def test_an_account_whose_credentials_are_lost_makes_no_token(shop: Shop, elsewh
 def test_a_cancel_stops_fail_over(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     account(shop.actor, 10, availability="down")
     account(shop.actor, 20)
-    authorize = SandboxConnector.authorize
+    sell = SandboxConnector.sell
 
     def meanwhile(
         self: SandboxConnector, context: base.ConnectorContext, request: base.AuthorizeRequest
@@ -254,9 +254,9 @@ def test_a_cancel_stops_fail_over(shop: Shop, monkeypatch: pytest.MonkeyPatch) -
         with reading() as db:
             intent_id = db.get_one(Attempt, request.attempt_id).intent_id
         intents.cancel(shop.actor, intent_id, "user_cancel")
-        return authorize(self, context, request)
+        return sell(self, context, request)
 
-    monkeypatch.setattr(SandboxConnector, "authorize", meanwhile)
+    monkeypatch.setattr(SandboxConnector, "sell", meanwhile)
     intent_id = confirm(shop)
     assert (status(shop, intent_id), len(tries(shop, intent_id))) == ("canceled", 1)
     assert in_the_book() == []
