@@ -50,7 +50,9 @@ class Stateful(Versioned):
 
         The object stays outside the session (models/insertion.py).
         """
-        self.status, self.version = str(self.lifecycle.initial), 1
+        self.version = 1
+        if self.status is None:
+            self.status = str(self.lifecycle.initial)
         self.journal_birth(session, cause=cause)
         for trigger in triggers:
             edge, source, before = self.lifecycle.edge(self.status, trigger), self.status, self.facts()

@@ -74,12 +74,21 @@ def create(actor: Actor, draft: IntentDraft) -> PaymentIntent:
         NotFound: the payment method is not this merchant's.
     """
     method = methods.usable(actor, draft.payment_method_id) if draft.payment_method_id else None
+    intent = _made_of(actor, draft, method)
     with transaction(actor) as db:
-        return add(db, actor, draft, method)
+        intent.begin_through(db, cause="api")
+    return intent
 
 
-def add(db: Session, actor: Actor, draft: IntentDraft, method: PaymentMethod | None = None) -> PaymentIntent:
-    """Make an intent in the caller's transaction; see `create`."""
+def add(db: Session, actor: Actor, draft: IntentDraft) -> PaymentIntent:
+    """Make an intent in the caller's transaction, to go on with in it; see `create`."""
+    intent = _made_of(actor, draft, None)
+    db.add(intent)
+    intent.begin(cause="api")
+    return intent
+
+
+def _made_of(actor: Actor, draft: IntentDraft, method: PaymentMethod | None) -> PaymentIntent:
     settings = checkout_settings(actor.tenant)
     check_amount(draft.amount, draft.currency, settings.max_amount)
     capture_mode = card_options.capture_mode(draft.capture_mode, draft.payment_method_options)
@@ -105,8 +114,6 @@ def add(db: Session, actor: Actor, draft: IntentDraft, method: PaymentMethod | N
     )
     if method is not None:
         refuse_unusable(actor, intent, method)
-    db.add(intent)
-    intent.begin(cause="api")
     return intent
 
 
