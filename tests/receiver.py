@@ -96,9 +96,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(tries)
         except OSError:
             self.close_connection = True
-        finally:
-            with _lock:
-                _in_flight[self.path] -= 1
 
     def _write_down(self, body: bytes, in_flight: int) -> int:
         """How many tries of this event have come here, with this one."""
@@ -118,11 +115,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, tries: int) -> None:
         kind, _, rest = self.path[1:].partition("/")
         argument = rest.partition("/")[0]
+        if kind == "slow":
+            time.sleep(float(argument))
+        with _lock:  # before the answer goes out: who has it may send the next one at once
+            _in_flight[self.path] -= 1
         if kind == "drip":
             self._drip()
             return
-        if kind == "slow":
-            time.sleep(float(argument))
         status = {"redirect": 302, "busy": 503}.get(kind, 200)
         if kind == "fail" and tries <= int(argument):
             status = 500
