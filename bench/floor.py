@@ -64,6 +64,13 @@ def write(rows: int, updates: int = 1) -> str:
     return last
 
 
+def change(row_id: str) -> None:
+    """Update one row."""
+    db, body = connection(), json.dumps({"lines": [1, 2, 3], "padding": "x" * 800})
+    db.execute("UPDATE floor_rows SET body = %s WHERE id = %s", (body, row_id))
+    db.commit()
+
+
 def one(row_id: str) -> str:
     """Read one row."""
     db = connection()
@@ -104,12 +111,16 @@ def page() -> str:
 
 @app.post("/confirm")
 def confirm() -> Response:
-    """Create and confirm an intent: as many rows and commits as Till needs, without a gateway."""
+    """Create and confirm an intent: as many rows, changes and commits as Till and its sandbox need.
+
+    The call's log row is left out; Till writes those in bundles.
+    """
     one("read-1")
-    write(3)
+    write(3)  # intent, journal, idempotency
     one("read-1")
-    write(5, 3)
-    write(3, 2)
-    write(1, 2)
-    write(5, 3)
+    kept = write(1, 0)  # the second call's key
+    write(7, 1)  # counter, decision, attempt, four of the journal; the intent
+    write(3, 0)  # the gateway's payment, capture and notice
+    write(5, 2)  # ledger, two of the journal; attempt and intent
+    change(kept)
     return Response('{"id":"x"}', 200, mimetype="application/json")

@@ -20,7 +20,8 @@ from app.domain.actor import Actor
 from app.kit import clock
 from app.kit.pagination import encode_cursor
 from app.services.access import keys
-from app.services.payments import intents, methods, refunds
+from app.services.payments import attempts, disputes, intents, methods, refunds
+from app.services.payments.disputes import DisputeDraft, Filters
 
 SIZES = (1_000, 1_000_000)
 PAGES = 30
@@ -28,16 +29,21 @@ PAGES = 30
 LISTS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("payment_intents", "pi", intents.list_page),
     ("refunds", "rf", refunds.list_page),
+    ("disputes", "dp", lambda actor, **place: disputes.list_page(actor, Filters(), **place)),
 )
+#: What a list is sorted by has to differ from row to row.
+SPREAD = {"received_at": "s.received_at + n * interval '1 millisecond'"}
 
 
 def seed(actor: Actor) -> None:
-    """One payment with one refund."""
+    """One payment with one refund and one dispute."""
     card = CardDetails("4242424242424242", 12, clock.now().year + 3, "123")
     method = methods.tokenize_card(actor, card)
     intent = intents.create(actor, intents.IntentDraft(5000, "GBP", payment_method_id=method.id))
     intents.confirm(actor, intent.id, nonce="bench")
     refunds.create(actor, intent.id, amount=100)
+    charge = attempts.of_intent(actor, intent.id)[0]
+    disputes.create(actor, DisputeDraft(charge_id=charge.id, amount=100, reason_code="fraudulent"))
 
 
 def grow(table: str, prefix: str, rows: int) -> None:
@@ -51,8 +57,8 @@ def grow(table: str, prefix: str, rows: int) -> None:
                 {"name": table},
             )
         )
-        new_id = f"'{prefix}_0' || lpad((:have + n)::text, 24, '0')"
-        picked = ", ".join(new_id if name == "id" else f's."{name}"' for name in columns)
+        made = {"id": f"'{prefix}_0' || lpad((:have + n)::text, 24, '0')", **SPREAD}
+        picked = ", ".join(made.get(name, f's."{name}"') for name in columns)
         names = ", ".join(f'"{name}"' for name in columns)
         session.execute(
             text(
