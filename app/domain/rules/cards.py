@@ -15,9 +15,21 @@ _BRANDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 #: The networks that `brand_of` tells.
 BRANDS = tuple(name for name, _ in _BRANDS)
+#: What networks issue (ISO/IEC 7812): American Express, Diners Club, all others. Shorter numbers are those of
+#: articles and telephones, and one in ten of them has the right check digit.
+_NUMBER = re.compile(
+    r"3[47][0-9]{13}|3(?:0[0-5]|[689][0-9])[0-9]{11}"
+    r"|(?:2[2-7]|3[05689]|[456][0-9]|8[126]|9[78])[0-9]{14}(?:[0-9]{2,3})?"
+)
 #: Groups of digits as people write them: parted by spaces, full stops or dashes.
 _DIGIT_GROUPS = re.compile(r"[0-9]+(?:[ .\-\u2010-\u2014]{1,3}[0-9]+)*")
-_SHORTEST, _LONGEST = 13, 19
+#: Nobody parts a card number into pairs; dates are.
+_SMALLEST_GROUP = 3
+#: What a number and its groups fill; `_MACHINE_MADE` are UUIDs, hashes and other long hexadecimal words.
+_SHORTEST, _LONGEST = 14, 19
+_MACHINE_MADE = re.compile(
+    r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{24,})(?![0-9A-Za-z])"
+)
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 
 
@@ -62,17 +74,23 @@ def holds_card_number(text: str) -> bool:
 
     Also one that stands among other digits ("order 12 4242 4242 4242 4242") or is typed full width.
     """
-    plain = unicodedata.normalize("NFKC", text)
-    return any(_run_holds_one(re.findall("[0-9]+", run)) for run in _DIGIT_GROUPS.findall(plain))
+    if len(text) < _SHORTEST:
+        return False
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    plain = _MACHINE_MADE.sub("/", plain)
+    return any(_run_holds_one(run) for run in _DIGIT_GROUPS.findall(plain) if len(run) >= _SHORTEST)
 
 
-def _run_holds_one(groups: list[str]) -> bool:
+def _run_holds_one(run: str) -> bool:
+    groups = re.findall("[0-9]+", run)
     for start in range(len(groups)):
         number = ""
-        for group in groups[start:]:
+        for group in groups[start : start + _LONGEST]:
             number += group
             if len(number) > _LONGEST:
                 break
-            if len(number) >= _SHORTEST and passes_luhn(number):
+            if _NUMBER.fullmatch(number) and passes_luhn(number):
                 return True
+            if len(group) < _SMALLEST_GROUP:
+                break
     return False
