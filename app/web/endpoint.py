@@ -73,9 +73,10 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
     def serve(**path: str) -> Response:
         actor = _admit(policy, path)
         arguments: dict[str, Any] = dict(path)
-        if policy.surface.screens_cards:
-            card_screen.refuse_in_query(request.args)
-            card_screen.refuse_in_key(request.headers.get("Idempotency-Key"))
+        key = request.headers.get("Idempotency-Key")
+        card_screen.refuse_in_query(request.args)
+        if key is not None:
+            card_screen.refuse_in_key(key, path)
         raw, body = _read(policy)
         if policy.body is not None:
             arguments["body"] = body
@@ -84,7 +85,7 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
         if "actor" in wanted:
             arguments["actor"] = actor
         if "idempotency_key" in wanted:
-            arguments["idempotency_key"] = request.headers.get("Idempotency-Key")
+            arguments["idempotency_key"] = key
 
         if policy.downloads:
             return _attachment(function(**arguments))
@@ -92,7 +93,7 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
         def work() -> Reply:
             return _reply(policy, serialize, function(**arguments))
 
-        key = _key(policy, body) if has_body else None
+        key = _key(policy, key, body) if has_body else None
         if key is None or str(policy.idempotency) == "none" or actor is None:
             return _respond(work())
         return _respond(_idempotent(policy, actor, key, path, raw, work))
@@ -137,14 +138,12 @@ def _read(policy: Policy) -> tuple[Any, BaseModel | None]:
     """What was sent, and what it is as a body; a file is not read as one."""
     if request.mimetype in policy.accepts:
         raw = _files()
-        if policy.surface.screens_cards:
-            card_screen.refuse_in_form(request.form, request.files)
+        card_screen.refuse_in_form(request.form, request.files)
         return raw, None
     if policy.body is None:
         return None, None
     raw = _json()
-    if policy.surface.screens_cards:
-        card_screen.refuse_in_body(raw, policy.card_fields)
+    card_screen.refuse_in_body(raw, policy.card_fields)
     return raw, _validate(policy.body, raw)
 
 
@@ -231,13 +230,12 @@ def _idempotent(
     return idempotency.leased(scope, work)
 
 
-def _key(policy: Policy, body: Any) -> str | None:
+def _key(policy: Policy, key: str | None, body: Any) -> str | None:
     """The key of a request; where one is required `request_id` in the body stands in for it (OP-13).
 
     Raises:
         InvalidRequest: required, and not there.
     """
-    key = request.headers.get("Idempotency-Key")
     if key is None and policy.key_required:
         key = getattr(body, "request_id", None)
         if key is None:

@@ -109,13 +109,11 @@ class Surface:
         key_header: str = "Authorization",
         also_at: Iterable[str] = (),
         handles: str | None = None,
-        screens_cards: bool = False,
     ) -> None:
         self.name = name
         self.prefix = prefix
         self.render_error = render_error
         self.key_header = key_header
-        self.screens_cards = screens_cards
         self.error_prefixes = (handles or prefix, *also_at)
         self.mounts = (prefix, *also_at)
         self.policies: list[Policy] = []

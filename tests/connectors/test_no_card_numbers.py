@@ -158,6 +158,31 @@ def flows(number: str) -> Iterator[tuple[str, str, Any]]:
     yield "DELETE", f"{METHODS}/{number}", None
     yield "GET", f"/v1/payments/payment-methods/3ds/lookup?payment_method_id={number}", None
     yield "POST", "/v1/payments/refunds", {"payment_intent_id": "pi_x", "metadata": {"note": number}}
+    yield "POST", f"/v1/payments/intents/{number}/confirm", {}
+    yield from outside_payments(number, spaced)
+
+
+def outside_payments(number: str, spaced: str) -> Iterator[tuple[str, str, Any]]:
+    """The same on the surfaces that have no vault."""
+    line = {"sku": "MUG", "name": "Mug", "quantity": 1, "unit_price": 1500}
+    cart = {"currency": "GBP", "lines": [line]}
+    for extra in (
+        {"metadata": {"note": spaced}},
+        {"metadata": {"note": int(number)}},
+        {"customer": {"name": number}},
+        {"owner": {"type": "user", "id": number}},
+        {"cart_id": number},
+    ):
+        yield "POST", "/v1/checkout/sessions", {"cart_snapshot": cart, **extra}
+    named = {"currency": "GBP", "lines": [{**line, "name": f"Mug {spaced}"}]}
+    yield "POST", "/v1/checkout/sessions", {"cart_snapshot": named}
+    yield "PATCH", "/v1/checkout/sessions/chk_x", {"metadata": {"note": number}}
+    yield "POST", "/v1/checkout/payment-intents/pi_x/refund", {"reason": f"card {spaced}"}
+    yield "POST", f"/v1/checkout/payment-intents/{number}/confirm", {}
+    yield "POST", "/v1/checkout/webhooks", {"url": f"https://shop.test/{number}", "events": ["*"]}
+    yield "POST", "/api/v1/checkout/sessions", {"amount": 100, "currency": "GBP", "reference": number}
+    yield "POST", "/checkout-sessions", {"title": spaced, "amount": 15, "customer_email": "a@shop.test"}
+    yield "POST", "/v1/auth/token", {"grant_type": "client_credentials", "client_secret": number}
 
 
 def test_the_surface_keeps_none_logs_none_and_says_none(
@@ -176,6 +201,7 @@ def test_the_surface_keeps_none_logs_none_and_says_none(
                 json=body,
                 headers={
                     "Authorization": f"Bearer {secret}",
+                    "x-api-key": secret,
                     "Idempotency-Key": f"key-{turn}-{number[-4:]}",
                     **extra,
                 },

@@ -34,7 +34,15 @@ class TokenView(View):
     expires_in: int = tokens.JWT_SECONDS
 
 
-@surface.post("/token", "OP-05", body=TokenAsk, returns=TokenView, auth=PUBLIC, idempotency=Idempotency.NONE)
+@surface.post(
+    "/token",
+    "OP-05",
+    body=TokenAsk,
+    returns=TokenView,
+    auth=PUBLIC,
+    idempotency=Idempotency.NONE,
+    card_fields=("password",),  # it is compared and kept nowhere, whatever it looks like
+)
 def create(body: TokenAsk) -> TokenView:
     """Exchange an API key or a password for a short-lived token."""
     actor = _machine(body) if body.grant_type == "client_credentials" else _person(body)

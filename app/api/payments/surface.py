@@ -8,5 +8,4 @@ surface = Surface(
     "/v1/payments",
     render_error=error_bodies.lower,
     also_at=("/v1/<tenant_id>/payments",),
-    screens_cards=True,
 )
