@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask_wtf import FlaskForm
-from wtforms import StringField
-from wtforms.validators import InputRequired, Length, Optional, Regexp
+from wtforms import Field, StringField
+from wtforms.validators import InputRequired, Length, Optional, Regexp, StopValidation
+
+from app.domain.rules.cards import holds_card_number
 
 _MONTH = r"^\s*(0?[1-9]|1[0-2])\s*$"
 _YEAR = r"^\s*(\d{2}|20\d{2})\s*$"
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s.]+$"
+
+
+def _no_card(_form: Any, field: Field) -> None:
+    """Refuse a card number that slipped into a field that is kept, and do not show it again.
+
+    Raises:
+        StopValidation: there is one.
+    """
+    if holds_card_number(field.data or ""):
+        field.data = ""
+        raise StopValidation("Take the card number out of here")
 
 
 class CardForm(FlaskForm):  # type: ignore[misc]
@@ -27,7 +42,7 @@ class CardForm(FlaskForm):  # type: ignore[misc]
             Regexp(_YEAR, message="Enter the year as two or four digits"),
         ]
     )
-    card_name = StringField(validators=[Length(max=120)])
+    card_name = StringField(validators=[_no_card, Length(max=120)])
     cvc = StringField(
         validators=[
             InputRequired("Enter the security code"),
@@ -37,13 +52,14 @@ class CardForm(FlaskForm):  # type: ignore[misc]
     email = StringField(
         validators=[
             Optional(),
+            _no_card,
             Length(max=254),
             Regexp(_EMAIL, message="Enter an e-mail address like name@example.com"),
         ]
     )
-    line1 = StringField(validators=[Length(max=200)])
-    city = StringField(validators=[Length(max=120)])
-    postal_code = StringField(validators=[Length(max=20)])
+    line1 = StringField(validators=[_no_card, Length(max=200)])
+    city = StringField(validators=[_no_card, Length(max=120)])
+    postal_code = StringField(validators=[_no_card, Length(max=20)])
     country = StringField(validators=[Length(max=2)])
     quote = StringField(validators=[Length(max=64)])
     nonce = StringField(validators=[Length(max=64)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,6 +220,38 @@ def test_the_surface_keeps_none_logs_none_and_says_none(
         assert number not in shown
         assert spaced not in shown
     assert_nowhere(tmp_path)
+
+
+def test_the_hosted_page_takes_a_number_in_its_own_field_alone(
+    client: FlaskClient, shop: Shop, tmp_path: Path
+) -> None:
+    """A browser's autofill, or a hurried shopper, puts it somewhere else."""
+    session = shop.session(options={"require_billing_address": True})
+    number = "4111 1111 1111 1111"
+    good = {
+        "card_number": "4242 4242 4242 4242",
+        "exp_month": "12",
+        "exp_year": "34",
+        "cvc": "123",
+        "line1": "1 High Street",
+        "city": "London",
+        "postal_code": "N1 1AA",
+        "country": "GB",
+    }
+    text = client.get(f"/pay/{session.hosted_id}").text
+    hidden = dict(re.findall(r'name="(csrf_token|nonce|quote)"[^>]*value="([^"]+)', text))
+    wrong = {"email": f"{number.replace(' ', '')}@shop.test"}
+    wrong |= dict.fromkeys(("line1", "city", "postal_code", "card_name"), number)
+    for name, value in wrong.items():
+        answer = client.post(f"/pay/{session.hosted_id}/card", data={**hidden, **good, name: value})
+        assert answer.status_code == 422, name
+        assert "Take the card number out of here" in answer.text
+        assert value not in answer.text
+    assert shop.read(session).payment_intent_id is None
+    assert_nowhere(tmp_path)
+    paid = client.post(f"/pay/{session.hosted_id}/card", data={**hidden, **good})
+    assert paid.status_code == 303
+    assert shop.read(session).billing_address["line1"] == "1 High Street"
 
 
 def test_a_vault_that_breaks_and_quotes_the_number_is_not_quoted(
