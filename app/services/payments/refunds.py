@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+import structlog
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.connectors import base
@@ -19,7 +20,7 @@ from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessa
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import refunds as lifecycle
 from app.domain.rules.refundable import refundable
-from app.domain.rules.retry import query_delay
+from app.domain.rules.retry import QUERY_DELAYS, query_delay
 from app.kit import clock
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
@@ -33,9 +34,14 @@ from app.services.payments import credit_notes, gateway, intents, reserves, stor
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
+log = structlog.get_logger("till.refunds")
+
 REASONS = frozenset({"customer_request", "product_return", "fraud", "other"})
 
 ORIGINAL, STORE_CREDIT = "original_payment_method", "store_credit"
+
+#: When one is asked about again that could not be asked about.
+AFTER_FAILURE = timedelta(minutes=5)
 
 #: What a person may do about a failed refund.
 NEXT_STEPS = ["retry", "refund_by_other_means", "contact_support"]
@@ -180,12 +186,23 @@ def send(refund_id: str) -> None:
 
 def sweep(limit: int = 50) -> int:
     """Ask about refunds whose outcome is still open, or may yet come back. Returns how many."""
-    statement = select(Refund.id).where(Refund.next_query_at <= clock.now()).limit(limit)
+    statement = select(Refund.id).where(Refund.next_query_at <= clock.now())
     with reading() as db:
-        due = list(db.scalars(statement))
+        due = list(db.scalars(statement.order_by(Refund.next_query_at).limit(limit)))
     for refund_id in due:
-        send(refund_id)
+        try:
+            send(refund_id)
+        except Exception:  # whatever it is, the others are asked about
+            log.exception("refund_look_up_failed", entity_id=refund_id)
+            _postpone(refund_id)
     return len(due)
+
+
+def _postpone(refund_id: str) -> None:
+    """Ask about it later: it must not stand before all others again."""
+    due = update(Refund).where(Refund.id == refund_id, Refund.next_query_at <= clock.now())
+    with transaction() as db:
+        db.execute(due.values(next_query_at=clock.now() + AFTER_FAILURE, updated_at=Refund.updated_at))
 
 
 def _record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.RefundLookupResult) -> None:
@@ -194,6 +211,9 @@ def _record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.
         if refund.version != seen.version:
             return
         match result:
+            case base.Approved() if (result.amount, result.currency) != (refund.amount, refund.currency):
+                _call_a_person(db, refund)
+                refund.next_query_at = None
             case base.Approved() if refund.status == _S.PROCESSING:
                 _succeed(db, refund, attempt, result.reference)
             case base.Approved():
@@ -207,7 +227,16 @@ def _record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.
                 refund.advance(_T.FAILED, cause="gateway", **_failure(result.code))
                 reserves.adjust(db, refund.intent_id, refunding=-refund.amount)
             case base.NotExecuted() | base.Pending() | base.Unknown() | base.NotFound():
+                silent = refund.status == _S.PROCESSING and not isinstance(result, base.Pending)
+                if silent and refund.queries == len(QUERY_DELAYS):
+                    _call_a_person(db, refund)
                 _ask_again(refund)
+
+
+def _call_a_person(db: Session, refund: Refund) -> None:
+    """The gateway names another amount or says nothing for a day: the amount stays reserved."""
+    db.get_one(PaymentIntent, refund.intent_id, with_for_update=True).needs_review = True
+    refund.note("refund.needs_review", cause="gateway", before=refund.facts())
 
 
 def _succeed(db: Session, refund: Refund, attempt: Attempt, reference: str) -> None:

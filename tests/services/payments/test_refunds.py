@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from sqlalchemy import select
 from app.connectors import base
 from app.connectors.sandbox import book
 from app.connectors.sandbox.connector import SandboxConnector
-from app.db import reading
+from app.db import reading, transaction
 from app.domain.errors import Conflict, NotFound, Unprocessable
 from app.models.catalogue.stored_value import StoreCredit
 from app.models.events.journal import JournalEntry
+from app.models.payments.attempt import Attempt
 from app.models.payments.refund import Refund
 from app.services.ledger import postings
 from app.services.payments import intents, refunds
@@ -239,3 +241,68 @@ def test_a_lost_answer_stays_processing_until_the_gateway_is_asked(
         refunds.sweep()
     assert fresh(shop, refund).status == "succeeded"
     assert sent_back() == 900
+
+
+@pytest.mark.parametrize("wrong", [{"amount": 899}, {"amount": 901}, {"currency": "EUR"}])
+def test_an_answer_with_another_amount_moves_nothing_and_calls_a_person(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
+) -> None:
+    intent = paid(shop.actor)
+    refund = refunds.create(shop.actor, intent.id, 900)
+    before = postings.balances(shop.actor)
+    honest = SandboxConnector.refund
+
+    def lying(connector: SandboxConnector, context: Any, request: Any) -> Any:
+        return replace(honest(connector, context, request), **wrong)
+
+    monkeypatch.setattr(SandboxConnector, "refund", lying)
+    refunds.send(refund.id)
+    with later(20):
+        assert refunds.sweep() == 0, "nobody asks again before a person has looked"
+    assert fresh(shop, refund).status == "processing"
+    after = intents.get(shop.actor, intent.id)
+    assert (after.needs_review, after.amount_refunding, after.amount_refunded) == (True, 900, 0)
+    assert postings.balances(shop.actor) == before
+    assert credit_notes() == []
+    assert events(refund)[-1] == "refund.needs_review"
+
+
+def test_one_that_cannot_be_asked_about_keeps_no_other_waiting(shop: Shop) -> None:
+    """Its connector was taken out of the installation; it is asked about again later."""
+    stuck, other = (refunds.create(shop.actor, paid(shop.actor, LATER).id) for _ in range(2))
+    work()
+    with transaction() as db:
+        db.get_one(Attempt, stuck.attempt_id).connector = "adyen"
+    with later(20):
+        refunds.sweep()
+        assert refunds.sweep() == 0, "neither is due again at once"
+    assert [fresh(shop, refund).status for refund in (stuck, other)] == ["processing", "succeeded"]
+    with transaction() as db:
+        db.get_one(Attempt, stuck.attempt_id).connector = "sandbox"
+    with later(3600):
+        refunds.sweep()
+    assert fresh(shop, stuck).status == "succeeded"
+
+
+def test_after_a_day_of_silence_a_person_is_called_once_and_it_is_asked_daily(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent = paid(shop.actor)
+    refund = refunds.create(shop.actor, intent.id, 900)
+
+    def silent(*_: Any) -> base.Unknown:
+        return base.Unknown("timed out")
+
+    monkeypatch.setattr(SandboxConnector, "refund", silent)
+    monkeypatch.setattr(SandboxConnector, "find_refund", silent)
+    refunds.send(refund.id)
+    for day in range(1, 12):
+        assert day != 5 or not intents.get(shop.actor, intent.id).needs_review
+        with later(day * 86_400):
+            assert refunds.sweep() == 1
+    assert intents.get(shop.actor, intent.id).needs_review
+    assert events(refund).count("refund.needs_review") == 1
+    monkeypatch.undo()
+    with later(13 * 86_400):
+        assert refunds.sweep() == 1
+    assert fresh(shop, refund).status == "succeeded"
