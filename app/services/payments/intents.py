@@ -224,16 +224,20 @@ def attach(actor: Actor, intent_id: str, method_id: str) -> PaymentIntent:
 def refuse_unusable(actor: Actor, intent: PaymentIntent, method: PaymentMethod) -> None:
     """Whether this caller may pay this intent with this method.
 
-    A saved method is its customer's: a browser uses it for that customer's payments alone.
+    A saved method is its customer's: a browser picks it for that customer's payments alone. One that is kept
+    for no customer it cannot pick at all; what its server chose it may use.
 
     Raises:
         Unprocessable: `payment_method_revoked`, `payment_method_customer_mismatch`.
     """
     if method.revoked_at is not None:
         raise Unprocessable("This payment method was revoked", code="payment_method_revoked")
-    if method.customer_id is None or method.customer_id == intent.customer_id:
-        return
-    if intent.customer_id is not None or actor.kind in BROWSERS:
+    picked = actor.kind in BROWSERS and intent.payment_method_id != method.id
+    if method.customer_id is None:
+        foreign = picked and method.reusable
+    else:
+        foreign = method.customer_id != intent.customer_id and (picked or intent.customer_id is not None)
+    if foreign:
         raise Unprocessable(
             "This payment method belongs to another customer",
             code="payment_method_customer_mismatch",

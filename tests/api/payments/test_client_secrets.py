@@ -135,6 +135,11 @@ def test_a_browser_pays_with_one_off_methods_and_those_of_the_payments_customer(
     for path in ("attach-method", "confirm"):
         refused = browser.post(f"/intents/{nobodys['id']}/{path}", choice, 422)
         assert refused["code"] == "payment_method_customer_mismatch"
+    kept = methods.tokenize_card(api.shop.actor, shops.card(GOOD), consent=True)
+    refused = browser.post(f"/intents/{nobodys['id']}/confirm", {"payment_method_id": kept.id}, 422)
+    assert refused["code"] == "payment_method_customer_mismatch", "kept, but for nobody that this one is"
+    api.post(f"/intents/{nobodys['id']}/attach-method", {"payment_method_id": kept.id})
+    assert browser.post(f"/intents/{nobodys['id']}/confirm")["status"] == "succeeded", "its server chose it"
     own = api.intent(None, customer_id="cust_1")
     done = api.browser(own["client_secret"]).post(f"/intents/{own['id']}/confirm", choice)
     assert done["status"] == "succeeded"
