@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -169,3 +170,31 @@ def test_a_query_is_validated_too(client: FlaskClient, shop: Shop) -> None:
         assert answer.status_code == 400, query
         assert answer.json is not None
         assert query.split("=")[0] in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("GET", "/v1/payments/intents/pi_%00"),
+        ("POST", "/v1/payments/intents/pi_%00/confirm"),
+        ("DELETE", "/v1/payments/keys/key_%00"),
+        ("GET", "/v1/checkout/sessions/chk_%00"),
+        ("GET", "/v1/payments/methods?customer_id=c%00"),
+        ("PUT", "/v1/uploads/upl_1?token=%00"),
+        ("GET", "/pay/hst_%00"),
+        ("GET", "/l/slug%00"),
+        ("GET", "/return/x%00"),
+    ],
+)
+def test_a_nul_in_an_address_is_refused_like_one_in_a_body(
+    client: FlaskClient, shop: Shop, method: str, url: str
+) -> None:
+    body = {} if method == "POST" else None
+    assert client.open(url, method=method, json=body, headers=shop.bearer).status_code == 400
+
+
+def test_a_nul_in_a_form_is_refused(client: FlaskClient, shop: Shop) -> None:
+    url = f"/pay/{shop.session().hosted_id}"
+    token = re.findall(r'name="csrf_token"[^>]*value="([^"]+)', client.get(url).text)[0]
+    form = {"csrf_token": token, "nonce": "n\x00", "method": "paypal"}
+    assert client.post(f"{url}/method", data=form).status_code == 400
