@@ -52,8 +52,12 @@ def test_a_refund_is_made_once_read_and_listed(client: FlaskClient, shop: Shop) 
     assert shown["gateway_reference"] and shown["credit_note_id"]
     rest = refund(client, shop, "rest", payment_intent_id=intent.id)
     assert rest.json["amount"] == 1300
-    listed = client.get(f"/v1/payments/intents/{intent.id}/refunds", headers=shop.bearer).json["data"]
-    assert [row["id"] for row in listed] == [made.json["id"], rest.json["id"]]
+    url = f"/v1/payments/intents/{intent.id}/refunds"
+    first = client.get(f"{url}?limit=1", headers=shop.bearer).json
+    assert ([row["id"] for row in first["data"]], first["has_more"]) == ([rest.json["id"]], True)
+    last = client.get(f"{url}?limit=1&cursor={first['next_cursor']}", headers=shop.bearer).json
+    assert ([row["id"] for row in last["data"]], last["has_more"]) == ([made.json["id"]], False)
+    assert client.get(f"{url}?cursor=x", headers=shop.bearer).status_code == 400
     canceled = client.post(f"{URL}/{rest.json['id']}/cancel", headers=shop.bearer)
     assert (canceled.json["status"], canceled.json["failure_reason"]) == ("failed", "canceled")
     for refund_id in (made.json["id"], rest.json["id"]):

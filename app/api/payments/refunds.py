@@ -11,7 +11,7 @@ from app.domain.actor import Actor
 from app.services.payments import bulk, intents, refunds
 from app.web.job_views import JobAccepted
 from app.web.refund_views import RefundView
-from app.web.schemas import Body, Integer, Listing
+from app.web.schemas import Body, Integer, Listing, PageQuery
 
 
 class RefundCreate(Body):
@@ -82,9 +82,15 @@ def cancel(actor: Actor, refund_id: str) -> RefundView:
     return RefundView.of(refunds.cancel(actor, refund_id))
 
 
-@surface.get("/intents/{intent_id}/refunds", "PY-026", returns=Listing[RefundView], permission="refunds:read")
-def of_intent(actor: Actor, intent_id: str) -> Listing[RefundView]:
-    """List the refunds of an intent."""
+@surface.get(
+    "/intents/{intent_id}/refunds",
+    "PY-026",
+    query=PageQuery,
+    returns=Listing[RefundView],
+    permission="refunds:read",
+)
+def of_intent(actor: Actor, intent_id: str, query: PageQuery) -> Listing[RefundView]:
+    """List the refunds of an intent, newest first."""
     intents.get(actor, intent_id)
-    rows = refunds.of_intent(actor, intent_id)
-    return Listing[RefundView](data=[RefundView.of(row) for row in rows], has_more=False, next_cursor=None)
+    page = refunds.list_page(actor, limit=query.limit, cursor=query.cursor, intent_id=intent_id)
+    return Listing[RefundView].of(page, RefundView.of)

@@ -125,9 +125,12 @@ def list_page(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     status: str | None = None,
+    intent_id: str | None = None,
 ) -> Page[Refund]:
-    """Refunds of this merchant, newest first."""
+    """Refunds of this merchant, or of one payment, newest first."""
     statement = _mine(actor)
+    if intent_id:
+        statement = statement.where(Refund.intent_id == intent_id)
     if status:
         statement = statement.where(Refund.status == status)
     if cursor:
