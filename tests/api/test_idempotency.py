@@ -22,7 +22,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.operations.idempotency import IdempotencyRecord
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
-from app.services.access import keys
+from app.services.access import keys, tokens, users
 from app.services.operations import cleaning, idempotency
 from app.services.operations.idempotency import LEASE_SECONDS, KeyScope, Reply
 from app.services.payments import intents, methods
@@ -101,6 +101,29 @@ def test_keys_belong_to_their_caller_and_endpoint(client: FlaskClient, shop: Sho
     assert intent(client, other, "k").status_code == 201
     assert intent(client, replace(shop, secret=second), "k").status_code == 201
     assert count(PaymentIntent) == 3
+
+
+def test_keys_belong_to_their_endpoint_its_path_and_the_mode(client: FlaskClient, shop: Shop) -> None:
+    user = users.create(shop.actor.tenant_id, "o@shop.test", "O", "payments_admin", "a long enough secret")
+    for mode in ("test", "live"):
+        one = {"Authorization": f"Bearer {tokens.mint_jwt(tokens.person(user.id, mode))}"}
+        headers = {**one, "Idempotency-Key": "k"}
+        made = [client.post("/v1/payments/intents", json=BODY, headers=headers) for _ in range(2)]
+        other = client.post("/v1/payments/intents", json=BODY, headers={**one, "Idempotency-Key": "k2"})
+        line = {"sku": "MUG", "name": "Mug", "quantity": 1, "unit_price": 1500}
+        cart = {"cart_snapshot": {"currency": "GBP", "lines": [line]}}
+        asked = [
+            made[0],
+            client.post("/v1/checkout/sessions", json=cart, headers=headers),
+            client.post(f"/v1/payments/intents/{made[0].json['id']}/cancel", json={}, headers=headers),
+            client.post(f"/v1/payments/intents/{other.json['id']}/cancel", json={}, headers=headers),
+        ]
+        assert [answer.status_code for answer in asked] == [201, 201, 200, 200]
+        assert not any("Idempotent-Replayed" in answer.headers for answer in asked)
+        at_its_tenant = f"/v1/{shop.actor.tenant.slug}/payments/intents"
+        again = client.post(at_its_tenant, json=BODY, headers=headers)
+        assert made[1].json == again.json == made[0].json
+    assert count(PaymentIntent) == 4
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\there", "ümlaut"])
