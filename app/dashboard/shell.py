@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from flask import Response, abort, g, redirect, render_template, request, session
 from flask_login import LoginManager, UserMixin, current_user
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.navigation import menu
@@ -16,6 +17,7 @@ from app.domain.actor import Actor
 from app.domain.errors import PermissionDenied
 from app.services.access import web_sessions
 from app.services.access.web_sessions import SignedIn
+from app.web import card_screen
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,10 +76,17 @@ def screen(view: F) -> F:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if not current_user.is_authenticated:
             return login_manager.unauthorized()
+        _refuse_cards()
         return view(*args, **kwargs)
 
     guarded.dashboard_policy = "signed-in"  # type: ignore[attr-defined]
     return guarded  # type: ignore[return-value]
+
+
+def _refuse_cards() -> None:
+    """What people type is kept (reasons, names, references), but for their own password."""
+    typed = ((name, text) for name, text in request.form.items(multi=True) if name != "secret")
+    card_screen.refuse_in_form(MultiDict(typed), request.files)
 
 
 def needs(permission: str) -> None:

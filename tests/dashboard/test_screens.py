@@ -108,6 +108,9 @@ def test_a_refund_wants_a_step_up_and_then_goes_through(owner: FlaskClient, shop
     for wrong in ("", "abc", "0.001", "99"):
         answer = post(owner, page + "/refund", page + "/refund", how="part", amount=wrong)
         assert answer.status_code == 422, wrong
+    slipped = post(owner, page + "/refund", page + "/refund", how="all", reason="back to 4111 1111 1111 1111")
+    assert slipped.status_code == 422
+    assert "reason seems to hold a card number" in slipped.text
     assert len(refunds.of_intent(shop.actor, intent.id)) == 1
 
 
