@@ -213,6 +213,7 @@ def _record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.
         refund = db.get_one(Refund, seen.id, with_for_update=True)
         if refund.version != seen.version:
             return
+        alarming = _is_alarming(refund)
         match result:
             case base.Approved() if (result.amount, result.currency) != (refund.amount, refund.currency):
                 _call_a_person(db, refund)
@@ -234,6 +235,21 @@ def _record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.
                 if silent and refund.queries == len(QUERY_DELAYS):
                     _call_a_person(db, refund)
                 _ask_again(refund)
+        if alarming and refund.status != _S.PROCESSING:
+            _call_off(db, refund)
+
+
+def _is_alarming(refund: Refund) -> bool:
+    """Whether a person was called for it."""
+    asked = refund.next_query_at is not None and refund.queries <= len(QUERY_DELAYS)
+    return refund.status == _S.PROCESSING and not asked
+
+
+def _call_off(db: Session, refund: Refund) -> None:
+    """It is known what became of it: nobody need look, unless for another refund of the payment."""
+    intent = db.get_one(PaymentIntent, refund.intent_id, with_for_update=True)
+    others = db.scalars(select(Refund).where(Refund.intent_id == intent.id, Refund.status == _S.PROCESSING))
+    intent.needs_review = any(_is_alarming(other) for other in others)
 
 
 def _call_a_person(db: Session, refund: Refund) -> None:

@@ -306,3 +306,4 @@ def test_after_a_day_of_silence_a_person_is_called_once_and_it_is_asked_daily(
     with later(13 * 86_400):
         assert refunds.sweep() == 1
     assert fresh(shop, refund).status == "succeeded"
+    assert not intents.get(shop.actor, intent.id).needs_review, "it is known now"
