@@ -209,7 +209,7 @@ def attach(actor: Actor, intent_id: str, method_id: str) -> PaymentIntent:
         InvalidState: it is being paid, or over.
         Unprocessable: the method is revoked, or another customer's.
     """
-    get(actor, intent_id)
+    lifecycle.LIFECYCLE.edge(get(actor, intent_id).status, _T.ATTACHED)  # before a token is spent
     if method_id.startswith("tok_"):
         method = methods.create(actor, MethodDraft(method_id, "payment_method_id"))
     else:

@@ -86,6 +86,16 @@ def test_of_sixteen_who_send_one_token_one_gets_its_method(shop: Shop) -> None:
     assert len(stored()) == 1
 
 
+def test_a_payment_that_takes_no_method_any_more_spends_no_token(shop: Shop) -> None:
+    over = intents.create(shop.actor, IntentDraft(5000, "GBP"))
+    intents.cancel(shop.actor, over.id, "user_cancel")
+    single = token(shop)
+    assert refusal(lambda: intents.attach(shop.actor, over.id, single)) == "invalid_state"
+    assert stored() == []
+    waiting = intents.create(shop.actor, IntentDraft(5000, "GBP"))
+    assert intents.attach(shop.actor, waiting.id, single).payment_method_id == stored()[0].id
+
+
 def test_a_crash_between_vault_and_method_spends_no_token(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
