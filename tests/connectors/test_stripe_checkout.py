@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.connectors import base
+from app.connectors.stripe import api as stripe_api
 from tests.connectors.conftest import Caller, fresh_key
 from tests.shops import later
 
@@ -104,6 +105,24 @@ def test_a_session_that_was_paid_meanwhile_is_released(stripe: Caller, key: str)
     intent = book(stripe).pay_session(reference)
     assert isinstance(stripe.void(reference), base.Approved)
     assert intent["status"] == "canceled"
+    assert stripe.find(key, reference).status == "voided"
+
+
+def test_a_session_that_is_paid_while_it_is_closed_is_released_afterwards(stripe: Caller, key: str) -> None:
+    """Closing it is refused, and the same key must not stand in the way of releasing the payment."""
+    reference = opened(stripe, key).reference
+    request = base.VoidRequest("void_1", reference)
+    expire = stripe_api.Api.post
+
+    def then_paid(self: stripe_api.Api, path: str, key: str, **params: Any) -> Any:
+        book(stripe).pay_session(reference)
+        return expire(self, path, key, **params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe_api.Api, "post", then_paid)
+        assert isinstance(stripe.connector.void(stripe.context, request), base.Declined)
+    assert stripe.find(key, reference).status == "authorized"
+    assert isinstance(stripe.connector.void(stripe.context, request), base.Approved)
     assert stripe.find(key, reference).status == "voided"
 
 

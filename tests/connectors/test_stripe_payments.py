@@ -253,6 +253,26 @@ def test_a_cancel_while_the_shopper_is_at_the_bank(stripe: Caller, key: str) -> 
     assert stripe.find(key, reference).status == "voided"
 
 
+# --- Stripe keeps a refusal under its key for a day (docs.stripe.com/error-low-level)
+
+
+def test_a_release_that_was_refused_can_be_asked_for_again(stripe: Caller, key: str) -> None:
+    reference = stripe.authorize("pm_card_visa", key).reference
+    intent = book(stripe).objects[reference]
+    intent["status"] = "processing"
+    request = base.VoidRequest("void_1", reference)
+    assert isinstance(stripe.connector.void(stripe.context, request), base.Declined)
+    intent["status"] = "requires_capture"
+    assert isinstance(stripe.connector.void(stripe.context, request), base.Approved)
+    assert intent["status"] == "canceled"
+
+
+def test_after_a_refused_capture_another_amount_can_be_captured(stripe: Caller, key: str) -> None:
+    reference = stripe.authorize("pm_card_visa", key).reference
+    assert isinstance(stripe.capture(reference, 1501, "capture_1"), base.Declined)
+    assert stripe.capture(reference, 1500, "capture_1").amount == 1500
+
+
 # --- what an answer names is what the caller gets
 
 

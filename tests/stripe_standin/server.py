@@ -179,10 +179,7 @@ class StandIn:
             self.kept[place] = None
         status, body = self._execute(secret_key, request, files)
         with self._lock:
-            if status in (400, 404):
-                self.kept.pop(place, None)
-            else:
-                self.kept[place] = (print_, status, body)
+            self.kept[place] = (print_, status, body)
         return status, body
 
     def _check(self, request: Request) -> None:

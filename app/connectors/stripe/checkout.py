@@ -14,7 +14,7 @@ from app.connectors.stripe import marks
 from app.connectors.stripe.amounts import to_stripe
 from app.connectors.stripe.api import Api, Json
 from app.kit import clock
-from app.kit.ids import time_of
+from app.kit.ids import new_id, time_of
 
 #: The "token" of a payment whose method the shopper gives to Stripe's page.
 TOKEN = "checkout"
@@ -82,6 +82,6 @@ def search(at: Api, context: ConnectorContext, key: str) -> Json | None:
     return read(at, found["id"]) if found is not None else None
 
 
-def expire(at: Api, session_id: str, key: str) -> None:
-    """Let nobody pay in a session any more."""
-    at.post(f"{_SESSIONS}/{session_id}/expire", key)
+def expire(at: Api, session_id: str) -> None:
+    """Let nobody pay in a session any more; under a key of its own, as to release a payment is."""
+    at.post(f"{_SESSIONS}/{session_id}/expire", new_id("close"))

@@ -84,7 +84,8 @@ def capture(context: ConnectorContext, request: base.CaptureRequest) -> base.Ope
         amount = to_stripe(request.amount, request.currency)
         if intent["capture_method"] == "manual":
             path = f"{_INTENTS}/{intent['id']}/capture"
-            intent = at.post(path, request.key, amount_to_capture=amount, expand=_CHARGE)
+            key = f"{request.key}_{amount}"  # after a refusal the merchant may ask for another amount
+            intent = at.post(path, key, amount_to_capture=amount, expand=_CHARGE)
         elif intent["status"] != "succeeded" or intent["amount_received"] != amount:
             return refusal
         state = mapping.payment(intent)
@@ -104,7 +105,7 @@ def void(context: ConnectorContext, request: base.VoidRequest) -> base.Operation
         found = _read(at, request.reference)
         if not marks.mine(context, found):
             return base.Declined("void_refused", request.reference)
-        return _release(at, found, request.key)
+        return _release(at, found)
     except errors.Failure as error:
         return errors.verdict(error, "void_refused")
 
@@ -121,20 +122,16 @@ def read_mine(at: Api, context: ConnectorContext, reference: str, currency: str)
     return intent if intent["currency"].upper() == currency else None
 
 
-def _release(at: Api, found: Json, key: str) -> base.OperationResult:
+def _release(at: Api, found: Json) -> base.OperationResult:
     state = _mapped(found)
     if state.status == GatewayStatus.VOIDED:
         return base.Approved(state.reference, state.amount, state.currency)
     if state.status in (GatewayStatus.DECLINED, GatewayStatus.EXPIRED, GatewayStatus.CAPTURED):
         return base.Declined("void_refused", state.reference)
     if state.reference.startswith("cs_"):
-        checkout.expire(at, state.reference, key)
+        checkout.expire(at, state.reference)
         return base.Approved(state.reference, state.amount, state.currency)
-    try:
-        closed = _cancel(at, state.reference, key, mapping.RELEASED)
-    except stripe.InvalidRequestError:  # somebody else was quicker: what is released, is
-        closed = _read(at, state.reference)
-    now = _mapped(closed)
+    now = _mapped(_canceled(at, state.reference, mapping.RELEASED))
     if now.status == GatewayStatus.VOIDED:
         return base.Approved(now.reference, now.amount, now.currency)
     return base.Declined("void_refused", now.reference)
@@ -148,10 +145,7 @@ def _state(at: Api, found: Json) -> base.LookupResult:
     if not _is_given_up(found):
         waits = state.status in (GatewayStatus.ACTION_REQUIRED, GatewayStatus.PENDING)
         return state if waits else base.Unknown("not confirmed yet")
-    try:
-        closed = _cancel(at, found["id"], new_id("close"), mapping.GIVEN_UP)
-    except stripe.InvalidRequestError:  # it has moved on meanwhile
-        closed = _read(at, found["id"])
+    closed = _canceled(at, found["id"], mapping.GIVEN_UP)
     return base.Unknown("still open") if _is_open(closed) else mapping.payment(closed)
 
 
@@ -184,9 +178,17 @@ def _search(at: Api, context: ConnectorContext, key: str) -> Json | None:
     return checkout.search(at, context, key)
 
 
-def _cancel(at: Api, intent_id: str, key: str, reason: str) -> Json:
+def _canceled(at: Api, intent_id: str, reason: str) -> Json:
+    """The PaymentIntent after it was canceled, or as it stands where it had moved on.
+
+    Each call has a key of its own. Canceling twice does no more than canceling once, and under one key Stripe
+    would repeat its first refusal for a day, although the payment can be released by now.
+    """
     path = f"{_INTENTS}/{intent_id}/cancel"
-    return at.post(path, key, cancellation_reason=reason, expand=_CHARGE)
+    try:
+        return at.post(path, new_id("close"), cancellation_reason=reason, expand=_CHARGE)
+    except stripe.InvalidRequestError:
+        return _read(at, intent_id)
 
 
 def _wanted(context: ConnectorContext, request: base.AuthorizeRequest) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def test_a_payment_succeeds(over: StripeShop) -> None:
     assert (attempt.cvv_result, attempt.risk_score) == ("pass", 17)
     assert posted(intent_id) > 0
     keys = {request.key for request in over.standin.requests if request.method == "POST"}
-    assert keys == {f"authorize_{attempt.id}", f"capture_{attempt.id}"}
+    assert keys == {f"authorize_{attempt.id}", f"capture_{attempt.id}_5000"}
 
 
 def test_a_repeated_confirm_asks_for_nothing_more(over: StripeShop) -> None:
