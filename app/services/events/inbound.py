@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from app.connectors import registry
 from app.connectors.base import InboundEvent
@@ -22,9 +23,11 @@ from app.kit import clock
 from app.kit.ids import new_id
 from app.models.events.provider_event import ProviderEvent
 from app.models.payments.attempt import Attempt
+from app.models.payments.refund import Refund
 from app.services.operations import connector_configs, inbound_secrets, jobs
 
 _KEY = re.compile(r"authorize_[0-9a-z_]{1,40}")
+_REFUND = re.compile(r"refund_([0-9a-z_]{1,40})")
 _REFERENCE = re.compile(r"[0-9A-Za-z_]{1,128}")
 
 
@@ -96,7 +99,7 @@ def _store(provider: str, attempt: Attempt, event: InboundEvent) -> bool:
         with transaction() as db:
             db.add(row)
             db.flush()
-            name, arguments = _work(attempt, event)
+            name, arguments = _work(db, attempt, event)
             arguments["provider_event_id"] = row.id
             jobs.enqueue(
                 db,
@@ -111,14 +114,23 @@ def _store(provider: str, attempt: Attempt, event: InboundEvent) -> bool:
     return True
 
 
-def _work(attempt: Attempt, event: InboundEvent) -> tuple[str, dict[str, str]]:
-    if event.refund_key and event.refund_key.startswith("refund_"):
-        return "refunds.send", {"refund_id": event.refund_key.removeprefix("refund_")}
+def _work(db: Session, attempt: Attempt, event: InboundEvent) -> tuple[str, dict[str, str]]:
+    refund_id = _refund_of(db, attempt, event.refund_key)
+    if refund_id is not None:
+        return "refunds.send", {"refund_id": refund_id}
     if event.dispute_reference:
         return "disputes.look_again", {"attempt_id": attempt.id, "reference": event.dispute_reference}
     if attempt.status in attempt_lifecycle.DEAD:
         return "payments.undo_late_success", {"attempt_id": attempt.id}
     return "payments.look_again", {"attempt_id": attempt.id}
+
+
+def _refund_of(db: Session, attempt: Attempt, key: str | None) -> str | None:
+    """The refund that an event names: one of the payment whose merchant has signed it, and no other."""
+    named = _REFUND.fullmatch(key or "")
+    if named is None:
+        return None
+    return db.scalar(select(Refund.id).where(Refund.id == named[1], Refund.attempt_id == attempt.id))
 
 
 def mark_processed(provider_event_id: str) -> None:

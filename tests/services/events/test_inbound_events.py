@@ -16,6 +16,7 @@ from app.domain.actor import Actor
 from app.domain.errors import Unauthenticated
 from app.kit import clock, signing
 from app.models.events.provider_event import ProviderEvent
+from app.models.operations.job import Job
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.services.events import inbound
@@ -28,6 +29,10 @@ from tests.accounts import account
 @pytest.fixture
 def attempt(actor: Actor) -> Attempt:
     """A payment that succeeded."""
+    return _paid(actor)
+
+
+def _paid(actor: Actor) -> Attempt:
     method = methods.tokenize_card(actor, CardDetails("4242424242424242", 12, 2034, "123"))
     intent = intents.create(actor, intents.IntentDraft(1250, "GBP", payment_method_id=method.id))
     assert intents.confirm(actor, intent.id, nonce="n1").status == "succeeded"
@@ -148,6 +153,22 @@ def test_an_event_about_a_refund_asks_about_the_refund(actor: Actor, attempt: At
     run_job(job_id)
     assert jobs.get(actor, job_id).status == "done"
     assert refunds.get(actor, refund.id).status == "succeeded"
+
+
+def test_an_event_reaches_no_refund_but_those_of_its_own_payment(
+    actor: Actor, stranger: Actor, attempt: Attempt
+) -> None:
+    """Metadata are the merchant's own to write, also on its own account and under its own secret."""
+    from app.services.payments import refunds
+
+    refund = refunds.create(actor, attempt.intent_id, 250)
+    for who, key in ((stranger, f"refund_{refund.id}"), (actor, "refund_rf_nobody")):
+        theirs = _paid(who)
+        raw = _body(theirs, refund_key=key)
+        assert inbound.receive(raw, _signed(raw, _secret(who.tenant_id)))
+    with reading() as db:
+        asked = [job for job in db.scalars(select(Job)) if job.arguments.get("provider_event_id")]
+    assert {(job.name, job.arguments.get("refund_id")) for job in asked} == {("payments.look_again", None)}
 
 
 def test_a_connectors_own_secret_is_good_too_and_a_rotated_one_for_its_grace(actor: Actor) -> None:
