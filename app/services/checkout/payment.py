@@ -29,6 +29,7 @@ from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.services.checkout import finalization, link_uses, orders, reservations, sessions, totals
 from app.services.checkout.hosted import has_lapsed
+from app.services.operations import sweeping
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts, driver, intents, methods, settling
 from app.services.payments.attempts import Flow
@@ -147,10 +148,8 @@ def look_again(attempt_id: str, cause: str) -> None:
 
 def sweep(limit: int = 50) -> int:
     """Look at every payment whose time has come: crashed, unknown, abandoned. Returns how many."""
-    due = driver.claim_due(limit)
-    for attempt_id, _ in due:
-        look_again(attempt_id, "sweep")
-    return len(due)
+    due = sweeping.claim_due(Attempt, limit)
+    return sweeping.each(due, lambda attempt_id: look_again(attempt_id, "sweep"))
 
 
 def flow_of(intent: PaymentIntent) -> Flow:

@@ -23,6 +23,7 @@ from app.models.checkout.session import CheckoutSession
 from app.providers import registry
 from app.providers.base import BEST_FIT, Allocation, HeldLine, Scope
 from app.services.checkout.totals import lines_of
+from app.services.operations import sweeping
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Checkout = checkout_sessions.Trigger
@@ -178,7 +179,7 @@ def expire_due(limit: int = 100) -> int:
     )
     with reading() as db:
         due = list(db.scalars(statement))
-    return sum(_expire(checkout_id) for checkout_id in due)
+    return sweeping.each(due, _expire)
 
 
 def _expire(checkout_id: str) -> bool:

@@ -28,6 +28,7 @@ from app.models.reading import Reader
 from app.providers.base import CartSnapshot
 from app.services.checkout import buyers, drafts, link_uses, reservations, totals
 from app.services.checkout.drafts import SessionDraft
+from app.services.operations import sweeping
 from app.services.operations.settings import CheckoutSettings, checkout_settings
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -282,7 +283,7 @@ def expire_due(limit: int = 100) -> int:
     )
     with reading() as db:
         due = list(db.scalars(statement))
-    return sum(_expire(checkout_id) for checkout_id in due)
+    return sweeping.each(due, _expire)
 
 
 def _expire(checkout_id: str) -> bool:

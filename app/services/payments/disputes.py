@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, literal, select, tuple_, update
+from sqlalchemy import Select, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.connectors import base
@@ -33,7 +33,7 @@ from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import AccountingNote, Dispute, EvidenceSubmission
 from app.models.payments.intent import PaymentIntent
-from app.services.operations import jobs
+from app.services.operations import jobs, sweeping
 from app.services.payments import dispute_recording as recording
 from app.services.payments import gateway, reserves
 
@@ -41,8 +41,6 @@ from app.services.payments import gateway, reserves
 RESPONSE_TIME = timedelta(days=20)
 #: When a job asks a gateway again, where the first call may have died on its way.
 ASK_AGAIN = timedelta(seconds=30)
-#: How long one sweeper has for a dispute before another may look at it.
-CLAIM = timedelta(seconds=60)
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -254,24 +252,17 @@ def look_again(attempt_id: str, reference: str) -> None:
 
 def sweep(limit: int = 50) -> int:
     """Ask about open disputes, and end those by hand whose time is up. Returns how many."""
-    columns = (Dispute.id, Dispute.next_query_at)
-    statement = select(*columns).where(Dispute.next_query_at <= clock.now())
-    statement = statement.order_by(Dispute.next_query_at).limit(limit)
-    with reading() as db:
-        due = db.execute(statement).all()
-    claimed = [dispute_id for dispute_id, seen in due if _claim(dispute_id, seen)]
-    for dispute_id in claimed:
-        dispute, attempt = _load(dispute_id)
-        if dispute.gateway_reference is None:
-            _let_lapse(dispute)
-            continue
-        try:
-            state = gateway.find_dispute(attempt, dispute.gateway_reference)
-        except ServiceUnavailable:
-            continue  # its connector is switched off: asked again when the claim lapses
-        if isinstance(state, base.GatewayDispute):
-            recording.record(attempt, state, "sweep")
-    return len(claimed)
+    return sweeping.each(sweeping.claim_due(Dispute, limit), _sweep_one)
+
+
+def _sweep_one(dispute_id: str) -> None:
+    dispute, attempt = _load(dispute_id)
+    if dispute.gateway_reference is None:
+        _let_lapse(dispute)
+        return
+    state = gateway.find_dispute(attempt, dispute.gateway_reference)
+    if isinstance(state, base.GatewayDispute):
+        recording.record(attempt, state, "sweep")
 
 
 def find(db: Session, actor: Actor, dispute_id: str) -> Dispute:
@@ -347,17 +338,6 @@ def _let_lapse(seen: Dispute) -> None:
         dispute.next_query_at = None
         if dispute.status == _S.NEEDS_RESPONSE:
             recording.step(db, dispute, _T.DEADLINE_PASSED, "deadline")
-
-
-def _claim(dispute_id: str, seen: datetime | None) -> bool:
-    claim = (
-        update(Dispute)
-        .where(Dispute.id == dispute_id, Dispute.next_query_at == seen)
-        .values(next_query_at=clock.now() + CLAIM)
-        .execution_options(synchronize_session=False)
-    )
-    with transaction() as db:
-        return bool(db.execute(claim).rowcount)  # type: ignore[attr-defined]
 
 
 def _load(dispute_id: str) -> tuple[Dispute, Attempt]:

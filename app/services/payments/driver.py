@@ -8,12 +8,8 @@ is recorded after (reliability.md, finalisation).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-
-from sqlalchemy import select, update
 
 from app.connectors.base import NotExecuted
-from app.db import reading, transaction
 from app.domain.errors import VersionConflict
 from app.domain.lifecycles import attempts as lifecycle
 from app.domain.lifecycles import intents
@@ -30,9 +26,6 @@ _S, _T = lifecycle.Status, lifecycle.Trigger
 
 #: More steps than any payment takes; a bound, so that a mistake cannot loop.
 MAX_STEPS = 10
-
-#: How long one sweeper has for an attempt before another may look at it.
-CLAIM_SECONDS = 60
 
 
 def drive(
@@ -193,27 +186,3 @@ def _ask_for_void(attempt: Attempt, flow: Flow, cause: str, just_submitted: bool
     outcome = outcomes.of_void(gateway.void(attempt))
     recording.apply(attempt, outcome, flow, cause)
     return outcome.kind != Kind.UNKNOWN
-
-
-def claim_due(limit: int = 50) -> list[tuple[str, str | None]]:
-    """Attempts whose time has come to be looked at, claimed for this sweep: (id, checkout id)."""
-    now = clock.now()
-    statement = (
-        select(Attempt.id, Attempt.checkout_id, Attempt.next_query_at)
-        .where(Attempt.next_query_at <= now)
-        .order_by(Attempt.next_query_at)
-        .limit(limit)
-    )
-    with reading() as db:
-        due = db.execute(statement).all()
-    claimed = []
-    for attempt_id, checkout_id, seen in due:
-        claim = (
-            update(Attempt)
-            .where(Attempt.id == attempt_id, Attempt.next_query_at == seen)
-            .values(next_query_at=now + timedelta(seconds=CLAIM_SECONDS))
-        )
-        with transaction() as db:
-            if db.execute(claim).rowcount:  # type: ignore[attr-defined]
-                claimed.append((attempt_id, checkout_id))
-    return claimed

@@ -26,6 +26,7 @@ from app.kit.ids import new_id
 from app.models.payments.attempt import Attempt
 from app.models.treasury.settlement import Settlement, SettlementFeed, SettlementLine
 from app.services.ledger import postings
+from app.services.operations import sweeping
 from app.services.treasury import gateways, matching
 
 #: A gateway is asked again for what it settled so long before the point up to which it was read.
@@ -102,7 +103,7 @@ def post_due(limit: int = 50) -> int:
     )
     with reading() as db:
         due = list(db.scalars(statement))
-    return sum(retrying(partial(_post_one, settlement_id)) for settlement_id in due)
+    return sweeping.each(due, lambda settlement_id: retrying(partial(_post_one, settlement_id)))
 
 
 def _since(tenant_id: str, mode: str, connector_id: str) -> datetime | None:
@@ -232,13 +233,13 @@ def _tell_the_planner() -> None:
             db.execute(text(f"ANALYZE {SettlementLine.__tablename__}"))
 
 
-def _post_one(settlement_id: str) -> int:
+def _post_one(settlement_id: str) -> bool:
     with transaction() as db:
         settlement = db.get_one(Settlement, settlement_id, with_for_update=True)
         if settlement.status != _S.PENDING:
-            return 0
+            return False
         _post(db, settlement)
-        return 1
+        return True
 
 
 def _post(db: Session, settlement: Settlement) -> None:
