@@ -22,6 +22,7 @@ from app.services.payments import connectors, intents, methods, probes, refunds
 from app.services.payments.connectors import ConnectorChange
 from tests.accounts import account
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card, later, make
+from tests.stripe_standin import StandIn
 
 HEALTH, DIAGNOSTICS, AUDIT = (f"/v1/payments/{name}" for name in ("health", "diagnostics", "audit"))
 
@@ -96,7 +97,7 @@ def test_a_gateway_that_hangs_or_breaks_is_down_and_the_rest_is_told(
 
     monkeypatch.setattr(probes, "SECONDS", 0.3)
     for broken in (hangs, breaks):
-        monkeypatch.setattr(type(sandbox), "find", broken)
+        monkeypatch.setattr(type(sandbox), "ping", broken)
         started = time.monotonic()
         found = get(client, shop, HEALTH)
         waited.append(time.monotonic() - started)
@@ -104,6 +105,20 @@ def test_a_gateway_that_hangs_or_breaks_is_down_and_the_rest_is_told(
         assert "no route" not in str(found)
     release.set()
     assert waited[0] < 20, "nobody waits for what hangs"
+
+
+def test_stripe_is_asked_and_not_guessed(client: FlaskClient, shop: Shop, standin: StandIn) -> None:
+    made = account(shop.actor, 10, type_="stripe", secret_key="sk_test_of_this_shop")
+
+    def stripe() -> str:
+        connectors = get(client, shop, HEALTH)["components"]["gateways"]["details"]["connectors"]
+        return next(str(row["status"]) for row in connectors if row["name"] == made.id)
+
+    assert stripe() == "ok"
+    standin.fail("GET .*", status=500, body=b"{}")
+    assert stripe() == "down"
+    standin.refused_keys.add("sk_test_of_this_shop")
+    assert stripe() == "down"
 
 
 def test_each_account_is_asked_over_its_own_credentials(client: FlaskClient, shop: Shop) -> None:
