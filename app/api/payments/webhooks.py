@@ -49,8 +49,12 @@ def delete(actor: Actor, webhook_id: str) -> None:
 
 @surface.post("/webhook/gateway", "PY-057", returns=Received, auth=PUBLIC, signed=True)
 def gateway() -> Received:
-    """Take a signed event of a gateway; duplicates are acknowledged without effect."""
-    inbound.receive(request.get_data(), dict(request.headers))
+    """Take a signed event of a gateway; duplicates are acknowledged without effect.
+
+    At the merchant's own address so is what else is signed under a secret of theirs.
+    """
+    tenant_id = (request.view_args or {}).get("tenant_id")
+    inbound.receive(request.get_data(), dict(request.headers), tenant_id=tenant_id)
     return Received()
 
 

@@ -64,7 +64,12 @@ def _signer(headers: Mapping[str, str]) -> str:
 def _secrets(connector_name: str, tenant_id: str | None, attempt: Attempt | None) -> list[str]:
     kind = "stripe" if connector_name == "stripe" else "payment"
     found = inbound_secrets.find(tenant_id, kind) if tenant_id is not None else None
-    own = connector_configs.webhook_secrets(attempt.connector_id) if attempt is not None else []
+    if attempt is not None:
+        own = connector_configs.webhook_secrets(attempt.connector_id)
+    elif tenant_id is not None:
+        own = connector_configs.all_webhook_secrets(tenant_id, connector_name)
+    else:
+        own = []
     return [*([found] if found else []), *own]
 
 

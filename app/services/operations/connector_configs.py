@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from app.connectors import registry
 from app.connectors.configuring import Configurable, CredentialField
@@ -72,18 +72,12 @@ def credentials(account: ConnectorAccount) -> dict[str, str]:
     Raises:
         DecryptionError: it was encrypted under a key that is not there any more, or was destroyed.
     """
-    if account.config is None:
-        raise DecryptionError("destroyed with its connector")
     return _decrypt(account, account.config)
 
 
 def readable(account: ConnectorAccount) -> dict[str, str]:
     """See `credentials`; nothing of a configuration whose key is lost, so that a new one can be given."""
-    try:
-        return credentials(account)
-    except DecryptionError:
-        log.exception("credentials_unreadable", entity_id=account.id)
-        return {}
+    return _readable(account, account.config)
 
 
 def masked(account: ConnectorAccount) -> dict[str, str]:
@@ -96,20 +90,28 @@ def masked(account: ConnectorAccount) -> dict[str, str]:
 
 def webhook_secrets(connector_id: str | None) -> list[str]:
     """Secrets under which the gateway may sign what it sends for this account, a rotated one among them."""
-    if connector_id is None:
-        return []
+    return _signing(ConnectorAccount.id == connector_id) if connector_id is not None else []
+
+
+def all_webhook_secrets(tenant_id: str, type_: str) -> list[str]:
+    """Those of all of a merchant's accounts of a type, in both modes."""
+    return _signing(ConnectorAccount.tenant_id == tenant_id, ConnectorAccount.type == type_)
+
+
+def _signing(*which: ColumnElement[bool]) -> list[str]:
+    kept = select(ConnectorAccount).where(ConnectorAccount.config.is_not(None), *which)
     with reading() as db:
-        account = db.scalars(
-            select(ConnectorAccount).where(ConnectorAccount.id == connector_id)
-        ).one_or_none()
-    if account is None:
-        return []
+        accounts = list(db.scalars(kept))
+    found = [secret for account in accounts for secret in _signing_of(account)]
+    return list(dict.fromkeys(found))
+
+
+def _signing_of(account: ConnectorAccount) -> list[str]:
     configs = [readable(account)]
     if account.previous_until is not None and account.previous_until > clock.now():
-        configs.append(_decrypt(account, account.previous_config))
+        configs.append(_readable(account, account.previous_config))
     names = [field.name for field in declared(account.type) or () if field.signs_webhooks]
-    found = [config[name] for config in configs for name in names if config.get(name)]
-    return list(dict.fromkeys(found))
+    return [config[name] for config in configs for name in names if config.get(name)]
 
 
 def is_secret(type_: str, name: str) -> bool:
@@ -120,9 +122,17 @@ def is_secret(type_: str, name: str) -> bool:
     return next((field.secret for field in fields if field.name == name), True)
 
 
+def _readable(account: ConnectorAccount, text: str | None) -> dict[str, str]:
+    try:
+        return _decrypt(account, text)
+    except DecryptionError:
+        log.exception("credentials_unreadable", entity_id=account.id)
+        return {}
+
+
 def _decrypt(account: ConnectorAccount, text: str | None) -> dict[str, str]:
     if text is None:
-        return {}
+        raise DecryptionError("destroyed with its connector")
     plaintext = secrets_at_rest.decrypt(text, account.tenant_id, account.id, "config")
     found: dict[str, str] = json.loads(plaintext)
     return found

@@ -179,6 +179,14 @@ def test_webhook_secrets_of_a_rotation(shop: Shop) -> None:
     assert connector_configs.webhook_secrets(made.id) == ["third-secret"]
 
 
+def test_a_rotated_secret_whose_key_is_lost_is_none(shop: Shop) -> None:
+    made, other = account(shop.actor, webhook_secret="old-secret"), account(shop.actor, api_key="b")
+    connectors.rotate(shop.actor, made.id, {"webhook_secret": "new-secret"}, grace_seconds=60)
+    with transaction() as db:
+        db.get_one(ConnectorAccount, made.id).previous_config = other.config
+    assert connector_configs.webhook_secrets(made.id) == ["new-secret"]
+
+
 def test_a_test_of_refused_credentials_takes_it_out_and_new_ones_put_it_back(shop: Shop) -> None:
     made = account(shop.actor, availability="unauthorized")
     found, _ = connectors.test(shop.actor, made.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from app.domain.errors import InvalidRequest
 from app.models.payments.connector import ConnectorAccount
@@ -51,6 +52,24 @@ def test_a_payment_over_the_merchants_own_account(
     assert shop.read(session).status == "completed"
     assert there["amount_received"] == there["amount"]
     assert set(standin.accounts) == {KEY}
+
+
+def test_what_else_happens_on_the_merchants_own_account_is_acknowledged(
+    shop: Shop, own: ConnectorAccount, standin: StandIn, client: FlaskClient
+) -> None:
+    """Else Stripe would call again for days, and then no more: the merchant's address tells whose it is."""
+    customer = {"id": "cus_1", "object": "customer", "metadata": {}}
+
+    def answer(tenant_id: str, secret: str = SECRET) -> int:
+        raw, headers = standin.event("customer.created", customer, secret)
+        return client.post(f"/v1/{tenant_id}/payments/webhook/gateway", data=raw, headers=headers).status_code
+
+    assert answer(shop.actor.tenant_id) == 200
+    assert answer(shop.actor.tenant_id, "whsec_of_a_stranger") == 401
+    assert answer(make("Another shop").actor.tenant_id) == 401
+    assert answer("ten_nobody") == 401
+    connectors.rotate(shop.actor, own.id, {"webhook_secret": "whsec_of_the_renewed"}, grace_seconds=60)
+    assert answer(shop.actor.tenant_id) == answer(shop.actor.tenant_id, "whsec_of_the_renewed") == 200
 
 
 def test_a_lost_answer_is_looked_up_at_the_same_account(
