@@ -97,7 +97,7 @@ def picks(
     able = [account for account in accounts if _obstacle(account, method.type, method) is None]
     ordered = _order(facts, all_rules, able)
     default = _default(intent.mode, method.connector, accounts)
-    return [*ordered, *([default] if default is not None else [])]
+    return [*ordered, *([default] if default is not None and _can_charge(default, method) else [])]
 
 
 def makers(actor: Actor, method_type: str | None) -> list[Pick]:
@@ -168,7 +168,9 @@ def explain(
         [account for account in accounts if obstacles[account.id] is None],
     )
     types = [method.connector] if method is not None else [c.name for c in registry.for_method(kind)]
-    defaults = _defaults(actor, types, accounts)
+    defaults = [
+        pick for pick in _defaults(actor, types, accounts) if method is None or _can_charge(pick, method)
+    ]
     by_id = {account.id: account for account in accounts}
     found = [
         Explained(pick.connector_id, pick.type, by_id[pick.connector_id or ""].name, place, *_why(pick))
@@ -227,14 +229,15 @@ def _obstacle(account: _Account, method_type: str | None, method: PaymentMethod 
         return account.status_reason or account.status
     if method_type is not None and method_type not in connector.method_types:
         return "method_not_supported"
-    return None if method is None or _can_charge(account, method) else "token_elsewhere"
+    here = Pick(account.type, account.id)
+    return None if method is None or _can_charge(here, method) else "token_elsewhere"
 
 
-def _can_charge(account: _Account, method: PaymentMethod) -> bool:
+def _can_charge(pick: Pick, method: PaymentMethod) -> bool:
     """A token is charged by the type that made it; at its own account, where it is bound to one."""
-    if method.connector != account.type:
+    if method.connector != pick.type:
         return False
-    return method.connector_id in (None, account.id) or shares_vault(account.type)
+    return method.connector_id in (None, pick.connector_id) or shares_vault(pick.type)
 
 
 def _default(mode: str, type_: str, accounts: list[_Account]) -> Pick | None:

@@ -341,6 +341,23 @@ def test_a_token_is_charged_only_where_its_vault_is(shop: Shop, elsewhere: None)
         intents.confirm(shop.actor, second.id, nonce="n")
 
 
+def test_a_token_of_a_deleted_account_is_not_tried_at_the_deployments(
+    shop: Shop, elsewhere: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Elsewhere, "is_deployed", lambda self: True, raising=False)
+    bound = account(shop.actor, 5, type_="elsewhere", api_key="k1")
+    method = methods.tokenize_card(shop.actor, card(GOOD))
+    assert method.connector_id == bound.id
+    connectors.delete(shop.actor, bound.id)
+    places = routing.explain(shop.actor, amount=5000, currency="GBP", method=method)
+    assert [place.type for place in places if place.place is not None] == []
+    intent = intents.create(shop.actor, IntentDraft(5000, "GBP", payment_method_id=method.id))
+    with pytest.raises(Unprocessable) as refused:
+        intents.confirm(shop.actor, intent.id, nonce="n")
+    assert refused.value.code == "no_connector"
+    assert in_the_book() == []
+
+
 def test_a_token_that_is_bound_to_no_account_goes_to_any_of_its_type(shop: Shop, elsewhere: None) -> None:
     account(shop.actor, 5, type_="elsewhere", api_key="k1")
     other = account(shop.actor, 10, type_="elsewhere", api_key="k2")
