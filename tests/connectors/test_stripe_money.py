@@ -264,6 +264,44 @@ def test_a_day_is_a_statement(stripe: Caller, monkeypatch: pytest.MonkeyPatch) -
     assert lines[settling.LineType.CHARGE].available_on == NOON + timedelta(days=2)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_capture_in_part_is_one_line_of_what_was_captured(
+    stripe: Caller, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """Stripe books all that was authorised, and the rest back as a refund that carries no metadata."""
+    monkeypatch.setattr(settlement, "FIRST_DAYS", 3)
+    if shared:
+        house = "sk_test_of_ten_a"
+        settings.use(settings.load(**{**settings.current().model_dump(), "stripe_secret_key": house}))
+        stripe = replace(stripe, context=context())
+    with clock.frozen(NOON):
+        reference = stripe.authorize("pm_card_visa").reference
+        stripe.capture(reference, 600)
+        refund = stripe.refund(reference, 100).reference
+    with clock.frozen(NOON + timedelta(days=2)):
+        [batch] = stripe.connector.settlement_batches(stripe.context, None).batches
+    lines = {line.type: line for line in read(stripe, batch.reference)}
+    assert {kind: (line.reference, line.gross, line.fee, line.net) for kind, line in lines.items()} == {
+        "charge": (reference, 600, 47, 553),
+        "refund": (refund, -100, 0, -100),
+    }
+    assert len(read(stripe, batch.reference)) == 2
+
+
+def test_a_currency_that_has_been_paid_out_meanwhile_is_read_too(
+    stripe: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the balance shows today says nothing of what moved on an earlier day."""
+    monkeypatch.setattr(settlement, "FIRST_DAYS", 3)
+    a_day(stripe, NOON)
+    monkeypatch.setattr(
+        book(stripe), "balance", lambda: {"object": "balance", "available": [], "pending": []}
+    )
+    with clock.frozen(NOON + timedelta(days=2)):
+        found = stripe.connector.settlement_batches(stripe.context, None)
+    assert [batch.reference for batch in found.batches] == ["2026-11-20.gbp"]
+
+
 def test_each_currency_and_day_by_itself(stripe: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settlement, "FIRST_DAYS", 6)
     a_day(stripe, NOON)
@@ -311,7 +349,7 @@ def test_a_day_is_closed_an_hour_after_its_end(stripe: Caller) -> None:
 
 
 def test_no_answer_is_unknown(stripe: Caller) -> None:
-    stripe.standin.fail("GET /v1/balance", status=500, body=b"{}")
+    stripe.standin.fail("GET /v1/balance_transactions", status=500, body=b"{}")
     assert isinstance(stripe.connector.settlement_batches(stripe.context, None), base.Unknown)
     stripe.standin.fail("GET /v1/balance_transactions", drop="before")
     page = stripe.connector.settlement_lines(stripe.context, "2026-11-20.gbp", None)

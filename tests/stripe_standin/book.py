@@ -70,7 +70,7 @@ class Account:
             if name in created:
                 limit = int(created[name])
                 rows = [row for row in rows if keeps(row["created"], limit)]
-        for name in ("payment_intent", "currency"):
+        for name in ("payment_intent", "currency", "charge"):
             if name in query:
                 rows = [row for row in rows if row[name] == query[name]]
         if "starting_after" in query:
@@ -149,8 +149,19 @@ class Account:
         charge = self.objects[intent["latest_charge"]]
         charge |= {"amount_captured": amount, "amount_refunded": charge["amount"] - amount, "captured": True}
         intent |= {"status": "succeeded", "amount_received": amount, "amount_capturable": 0}
-        self.transaction("charge", amount, intent["currency"], charge["id"], fee=amount * 29 // 1000 + 30)
+        self.transaction(
+            "charge", charge["amount"], intent["currency"], charge["id"], fee=amount * 29 // 1000 + 30
+        )
+        if amount < charge["amount"]:
+            self._book_back(charge, charge["amount"] - amount)
         return intent
+
+    def _book_back(self, charge: Json, rest: int) -> None:
+        """Stripe books a capture in part as all of it, and the rest back (docs: reporting categories)."""
+        refund = self._refund(charge, rest, {"metadata": {}}, "succeeded")
+        booked = self.transaction("refund", -rest, charge["currency"], refund["id"])
+        booked["reporting_category"] = "partial_capture_reversal"
+        refund["balance_transaction"] = booked["id"]
 
     def cancel(self, intent: Json, body: Json) -> Json:
         if intent["status"] not in _OPEN:
@@ -224,22 +235,28 @@ class Account:
             raise invalid("charge_already_refunded", "more than is left")
         charge["amount_refunded"] += amount
         status = self.behaviours.get(intent["id"], Behaviour()).refunds
+        refund = self._refund(charge, amount, body, status)
+        if status == "succeeded":
+            booked = self.transaction("refund", -amount, intent["currency"], refund["id"])
+            refund["balance_transaction"] = booked["id"]
+        return refund
+
+    def _refund(self, charge: Json, amount: int, body: Json, status: str) -> Json:
         refund: Json = {
             "id": new("re"),
             "object": "refund",
             "amount": amount,
+            "balance_transaction": None,
             "charge": charge["id"],
             "created": now(),
-            "currency": intent["currency"],
+            "currency": charge["currency"],
             "failure_reason": "expired_or_canceled_card" if status == "failed" else None,
             "metadata": body.get("metadata", {}),
-            "payment_intent": intent["id"],
+            "payment_intent": charge["payment_intent"],
             "reason": body.get("reason"),
             "status": status,
         }
         self.objects[refund["id"]] = refund
-        if status == "succeeded":
-            self.transaction("refund", -amount, intent["currency"], refund["id"])
         return refund
 
     # --- checkout sessions
@@ -382,6 +399,7 @@ class Account:
             "currency": currency,
             "fee": fee,
             "net": amount - fee,
+            "reporting_category": kind,
             "source": source,
             "type": kind,
         }

@@ -3,6 +3,9 @@
 Stripe has no statements of its own that fit every account: a payout names its transactions only where
 payouts are automatic. A balance transaction never changes, so a day that is over is a closed statement.
 
+A capture in part is booked twice: all that was authorised, and the rest back, as a refund without our
+metadata (docs.stripe.com/reports/reporting-categories). Here that is one line, of what was captured.
+
 Several merchants may share the deployment's account. Each then sees the lines of its own payments, refunds
 and disputes, with their fees; the account's other fees and its payouts are the operator's.
 """
@@ -27,6 +30,7 @@ from app.connectors.stripe.api import Api, Json
 from app.kit import clock
 
 _TRANSACTIONS = "/v1/balance_transactions"
+_RELEASED = "partial_capture_reversal"
 
 #: How far back the first reading goes: further than Stripe takes to settle anything.
 FIRST_DAYS = 60
@@ -52,8 +56,7 @@ def batches(context: ConnectorContext, since: datetime | None) -> SettlementBatc
     first = since.astimezone(UTC) if since is not None else end - timedelta(days=FIRST_DAYS)
     try:
         at = api.of(context)
-        currencies = _currencies(at)
-        found = [batch for day in _days(first, end) for batch in _of_day(at, context, day, currencies)]
+        found = [batch for day in _days(first, end) for batch in _of_day(at, context, day)]
         return SettlementBatches(tuple(found), complete_until=end)
     except errors.Failure as error:
         return errors.unknown(error)
@@ -62,43 +65,40 @@ def batches(context: ConnectorContext, since: datetime | None) -> SettlementBatc
 def lines(context: ConnectorContext, batch: str, cursor: str | None) -> SettlementPage | Unknown:
     """See `Settles.settlement_lines`."""
     day, _, currency = batch.partition(".")
-    window = _window(date.fromisoformat(day), currency)
+    window = _window(date.fromisoformat(day))
     after = {"starting_after": cursor} if cursor else {}
     try:
         at = api.of(context)
-        page = at.get(_TRANSACTIONS, **window, **after, limit=api.PAGE, expand=["data.source"])
+        more = {**window, **after, "limit": api.PAGE, "expand": ["data.source"]}
+        page = at.get(_TRANSACTIONS, currency=currency, **more)
         following = page["data"][-1]["id"] if page.get("has_more") and page["data"] else None
-        return SettlementPage(tuple(_line(e) for e in page["data"] if _concerns(at, context, e)), following)
+        mine = (entry for entry in page["data"] if _concerns(at, context, entry))
+        return SettlementPage(tuple(_line(_whole(at, entry)) for entry in mine), following)
     except errors.Failure as error:
         return errors.unknown(error)
 
 
-def _of_day(
-    at: Api, context: ConnectorContext, day: date, currencies: list[str]
-) -> Iterator[SettlementBatch]:
-    for currency in currencies:
-        available_on = _available_on(at, context, _window(day, currency))
-        if available_on is not None:
-            yield SettlementBatch(
-                reference=f"{day.isoformat()}.{currency}",
-                currency=currency.upper(),
-                settled_at=_midnight(day + timedelta(days=1)),
-                available_on=mapping.instant(available_on),
-            )
-
-
-def _available_on(at: Api, context: ConnectorContext, window: dict[str, Any]) -> int | None:
-    """When the last of the merchant's money of a window is available; None where there is none of it.
-
-    Lines of one day are available on several: refunds at once, charges after days.
-    """
-    pages = at.pages(_TRANSACTIONS, **window, expand=["data.source"])
-    mine = (entry for page in pages for entry in page if _concerns(at, context, entry))
-    return max((entry["available_on"] for entry in mine), default=None)
+def _of_day(at: Api, context: ConnectorContext, day: date) -> Iterator[SettlementBatch]:
+    """The statements of a day, one for each currency; all of its money is available when the last line is."""
+    available: dict[str, int] = {}
+    for page in at.pages(_TRANSACTIONS, **_window(day), expand=["data.source"]):
+        for entry in page:
+            if _concerns(at, context, entry):
+                currency = entry["currency"]
+                available[currency] = max(available.get(currency, 0), entry["available_on"])
+    for currency in sorted(available):
+        yield SettlementBatch(
+            reference=f"{day.isoformat()}.{currency}",
+            currency=currency.upper(),
+            settled_at=_midnight(day + timedelta(days=1)),
+            available_on=mapping.instant(available[currency]),
+        )
 
 
 def _concerns(at: Api, context: ConnectorContext, entry: Json) -> bool:
     """Whether a transaction is the merchant's: all of its own account are, of a shared one those it made."""
+    if entry.get("reporting_category") == _RELEASED:
+        return False  # it is in its charge's line
     if context.credentials.get("secret_key"):
         return True
     source = entry.get("source")
@@ -107,10 +107,17 @@ def _concerns(at: Api, context: ConnectorContext, entry: Json) -> bool:
     return isinstance(source, dict) and marks.mine(context, source)
 
 
-def _currencies(at: Api) -> list[str]:
-    """The currencies that the account has a balance in."""
-    balance = at.get("/v1/balance")
-    return sorted({entry["currency"] for part in ("available", "pending") for entry in balance[part]})
+def _whole(at: Api, entry: Json) -> Json:
+    """A charge together with what was booked back of it when only a part was captured."""
+    source = entry.get("source")
+    if not isinstance(source, dict) or source["object"] != "charge":
+        return entry
+    if source.get("amount_captured") in (None, source["amount"]):
+        return entry
+    found = at.pages("/v1/refunds", charge=source["id"], expand=["data.balance_transaction"])
+    moved = [refund["balance_transaction"] for page in found for refund in page]
+    back = [m for m in moved if isinstance(m, dict) and m["reporting_category"] == _RELEASED]
+    return entry | {name: sum(m[name] for m in [entry, *back]) for name in ("amount", "fee", "net")}
 
 
 def _days(first: datetime, end: datetime) -> Iterator[date]:
@@ -122,12 +129,9 @@ def _days(first: datetime, end: datetime) -> Iterator[date]:
         day += timedelta(days=1)
 
 
-def _window(day: date, currency: str) -> dict[str, Any]:
+def _window(day: date) -> dict[str, Any]:
     start, end = _midnight(day), _midnight(day + timedelta(days=1))
-    return {
-        "currency": currency,
-        "created": {"gte": int(start.timestamp()), "lt": int(end.timestamp())},
-    }
+    return {"created": {"gte": int(start.timestamp()), "lt": int(end.timestamp())}}
 
 
 def _line(entry: Json) -> SettlementLine:
