@@ -25,7 +25,13 @@ WINDOW = timedelta(hours=24)
 NAMED = 20
 
 _S, _A, _R = lifecycle.Status, attempt_lifecycle.Status, refund_lifecycle.Status
-_IN_FLIGHT = (_S.REQUIRES_CONFIRMATION, _S.PROCESSING, _S.REQUIRES_ACTION, _S.REQUIRES_CAPTURE)
+_IN_FLIGHT = (
+    _S.REQUIRES_CONFIRMATION,
+    _S.PROCESSING,
+    _S.REQUIRES_ACTION,
+    _S.AUTHORIZED,
+    _S.REQUIRES_CAPTURE,
+)
 _OPEN = (_R.PENDING, _R.PROCESSING, _R.REQUIRES_ACTION)
 
 
@@ -94,7 +100,7 @@ def _in_flight(db: Session, actor: Actor) -> list[Waiting]:
 
 def _oldest(db: Session, actor: Actor) -> list[tuple[str, str, datetime]]:
     """Those that wait for a gateway or a shopper: a merchant's own capture may take its time."""
-    waiting = (_S.PROCESSING, _S.REQUIRES_ACTION)
+    waiting = (_S.PROCESSING, _S.REQUIRES_ACTION, _S.AUTHORIZED)
     statement = (
         select(PaymentIntent.id, PaymentIntent.status, PaymentIntent.created_at)
         .where(*_mine(actor, PaymentIntent), PaymentIntent.status.in_(waiting))

@@ -159,6 +159,21 @@ def test_diagnostics_tell_what_is_there(client: FlaskClient, shop: Shop) -> None
     assert all(other[name] == [] for name in other)
 
 
+def test_a_capture_without_an_answer_is_in_flight(
+    client: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Approved, and nobody knows whether the money was taken: the very payment that diagnostics are for."""
+
+    def broken(*_: Any) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(type(registry.get("sandbox")), "capture", broken)
+    stuck = pay(shop, GOOD)
+    found = get(client, shop, DIAGNOSTICS)
+    assert [(row["status"], row["count"]) for row in found["in_flight"]] == [("authorized", 1)]
+    assert [row["intent_id"] for row in found["oldest_in_flight"]] == [stuck]
+
+
 def test_the_audit_is_found_by_actor_action_and_time(client: FlaskClient, shop: Shop) -> None:
     user = users.create(shop.actor.tenant_id, "a@shop.test", "A", "payments_admin", "a long enough secret")
     by_hand = tokens.person(user.id, "test")
