@@ -19,13 +19,13 @@ FIELDS = (
         secret=True,
         required=True,
         hint="sk_… or a restricted rk_…; a test key serves test mode, a live key live mode",
-        pattern=r"(sk|rk)_(test|live)_\w{8,250}",
+        pattern=r"(sk|rk)_(test|live)_[0-9A-Za-z_]{8,250}",
     ),
     CredentialField(
         "publishable_key",
         "Publishable key",
         hint="pk_…; browsers need it for Stripe's own frames",
-        pattern=r"pk_(test|live)_\w{8,250}",
+        pattern=r"pk_(test|live)_[0-9A-Za-z_]{8,250}",
     ),
     CredentialField(
         "webhook_secret",

@@ -91,7 +91,15 @@ def test_another_merchant_has_no_part_in_it(shop: Shop, own: ConnectorAccount, s
 
 
 @pytest.mark.parametrize(
-    "secret_key", ["", "pk_test_12345678", "sk_test_short", "sk_test_with spaces in", "sk_prod_12345678"]
+    "secret_key",
+    [
+        "",
+        "pk_test_12345678",
+        "sk_test_short",
+        "sk_test_with spaces in",
+        "sk_prod_12345678",
+        "sk_test_ünïcödé_1234",
+    ],
 )
 def test_what_is_no_secret_key_is_refused(shop: Shop, secret_key: str) -> None:
     with pytest.raises(InvalidRequest):
