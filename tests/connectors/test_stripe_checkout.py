@@ -9,6 +9,7 @@ import pytest
 
 from app.connectors import base
 from app.connectors.stripe import api as stripe_api
+from app.connectors.stripe import marks
 from tests.connectors.conftest import Caller, fresh_key
 from tests.shops import later
 
@@ -83,6 +84,11 @@ def test_the_same_key_opens_one_session(stripe: Caller, key: str) -> None:
     first = opened(stripe, key)
     with later(20):
         assert opened(stripe, key) == first
+
+
+def test_a_late_call_and_a_clock_that_is_behind_still_open_a_session(stripe: Caller, key: str) -> None:
+    with later((marks.LATEST + marks.SKEW).total_seconds() - 1):
+        assert opened(stripe, key).action.url
 
 
 def test_who_never_pays_has_given_up(stripe: Caller, key: str) -> None:

@@ -34,8 +34,9 @@ TYPES = {
 #: Can be authorised now and captured later; the others are captured at once.
 _CAPTURED_LATER = frozenset({"card", "paypal", "klarna"})
 
-#: Stripe's shortest session is thirty minutes.
-SESSION_MINUTES = 31
+#: Stripe's shortest session is thirty minutes from when the call arrives, by Stripe's clock, which may be
+#: `marks.LATEST` and `marks.SKEW` after our key was made.
+SESSION_MINUTES = 33
 
 _SESSIONS = "/v1/checkout/sessions"
 _INTENT = ["payment_intent.latest_charge"]
