@@ -147,6 +147,17 @@ def test_no_answer_in_time_is_unknown_and_found_later(stripe: Caller) -> None:
     assert len(stripe.standin.sent(CREATE)) == 1, "nothing is sent again by itself"
 
 
+def test_a_capture_that_took_effect_although_stripe_broke_is_no_refusal(stripe: Caller) -> None:
+    key = fresh_key("authorize")
+    reference = stripe.authorize(stripe.card("pm_card_visa"), key).reference
+    stripe.standin.fail("POST .*/capture", **error(500, "api_error"), kept=True)
+    assert isinstance(stripe.capture(reference, key="capture_1"), base.Unknown)
+    account = stripe.standin.account("sk_test_of_ten_a")
+    account.capture(account.objects[reference], {})
+    assert isinstance(stripe.capture(reference, key="capture_1"), base.Unknown)
+    assert stripe.find(key, reference).captured == 1500
+
+
 def _closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -47,6 +47,7 @@ class Fault:
     body: bytes = b""
     drop: str | None = None
     hang: bool = False
+    kept: bool = False  # Stripe had begun: it repeats this answer under the key
 
 
 @dataclass
@@ -58,6 +59,17 @@ class Request:
     params: Json
     headers: Json
     key: str | None = None
+    replayed: bool = False
+
+    @property
+    def place(self) -> tuple[str, str | None]:
+        """Where Stripe keeps the answer."""
+        return str(self.headers.get("authorization", "")).removeprefix("Bearer "), self.key
+
+    @property
+    def print(self) -> str:
+        """What a key stands for."""
+        return f"{self.path} {json.dumps(self.params, sort_keys=True)}"
 
 
 @dataclass
@@ -68,7 +80,7 @@ class StandIn:
     complaints: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    kept: dict[tuple[str, str], tuple[str, int, Json] | None] = field(default_factory=dict)
+    kept: dict[tuple[str, str | None], tuple[str, int, Json] | None] = field(default_factory=dict)
     refused_keys: set[str] = field(default_factory=set)
     url: str = ""
 
@@ -135,6 +147,8 @@ class StandIn:
         if fault is not None and fault.drop == "before":
             return 0, {}, "drop"
         if fault is not None and fault.status is not None:
+            if fault.kept:
+                self.kept[request.place] = (request.print, fault.status, json.loads(fault.body))
             return fault.status, fault.body, None
         status, body = self._once(request, files)
         if fault is not None and fault.hang:
@@ -160,26 +174,25 @@ class StandIn:
     def _once(self, request: Request, files: bytes) -> tuple[int, Json]:
         """Stripe's idempotency: the first answer again, in use, or used for something else."""
         auth = str(request.headers.get("authorization", ""))
-        secret_key = auth.removeprefix("Bearer ")
+        secret_key, _ = place = request.place
         if not auth.startswith("Bearer sk_") or secret_key in self.refused_keys:
             return 401, invalid(None, "Invalid API Key provided").body
         self._check(request)
         if request.method != "POST" or request.key is None:
             return self._execute(secret_key, request, files)
-        place = (secret_key, request.key)
-        print_ = f"{request.path} {json.dumps(request.params, sort_keys=True)}"
         with self._lock:
             known = self.kept.get(place, ())
             if known is None:
                 return 409, ApiError(409, "idempotency_error", "idempotency_key_in_use").body
             if known:
-                if known[0] != print_:
+                if known[0] != request.print:
                     return 400, ApiError(400, "idempotency_error", None, "other parameters").body
+                request.replayed = True
                 return known[1], known[2]
             self.kept[place] = None
         status, body = self._execute(secret_key, request, files)
         with self._lock:
-            self.kept[place] = (print_, status, body)
+            self.kept[place] = (request.print, status, body)
         return status, body
 
     def _check(self, request: Request) -> None:
@@ -329,6 +342,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw)))
         self.send_header("Request-Id", "req_standin")
+        if request.replayed:
+            self.send_header("Idempotent-Replayed", "true")
         self.end_headers()
         self.wfile.write(raw)
 

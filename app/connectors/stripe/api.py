@@ -92,6 +92,12 @@ def details(error: stripe.StripeError) -> Json:
     return found if isinstance(found, dict) else {}
 
 
+def is_replayed(error: stripe.StripeError) -> bool:
+    """Whether Stripe repeats what it once answered under the key, without doing anything."""
+    headers = {str(name).lower(): value for name, value in (error.headers or {}).items()}
+    return headers.get("idempotent-replayed") == "true"
+
+
 def _not_begun(error: stripe.StripeError) -> bool:
     return (error.http_status, details(error).get("code")) in (
         (409, "idempotency_key_in_use"),

@@ -83,9 +83,7 @@ def capture(context: ConnectorContext, request: base.CaptureRequest) -> base.Ope
             return refusal
         amount = to_stripe(request.amount, request.currency)
         if intent["capture_method"] == "manual":
-            path = f"{_INTENTS}/{intent['id']}/capture"
-            key = f"{request.key}_{amount}"  # after a refusal the merchant may ask for another amount
-            intent = at.post(path, key, amount_to_capture=amount, expand=_CHARGE)
+            intent = _taken(at, intent["id"], request.key, amount)
         elif intent["status"] != "succeeded" or intent["amount_received"] != amount:
             return refusal
         state = mapping.payment(intent)
@@ -176,6 +174,24 @@ def _search(at: Api, context: ConnectorContext, key: str) -> Json | None:
     if found is not None and not found["metadata"].get(marks.CHECKOUT):
         return _read(at, found["id"])
     return checkout.search(at, context, key)
+
+
+def _taken(at: Api, intent_id: str, key: str, amount: int) -> Json:
+    """The PaymentIntent after its capture; after a refusal the merchant may ask for another amount.
+
+    Where Stripe only repeats that it broke, which it does for a day, it is asked under another key: whatever
+    became of the first call, a payment is captured once.
+    """
+    path, wanted = f"{_INTENTS}/{intent_id}/capture", {"amount_to_capture": amount, "expand": _CHARGE}
+    try:
+        return at.post(path, f"{key}_{amount}", **wanted)
+    except stripe.APIError as broke:
+        if not api.is_replayed(broke):
+            raise
+        try:
+            return at.post(path, new_id("capture"), **wanted)
+        except stripe.InvalidRequestError:  # the first call has had its effect after all
+            raise broke from None
 
 
 def _canceled(at: Api, intent_id: str, reason: str) -> Json:

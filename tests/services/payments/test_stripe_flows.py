@@ -241,6 +241,18 @@ def test_a_capture_without_an_answer(over: StripeShop, drop: str) -> None:
     assert over.at_stripe(intent_id)[0]["amount_received"] == 5000
 
 
+def test_a_capture_that_broke_at_stripe_is_not_given_up_for_a_day(over: StripeShop) -> None:
+    """Stripe repeats its 500 under the key; the payment's state keeps a capture under another from doubling."""
+    broken = b'{"error": {"type": "api_error", "message": "something went wrong"}}'
+    over.standin.fail("POST /v1/payment_intents/.*/capture", status=500, body=broken, kept=True)
+    intent_id = over.intent()
+    assert over.attempt(intent_id).status == "capture_unknown"
+    with later(40):
+        payment.sweep()
+    assert over.read(intent_id).status == "succeeded"
+    assert over.at_stripe(intent_id)[0]["amount_received"] == 5000
+
+
 def test_another_amount_is_quarantined(over: StripeShop) -> None:
     intent_id = over.intent("pm_card_wrong_amount")
     assert over.read(intent_id).needs_review
