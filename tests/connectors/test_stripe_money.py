@@ -336,6 +336,30 @@ def test_merchants_who_share_an_account_see_their_own_lines(
     assert not {line.line_id for line in lines} & {line.line_id for line in read(theirs, "2026-11-20.gbp")}
 
 
+def test_what_is_refunded_in_stripes_dashboard_is_on_the_statement_of_its_merchant(
+    stripe: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a shared account: Stripe's own refund names no merchant, its payment does."""
+    monkeypatch.setattr(settlement, "FIRST_DAYS", 3)
+    house = "sk_test_of_ten_a"
+    settings.use(settings.load(**{**settings.current().model_dump(), "stripe_secret_key": house}))
+    ours, theirs = (replace(stripe, context=context(tenant)) for tenant in ("ten_a", "ten_b"))
+    with clock.frozen(NOON):
+        reference, other = (caller.authorize("pm_card_visa").reference for caller in (ours, theirs))
+        ours.capture(reference)
+        theirs.capture(other)
+        theirs.refund(other, 300)
+        made = book(stripe).create_refund({"payment_intent": reference, "amount": "250"})
+    asked = len(stripe.standin.sent("GET /v1/payment_intents/.*"))
+    with clock.frozen(NOON + timedelta(days=2)):
+        lines = {line.reference: line.gross for line in read(ours, "2026-11-20.gbp")}
+        others = [line.gross for line in read(theirs, "2026-11-20.gbp")]
+    assert lines == {reference: 1500, made["id"]: -250}
+    assert sorted(others) == [-300, 1500]
+    looked = len(stripe.standin.sent("GET /v1/payment_intents/.*")) - asked
+    assert looked == 2, "what names its merchant is not looked up"
+
+
 def test_a_day_is_closed_an_hour_after_its_end(stripe: Caller) -> None:
     a_day(stripe, NOON)
     for at, closed in (

@@ -102,9 +102,12 @@ def _concerns(at: Api, context: ConnectorContext, entry: Json) -> bool:
     if context.credentials.get("secret_key"):
         return True
     source = entry.get("source")
-    if isinstance(source, dict) and source["object"] == "dispute" and source.get("payment_intent"):
-        source = at.get(f"/v1/payment_intents/{source['payment_intent']}")
-    return isinstance(source, dict) and marks.mine(context, source)
+    if not isinstance(source, dict):
+        return False
+    named = marks.TENANT in (source.get("metadata") or {})
+    if not named and source["object"] in ("dispute", "refund") and source.get("payment_intent"):
+        source = at.get(f"/v1/payment_intents/{source['payment_intent']}")  # made by Stripe, or by hand there
+    return marks.mine(context, source)
 
 
 def _whole(at: Api, entry: Json) -> Json:
