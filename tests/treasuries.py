@@ -19,11 +19,12 @@ from app.kit import clock
 from app.models.ledger.posting import Posting
 from app.models.operations.job import Job
 from app.models.payments.attempt import Attempt
+from app.models.treasury.reconciliation import Resolution
 from app.services.ledger import balances
 from app.services.operations import jobs
 from app.services.payments import attempts, intents, methods, refunds
 from app.services.payments.intents import IntentDraft
-from app.services.treasury import statements
+from app.services.treasury import reconciliations, resolutions, statements
 from app.worker.handlers import HANDLERS
 from tests.shops import Shop, card
 
@@ -70,6 +71,32 @@ def settled(shop: Shop, amount: int = 10_160) -> int:
     pay(shop, amount)
     statements.sync(shop.actor.tenant_id, "test", ["sandbox"])
     return balances.guarded(shop.actor, "GBP")["balance:sandbox"]
+
+
+def read(shop: Shop) -> None:
+    """Read the sandbox's statements, and post what is available."""
+    statements.sync(shop.actor.tenant_id, "test", ["sandbox"])
+    statements.post_due()
+
+
+def compare(shop: Shop, **span: Any) -> str:
+    """A reconciliation to its end; its id."""
+    run_id = reconciliations.create(shop.actor, **span).id
+    work()
+    return run_id
+
+
+def outcomes(shop: Shop, run_id: str) -> dict[str, str]:
+    """Transaction (or line) → outcome of what isn't matched."""
+    entries = reconciliations.items(shop.actor, run_id, limit=100).data
+    return {i.transaction_id or i.subject_id: i.outcome for i, _ in entries if i.outcome != "matched"}
+
+
+def resolve(shop: Shop, run_id: str, transaction_id: str, action: str, **more: Any) -> Resolution:
+    """Decide about one discrepancy."""
+    decision = resolutions.Decision(transaction_id, action, **more)
+    [made] = resolutions.resolve(shop.actor, run_id, [decision])
+    return made
 
 
 def job(actor: Actor, job_id: str) -> Job:
@@ -119,16 +146,18 @@ def run_sql(statement: Any) -> None:
 class Gateway(SandboxConnector):
     """A gateway whose statement a test writes; every answer may be spoilt."""
 
-    batch = settling.SettlementBatch
+    reference = "B1"
     lines: tuple[settling.SettlementLine, ...] = ()
     net: int | None = None
+    complete_until: datetime | None = None
     answers = True
 
     def settlement_batches(self, context: ConnectorContext, since: Any) -> Any:
         if not self.answers:
             return Unknown("timed out")
         now = clock.now()
-        return settling.SettlementBatches((settling.SettlementBatch("B1", "GBP", now, now, self.net),))
+        batch = settling.SettlementBatch(self.reference, "GBP", now, now, self.net)
+        return settling.SettlementBatches((batch,), self.complete_until)
 
     def settlement_lines(self, context: ConnectorContext, batch: str, cursor: str | None) -> Any:
         return settling.SettlementPage(self.lines)

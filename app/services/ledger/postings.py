@@ -179,7 +179,7 @@ def post_settlement(
     """A statement whose money is available.
 
     `paid_elsewhere` is what the gateway paid out unasked, `booked_fees` those of its fees that stand on
-    `receivable:` since they arose (disputes).
+    `receivable:` since they arose, or will once we learn of it (disputes).
     """
     whose = (settlement.tenant_id, settlement.mode, None, settlement.currency)
     gateway = settlement.connector

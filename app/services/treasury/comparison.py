@@ -31,12 +31,10 @@ MATCHED, UNMATCHED, MISMATCH, DUPLICATE, MISSING = (
     "missing",
 )
 DISCREPANCIES = (UNMATCHED, MISMATCH, DUPLICATE, MISSING)
-#: Decisions after which the gateway's account no longer waits for a transaction.
-SQUARED = ("accept", "write_off")
 
 LINES, CLOSING, DONE = "lines", "closing", "done"
-#: Phases in their order; between lines and closing one for each kind that must be settled.
-PHASES = (LINES, *matching.MOVING, CLOSING, DONE)
+#: Phases in their order; between lines and closing one for each kind that must be settled, or come back.
+PHASES = (LINES, *matching.LOOKED_FOR, CLOSING, DONE)
 
 _COLUMNS = (
     "job_id",
@@ -79,7 +77,7 @@ def _step(job_id: str) -> bool:
         elif found.phase == CLOSING:
             place = _close_settlements(db, found)
         else:
-            place = _find_missing(db, found, matching.MOVING[found.phase])
+            place = _find_missing(db, found, matching.LOOKED_FOR[found.phase])
         if place is None:
             found.phase, place = PHASES[PHASES.index(found.phase) + 1], ""
         found.cursor = place
@@ -137,13 +135,12 @@ def _outcome(expected: Any) -> ColumnElement[str]:
         (earlier.gross > 0) == (line.gross > 0),
         earlier.id < line.id,
     )
-    squared = exists().where(
-        Resolution.subject_id == line.transaction_id, Resolution.final, Resolution.action.in_(SQUARED)
-    )
+    given_up = matching.squared(line.transaction_id, (Resolution.amount > 0) == (line.gross > 0))
     return case(
         (repeats, DUPLICATE),
-        (or_(line.transaction_id.is_(None), squared), UNMATCHED),
+        (or_(line.transaction_id.is_(None), given_up), UNMATCHED),
         (line.gross != expected, MISMATCH),
+        (matching.squared(line.id), UNMATCHED),  # it was wrong when somebody decided: it stands by itself
         else_=MATCHED,
     )
 
@@ -171,7 +168,7 @@ def _line_columns(run: Reconciliation, expected: Any, outcome: ColumnElement[str
 
 def _find_missing(db: Session, run: Reconciliation, kind: matching.Kind) -> str | None:
     """What moved before the point up to which its gateway has been read, and stands in no statement."""
-    owner, line = kind.model, SettlementLine
+    owner = kind.model
     which = [owner.tenant_id == run.tenant_id, owner.mode == run.mode, kind.moved]
     which += [kind.moved_at >= run.from_, kind.moved_at < run.to]
     if run.connector_id:
@@ -187,7 +184,6 @@ def _find_missing(db: Session, run: Reconciliation, kind: matching.Kind) -> str 
         return None
     until, until_id = rows[-1]
     which.append(or_(kind.moved_at < until, and_(kind.moved_at == until, owner.id <= until_id)))
-    settled = exists().where(line.transaction_id == owner.id, line.type == str(kind.type))
     columns = [
         literal(run.id),
         owner.id,
@@ -213,8 +209,27 @@ def _find_missing(db: Session, run: Reconciliation, kind: matching.Kind) -> str 
             SettlementFeed.complete_until > kind.moved_at,
         ),
     )
-    _insert(db, statement.where(*which, ~settled))
+    _insert(db, statement.where(*which, kind.absent))
     return f"{until.isoformat()}|{until_id}"
+
+
+def still_holds(db: Session, item: ReconciliationItem) -> bool:
+    """Whether what a run found is so now, or has been settled, matched or decided since."""
+    line = SettlementLine
+    if item.line_id is None:
+        told = [
+            db.scalar(select(kind.amount).where(kind.model.id == item.subject_id, kind.moved, kind.absent))
+            for kind in matching.LOOKED_FOR.values()
+            if kind.type == item.type
+        ]
+        return item.expected in told
+    [kind] = [kind for kind in matching.KINDS if kind.type == item.type]
+    statement = (
+        select(line.transaction_id, kind.expected, _outcome(kind.expected))
+        .outerjoin(kind.model, kind.model.id == line.transaction_id)
+        .where(line.id == item.line_id)
+    )
+    return tuple(db.execute(statement).one()) == (item.transaction_id, item.expected, item.outcome)
 
 
 def _close_settlements(db: Session, run: Reconciliation) -> str | None:

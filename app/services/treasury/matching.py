@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.connectors.settling import LineType
@@ -19,10 +19,13 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute
 from app.models.payments.refund import Refund
 from app.models.treasury.payout import Payout
+from app.models.treasury.reconciliation import Resolution
 from app.models.treasury.settlement import SettlementLine
 
 #: Rows that one step handles.
 CHUNK = 2000
+#: Decisions after which the gateway's account no longer waits for a transaction, or a line.
+SQUARED = ("accept", "write_off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,10 @@ class Kind:
     """A kind of transaction, and what a line about it should show: `amount`, negative for what goes out.
 
     What goes out may come back, and has then a second line, the other way round; `returned` says when.
+    Until it has, such a line should show nothing.
 
-    `moved_at` and `moved` say when money moved, for kinds whose lines must come by themselves.
+    `moved_at` and `moved` say when money moved, for kinds whose lines must come by themselves; with `back`
+    it is the way back that is meant, and `amount` is positive.
     """
 
     type: LineType
@@ -44,13 +49,29 @@ class Kind:
     returned: Any = None
     #: Whether the row itself says by which statement it came, and when.
     dated: bool = True
+    back: bool = False
 
     @property
     def expected(self) -> Any:
         """What a line should show, by its own direction."""
         if self.returned is None:
             return self.amount
-        return case((and_(SettlementLine.gross > 0, self.returned), -self.amount), else_=self.amount)
+        return case((SettlementLine.gross <= 0, self.amount), (self.returned, -self.amount), else_=literal(0))
+
+    @property
+    def absent(self) -> ColumnElement[bool]:
+        """Whether the line of a row that moved is in no statement.
+
+        What went out and came back, both unseen, leaves nothing open. A way back that a person has decided
+        about before we knew of it is no longer there for it.
+        """
+        line = SettlementLine
+        theirs = (line.transaction_id == self.model.id, line.type == self.type)
+        if self.returned is None and not self.back:
+            return ~exists().where(*theirs)
+        out = exists().where(*theirs, line.gross < 0)
+        back = exists().where(*theirs, line.gross > 0, ~squared(line.id))
+        return and_(out, ~back) if self.back else and_(~out, or_(~self.returned, back))
 
     def joined(self, statement: Select[Any]) -> Select[Any]:
         """The statement with whatever else tells the connector of a row."""
@@ -78,7 +99,10 @@ KINDS = (
         Attempt.connector,
         connector_of_attempt,
         Refund.succeeded_at,
-        and_(Refund.status == refunds.Status.SUCCEEDED, Refund.refund_method != "store_credit"),
+        and_(
+            Refund.status.in_((refunds.Status.SUCCEEDED, refunds.Status.FAILED)),
+            Refund.refund_method != "store_credit",
+        ),
         Refund.status == refunds.Status.FAILED,
     ),
     Kind(
@@ -89,7 +113,7 @@ KINDS = (
         connector_of_attempt,
         Dispute.opened_at,
         Dispute.gateway_reference.is_not(None),
-        Dispute.outcome == "won",
+        func.coalesce(Dispute.outcome == "won", False),
         dated=False,
     ),
     Kind(
@@ -104,6 +128,32 @@ KINDS = (
 )
 #: Kinds that must be settled.
 MOVING = {str(kind.type): kind for kind in KINDS if kind.moved_at is not None}
+#: Kinds of money that must come back: refunds that a bank returned (nothing changes them after that), and
+#: disputes that were won.
+RETURNING = {
+    "refund_back": Kind(
+        LineType.REFUND,
+        Refund,
+        Refund.amount,
+        Attempt.connector,
+        connector_of_attempt,
+        Refund.updated_at,
+        and_(Refund.status == refunds.Status.FAILED, Refund.succeeded_at.is_not(None)),
+        back=True,
+    ),
+    "dispute_back": Kind(
+        LineType.DISPUTE,
+        Dispute,
+        Dispute.amount,
+        Dispute.connector,
+        connector_of_attempt,
+        Dispute.decided_at,
+        and_(Dispute.outcome == "won", Dispute.gateway_reference.is_not(None)),
+        back=True,
+    ),
+}
+#: What is looked for in our books, by the phase of a reconciliation that does so.
+LOOKED_FOR = {**MOVING, **RETURNING}
 
 Place = tuple[str, str]
 
@@ -148,8 +198,18 @@ def next_place(db: Session, after: Place, *which: ColumnElement[bool]) -> Place 
     return None if found is None else (found[0], found[1])
 
 
+def squared(subject_id: Any, *which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a person has taken a transaction or a line off the gateway's account."""
+    final = (Resolution.final, Resolution.action.in_(SQUARED))
+    return exists().where(Resolution.subject_id == subject_id, *final, *which)
+
+
 def match(db: Session, which: ColumnElement[bool]) -> None:
-    """Find the transactions of these lines, and note on them when they were settled."""
+    """Find the transactions of these lines, and note on them when they were settled.
+
+    A line that somebody has accepted or written off stays by itself: its money is posted already, so that a
+    transaction which is learnt of later is missing, and wants a decision of its own.
+    """
     line = SettlementLine
     for kind in KINDS:
         owner = kind.model
@@ -160,7 +220,7 @@ def match(db: Session, which: ColumnElement[bool]) -> None:
             owner.currency == line.currency,
             kind.connector_id == line.connector_id,
         )
-        unknown = (which, line.type == kind.type, line.transaction_id.is_(None))
+        unknown = (which, line.type == kind.type, line.transaction_id.is_(None), ~squared(line.id))
         _run(db, update(line).where(*unknown).values(transaction_id=found.scalar_subquery()))
         if kind.dated:
             note_settled(db, kind, and_(which, line.transaction_id.is_not(None)))

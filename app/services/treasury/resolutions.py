@@ -6,7 +6,7 @@
 - `investigate`: somebody looks into it; nothing is posted, and another decision may follow.
 
 All but the last are final. A decision holds for later runs too. Deciding the same again changes nothing,
-deciding otherwise is refused.
+deciding otherwise is refused, and so is deciding by a report that is no longer true.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.connectors.settling import LineType
 from app.db import transaction
 from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import settlements as lifecycle
 from app.kit import clock
 from app.models.events.journal import record
+from app.models.payments.dispute import Dispute
 from app.models.treasury.reconciliation import Reconciliation, ReconciliationItem, Resolution
 from app.models.treasury.settlement import Settlement, SettlementLine
 from app.services.ledger import postings
@@ -49,7 +51,7 @@ def resolve(actor: Actor, job_id: str, decisions: Sequence[Decision]) -> list[Re
     """Decide about discrepancies of a run, all of them or none.
 
     Raises:
-        Conflict: one has been decided otherwise (`already_resolved`).
+        Conflict: one has been decided otherwise (`already_resolved`), or is no longer so (`changed_since`).
         InvalidRequest: one is named twice, or a `match` names no line.
         InvalidState: the run is not done yet.
         NotFound: no such run or transaction in it.
@@ -77,7 +79,8 @@ def _decide(db: Session, actor: Actor, run: Reconciliation, decision: Decision) 
     known = _known(db, item, decision.action)
     if known is not None and (known.final or (known.action, known.note) == (decision.action, decision.note)):
         return known
-    amount = _difference(item) if decision.action in _POSTED else 0
+    _check_still_holds(db, item)
+    amount = _difference(db, item) if decision.action in _POSTED else 0
     made = _write(db, actor, run, item, decision, known, amount=amount)
     if decision.action in _POSTED:
         postings.post_resolution(db, made, _POSTED[decision.action], item.connector, item.currency)
@@ -95,9 +98,11 @@ def _match(db: Session, actor: Actor, run: Reconciliation, decision: Decision) -
         if before[0].matched_to != theirs.subject_id:
             raise _decided(ours.subject_id)
         return before[0]
+    if before[1] is not None and before[1].final:  # it is another transaction already
+        raise _decided(theirs.subject_id)
     same = (ours.outcome, theirs.outcome) == (comparison.MISSING, comparison.UNMATCHED) and (
-        (ours.type, ours.connector, ours.currency, ours.expected)
-        == (theirs.type, theirs.connector, theirs.currency, theirs.actual)
+        (ours.type, ours.connector_id, ours.currency, ours.expected)
+        == (theirs.type, theirs.connector_id, theirs.currency, theirs.actual)
     )
     if not same or theirs.transaction_id is not None:
         raise Unprocessable(
@@ -106,6 +111,8 @@ def _match(db: Session, actor: Actor, run: Reconciliation, decision: Decision) -
             field="settlement_line_id",
         )
     line = db.get_one(SettlementLine, theirs.subject_id, with_for_update=True)
+    for half in (ours, theirs):
+        _check_still_holds(db, half)
     line.transaction_id = ours.subject_id
     db.flush()
     kind = matching.MOVING[ours.type]
@@ -148,11 +155,35 @@ def _known(db: Session, item: ReconciliationItem, action: str) -> Resolution | N
     return known
 
 
-def _difference(item: ReconciliationItem) -> int:
-    """What the gateway's account still shows for it: what we expected, less what came for it."""
+def _check_still_holds(db: Session, item: ReconciliationItem) -> None:
+    if not comparison.still_holds(db, item):
+        words = f"{item.subject_id} is no longer so: reconcile again, and decide by the new report"
+        raise Conflict(words, code="changed_since")
+
+
+def _difference(db: Session, item: ReconciliationItem) -> int:
+    """What the gateway's account still shows for it: what we expected, less what came for it.
+
+    The fee of a dispute stands there as well (postings.py).
+    """
+    ours, theirs = item.expected or 0, item.actual or 0
     if item.outcome in (comparison.UNMATCHED, comparison.DUPLICATE):
-        return -(item.actual or 0)
-    return (item.expected or 0) - (item.actual or 0)
+        ours = 0
+    if item.type == LineType.DISPUTE:
+        if item.line_id is None:
+            ours -= _fee_to_come(db, item.subject_id)
+        elif ours == 0:
+            theirs = db.get_one(SettlementLine, item.line_id).net
+    return ours - theirs
+
+
+def _fee_to_come(db: Session, dispute_id: str) -> int:
+    """What is booked of a dispute's fee and stands in no statement; negative where it is to be given back."""
+    line = SettlementLine
+    settled = select(func.coalesce(func.sum(line.fee), 0)).where(
+        line.transaction_id == dispute_id, line.type == LineType.DISPUTE
+    )
+    return db.get_one(Dispute, dispute_id).fee - int(db.scalar(settled) or 0)
 
 
 def _write(

@@ -248,7 +248,7 @@ def _post(db: Session, settlement: Settlement) -> None:
         line.settlement_id == settlement.id, line.type == LineType.PAYOUT, line.transaction_id.is_(None)
     )
     booked = select(func.coalesce(func.sum(line.fee), 0)).where(
-        line.settlement_id == settlement.id, line.type == LineType.DISPUTE, line.transaction_id.is_not(None)
+        line.settlement_id == settlement.id, line.type == LineType.DISPUTE
     )
     settlement.advance(_T.POSTED, cause="sync", posted_at=clock.now())
     postings.post_settlement(

@@ -34,40 +34,20 @@ from tests.treasuries import (
     TWICE,
     Gateway,
     account,
+    compare,
     days_later,
     give_back,
     job,
     line,
+    outcomes,
     pay,
+    read,
+    resolve,
     rows,
     run_sql,
-    work,
 )
 
 pytestmark = pytest.mark.usefixtures("holds")
-
-
-def compare(shop: Shop, **span: Any) -> str:
-    """A run to its end; its id."""
-    run_id = reconciliations.create(shop.actor, **span).id
-    work()
-    return run_id
-
-
-def outcomes(shop: Shop, run_id: str) -> dict[str, str]:
-    """Transaction (or line) → outcome of what isn't matched."""
-    entries = reconciliations.items(shop.actor, run_id, limit=100).data
-    return {i.transaction_id or i.subject_id: i.outcome for i, _ in entries if i.outcome != "matched"}
-
-
-def resolve(shop: Shop, run_id: str, transaction_id: str, action: str, **more: Any) -> Resolution:
-    [made] = resolutions.resolve(shop.actor, run_id, [Decision(transaction_id, action, **more)])
-    return made
-
-
-def read(shop: Shop) -> None:
-    statements.sync(shop.actor.tenant_id, "test", ["sandbox"])
-    statements.post_due()
 
 
 def planted(shop: Shop) -> dict[str, str]:
