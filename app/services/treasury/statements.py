@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import case, func, select, text
+from sqlalchemy import Select, case, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -20,10 +20,11 @@ from app.connectors.settling import LineType, SettlementBatch
 from app.connectors.settling import SettlementLine as Given
 from app.db import reading, retrying, transaction
 from app.domain.errors import Conflict, DomainError
+from app.domain.lifecycles import connectors as connector_lifecycle
 from app.domain.lifecycles import settlements as lifecycle
 from app.kit import clock
 from app.kit.ids import new_id
-from app.models.payments.attempt import Attempt
+from app.models.payments.connector import ConnectorAccount
 from app.models.treasury.settlement import Settlement, SettlementFeed, SettlementLine
 from app.services.ledger import postings
 from app.services.operations import sweeping
@@ -31,10 +32,11 @@ from app.services.treasury import gateways, matching
 
 #: A gateway is asked again for what it settled so long before the point up to which it was read.
 OVERLAP = timedelta(days=7)
-#: A gateway that has captured nothing for so long, and was never read, is not asked by itself.
+#: Where nothing has moved for so long, a gateway that was never read or is deleted is not asked by itself.
 RECENT = timedelta(days=60)
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
+_KINDS = tuple(matching.LOOKED_FOR.values())
 
 
 def sync(tenant_id: str, mode: str, connectors: list[str] | None) -> dict[str, Any]:
@@ -63,31 +65,61 @@ def sync(tenant_id: str, mode: str, connectors: list[str] | None) -> dict[str, A
 
 
 def _in_use(tenant_id: str, mode: str, source: gateways.Source) -> bool:
-    """Whether its statements were read before, or it has lately captured something."""
-    lately = select(Attempt.id).where(
-        Attempt.tenant_id == tenant_id,
-        Attempt.mode == mode,
-        Attempt.captured_at >= clock.now() - RECENT,
-        matching.made_at(source.type, source.id),
-    )
+    """Whether its statements were read before, or something has lately moved there.
+
+    Of an account that was deleted only the second counts: one day its statements are over.
+    """
     with reading() as db:
-        known = db.get(SettlementFeed, (tenant_id, mode, source.id)) is not None
-        return known or db.scalars(lately.limit(1)).first() is not None
+        account = db.get(ConnectorAccount, source.id)
+        gone = account is not None and account.status == connector_lifecycle.Status.DELETED
+        if not gone and db.get(SettlementFeed, (tenant_id, mode, source.id)) is not None:
+            return True
+        return any(db.scalars(_lately(tenant_id, mode, source, kind)).first() for kind in _KINDS)
+
+
+def _lately(tenant_id: str, mode: str, source: gateways.Source, kind: matching.Kind) -> Select[tuple[str]]:
+    """One transaction of a kind that moved at a gateway lately, if there is one."""
+    owner = kind.model
+    return (
+        kind.joined(select(owner.id))
+        .where(
+            owner.tenant_id == tenant_id,
+            owner.mode == mode,
+            kind.moved_at >= clock.now() - RECENT,
+            kind.moved,
+            matching.made_at(source.type, source.id),
+        )
+        .limit(1)
+    )
 
 
 def _sync_one(tenant_id: str, mode: str, source: gateways.Source, new: dict[str, int]) -> None:
-    found = gateways.batches(tenant_id, mode, source, _since(tenant_id, mode, source.id))
+    """Read what is new at a gateway; a statement that cannot be read keeps no later one waiting.
+
+    How far the gateway was read is then not noted: what stands in that statement is not to be missed.
+    """
+    found, failed = gateways.batches(tenant_id, mode, source, _since(tenant_id, mode, source.id)), None
     for batch in found.batches:
         settlement = _opened(tenant_id, mode, source, batch)
         if settlement.fetched_at is None:
-            _read(settlement)
-            lines = retrying(partial(_close, settlement, batch.net))
-            if lines is not None:
-                new["settlements"] += 1
-                new["lines"] += lines
-            if (lines or 0) > matching.CHUNK:
-                _tell_the_planner()
+            try:
+                _take(settlement, batch, new)
+            except DomainError as error:
+                failed = failed or error
+    if failed is not None:
+        raise failed
     _note(tenant_id, mode, source.id, found.complete_until)
+
+
+def _take(settlement: Settlement, batch: SettlementBatch, new: dict[str, int]) -> None:
+    """Read a statement that was not read to its end before."""
+    _read(settlement)
+    lines = retrying(partial(_close, settlement, batch.net))
+    if lines is not None:
+        new["settlements"] += 1
+        new["lines"] += lines
+    if (lines or 0) > matching.CHUNK:
+        _tell_the_planner()
 
 
 def post_due(limit: int = 50) -> int:

@@ -127,6 +127,31 @@ def test_a_deleted_account_still_settles_and_pays_out(shop: Shop) -> None:
     assert (row.id, row.connector_id, row.status) == (payout.id, own.id, "paid")
 
 
+def test_a_deleted_account_is_asked_as_long_as_something_moves_there(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = Told()
+    monkeypatch.setattr(registry, "_ALL", (book,))
+    own = connector(shop.actor)
+    charge = pay(shop, 10_160)
+    connectors.delete(shop.actor, own.id)
+
+    def asked(days: int) -> bool:
+        with days_later(days):
+            statements.sync(shop.actor.tenant_id, "test", None)
+        found, book.asked = [name for name, _ in book.asked], []
+        return own.id in found
+
+    assert asked(1)
+    assert asked(59)
+    with days_later(50):
+        give_back(shop, charge, 100)
+    assert asked(109)
+    assert not asked(112), "nothing has moved for sixty days"
+    statements.sync(shop.actor.tenant_id, "test", [own.id])
+    assert book.asked, "whoever names it is answered"
+
+
 def test_a_disabled_account_still_settles(shop: Shop) -> None:
     own = connector(shop.actor)
     pay(shop)
