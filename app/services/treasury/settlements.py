@@ -127,8 +127,10 @@ def lines(
         InvalidRequest: not a cursor of this list.
         NotFound: no such statement.
     """
-    line = SettlementLine
-    statement = select(line).where(line.settlement_id == get(actor, settlement_id).id)
+    line, owner = SettlementLine, get(actor, settlement_id)
+    statement = select(line).where(  # merchant and mode as well: the index in this order begins with them
+        line.tenant_id == owner.tenant_id, line.mode == owner.mode, line.settlement_id == owner.id
+    )
     if cursor:
         last = decode_cursor(cursor)
         if last is None:

@@ -100,7 +100,7 @@ def test_formulas_are_quoted(shop: Shop) -> None:
     sell(shop)
     [refund] = [row for row in rows_of(done(shop)[1]) if row["type"] == "refund"]
     assert refund["reason_text"] == "'=cmd|' /C calc'!A0"
-    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"):
+    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1"):
         assert files.cell(text) == "'" + text
     assert files.cell(-5) == -5
     assert files.cell("4.2 = x") == "4.2 = x"
@@ -146,6 +146,43 @@ def test_a_bank_statement_is_the_ledger(shop: Shop) -> None:
     for tag in ("OFX", "SONRS", "SIGNONMSGSRSV1", "STMTTRNRS", "STMTRS", "BANKTRANLIST", "LEDGERBAL"):
         assert ofx.count(f"<{tag}>") == ofx.count(f"</{tag}>") == 1
     assert rows_of(done(shop, format="xero", filters={"currency": "EUR"})[1]) == []
+
+
+def test_a_statement_of_a_span_names_the_balance_and_not_the_spans_sum(shop: Shop) -> None:
+    with later(-5 * 86_400):
+        shop.pay(shop.session())
+        first = clock.now()
+    with later(-3 * 86_400):
+        shop.pay(shop.session())
+    since, until = clock.now() - timedelta(days=4), clock.now() - timedelta(days=2)
+    asked = {"format": "qbo", "filters": {"currency": "GBP"}}
+    ofx = done(shop, since=since, until=until, **asked)[1].decode("ascii")
+    assert re.findall(r"<TRNAMT>([-0-9.]+)", ofx) == ["16.20"]
+    assert "<BALAMT>32.40<" in ofx
+    assert f"<DTSTART>{since:%Y%m%d%H%M%S}" in ofx
+    whole = done(shop, **asked)[1].decode("ascii")
+    assert "<BALAMT>32.40<" in whole
+    assert f"<DTSTART>{first:%Y%m%d%H%M%S}" in whole, "the first movement"
+    nothing = done(shop, since=until, **asked)[1].decode("ascii")
+    assert ("<STMTTRN>" in nothing, "<BALAMT>32.40<" in nothing) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "major"), [("JPY", 1_500, "1500"), ("KWD", 1_234, "1.234"), ("GBP", 5, "0.05")]
+)
+def test_major_units_have_their_currencys_decimals(
+    shop: Shop, currency: str, amount: int, major: str
+) -> None:
+    from tests import treasuries
+
+    treasuries.pay(shop, amount, "4242424242424242", currency)
+    [row] = rows_of(done(shop, format="xero", filters={"currency": currency})[1])
+    assert (row["*Amount"], row["Currency"]) == (major, currency)
+    ofx = done(shop, format="qbo", filters={"currency": currency})[1].decode("ascii")
+    assert f"<TRNAMT>{major}<" in ofx
+    assert f"<BALAMT>{major}<" in ofx
+    [exact] = json.loads(done(shop, format="json")[1])
+    assert (exact["amount"], exact["currency"]) == (amount, currency)
 
 
 def test_chunks_leave_nothing_out_and_nothing_twice(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

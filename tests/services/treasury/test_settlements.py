@@ -20,6 +20,7 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.refund import Refund
 from app.models.treasury.settlement import Settlement, SettlementFeed, SettlementLine
 from app.services.ledger import balances
+from app.services.operations.exporting import datasets
 from app.services.treasury import gateways, matching, settlements, statements
 from app.services.treasury.settlements import Filters
 from tests.shops import GOOD, Shop, make
@@ -194,6 +195,50 @@ def test_a_statement_that_does_not_add_up_is_not_posted(
         statements.sync(shop.actor.tenant_id, "test", ["sandbox"])
     assert [(row.status, row.fetched_at) for row in rows(Settlement)] == [("pending", None)]
     assert rows(LedgerTransaction) == []
+
+
+def test_a_statement_that_does_not_add_up_keeps_no_other_waiting(
+    shop: Shop, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    found = settling.SettlementBatches(
+        tuple(settling.SettlementBatch(name, "GBP", now, now, 990) for name in ("bad", "good")), now
+    )
+    net = {"bad": 991, "good": 990}
+    monkeypatch.setattr(gateway, "settlement_batches", lambda *_: found)
+    monkeypatch.setattr(
+        gateway,
+        "settlement_lines",
+        lambda _, batch, __: settling.SettlementPage((line("charge", net[batch] + 10, 10),)),
+    )
+    with pytest.raises(Conflict, match="bad"):
+        statements.sync(shop.actor.tenant_id, "test", ["sandbox"])
+    assert [(row.reference, row.status) for row in rows(Settlement)] == [
+        ("bad", "pending"),
+        ("good", "posted"),
+    ]
+    with reading() as db:
+        assert db.scalars(select(SettlementFeed)).all() == [], "what the bad one names is not missing"
+
+
+def test_a_page_of_lines_reads_no_others(shop: Shop) -> None:
+    pay(shop)
+    sync(shop)
+    [row] = rows(Settlement)
+    with counted() as sent:
+        settlements.lines(shop.actor, row.id, limit=1)
+        list(datasets._settlement_lines(shop.actor.tenant_id, "test", row.id))
+    pages = [sql for sql in sent if "FROM settlement_lines" in sql]
+    assert len(pages) == 2
+    for sql in pages:
+        assert _order_of(sql) == ["id"]
+        assert all(f"settlement_lines.{name} = " in sql for name in ("tenant_id", "mode", "settlement_id"))
+
+
+def _order_of(sql: str) -> list[str]:
+    """The columns of `ix_settlement_lines_settlement` that an order wants beyond its equal ones."""
+    order = sql.partition("ORDER BY ")[2].partition("LIMIT")[0]
+    return [name.strip().removeprefix("settlement_lines.") for name in order.split(",")]
 
 
 def test_a_gateway_that_does_not_answer_is_asked_again(shop: Shop, gateway: Gateway) -> None:

@@ -156,11 +156,12 @@ def _settlements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     known: dict[str, Any] = {"status": table.status, "currency": table.currency, "connector": table.connector}
     statement = statement.where(*(known[name] == value for name, value in export.filters.items()))
     for head in _chunks(statement, table.settled_at, table.id, "settled_at"):
-        for line in _settlement_lines(head["id"]):
+        for line in _settlement_lines(export.tenant_id, export.mode, head["id"]):
             yield {**head, **line, "gl_account": gl_accounts.get("settlement")}
 
 
-def _settlement_lines(settlement_id: str) -> Iterator[Row]:
+def _settlement_lines(tenant_id: str, mode: str, settlement_id: str) -> Iterator[Row]:
+    """In the gateway's order, by the index of its lines: a statement may have a million."""
     line = SettlementLine
     statement = select(
         line.id,
@@ -173,8 +174,15 @@ def _settlement_lines(settlement_id: str) -> Iterator[Row]:
         line.currency,
         line.settled_at,
         line.available_on,
-    ).where(line.settlement_id == settlement_id)
-    return _chunks(statement, line.settled_at, line.id, "settled_at")
+    ).where(line.tenant_id == tenant_id, line.mode == mode, line.settlement_id == settlement_id)
+    ordered, after = statement.order_by(line.id).limit(CHUNK), ""
+    while True:
+        with reading() as db:
+            rows = [dict(row) for row in db.execute(ordered.where(line.id > after)).mappings()]
+        yield from rows
+        if len(rows) < CHUNK:
+            return
+        after = rows[-1]["id"]
 
 
 def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
@@ -190,13 +198,7 @@ def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
             (-func.sum(Posting.amount)).label("amount"),
         )
         .join(Posting, Posting.transaction_id == LedgerTransaction.id)
-        .where(
-            LedgerTransaction.tenant_id == export.tenant_id,
-            LedgerTransaction.mode == export.mode,
-            LedgerTransaction.posted_at < export.until,
-            Posting.account == MERCHANT_ACCOUNT,
-            Posting.currency == export.filters["currency"],
-        )
+        .where(*_of_the_merchant(export), LedgerTransaction.posted_at < export.until)
         .group_by(*LedgerTransaction.__table__.columns, Posting.currency)
     )
     if export.since is not None:
@@ -204,6 +206,31 @@ def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     for row in _chunks(statement, LedgerTransaction.posted_at, LedgerTransaction.id, "posted_at"):
         row["gl_account"] = gl_accounts.get(row["kind"])
         yield row
+
+
+def opening_balance(export: Export) -> int:
+    """What stood on the merchant's balance before the first movement of an export, minor units."""
+    if export.since is None:
+        return 0
+    statement = (
+        select(func.sum(Posting.amount))
+        .join(LedgerTransaction, LedgerTransaction.id == Posting.transaction_id)
+        .where(*_of_the_merchant(export), LedgerTransaction.posted_at < export.since)
+    )
+    with reading() as db:
+        return -int(db.scalar(statement) or 0)
+
+
+def _of_the_merchant(export: Export) -> tuple[Any, ...]:
+    """The postings of a bank statement: of this merchant and mode, in its one currency."""
+    return (
+        LedgerTransaction.tenant_id == export.tenant_id,
+        LedgerTransaction.mode == export.mode,
+        Posting.tenant_id == export.tenant_id,
+        Posting.mode == export.mode,
+        Posting.account == MERCHANT_ACCOUNT,
+        Posting.currency == export.filters["currency"],
+    )
 
 
 def _filtered(export: Export, table: Any, *, time: Any = None, **columns: Any) -> list[Any]:

@@ -19,10 +19,11 @@ from xml.sax.saxutils import escape
 from app.domain import money
 from app.kit import clock
 from app.models.operations.export import Export
-from app.services.operations.exporting.datasets import Column, Row
+from app.services.operations.exporting.datasets import Column, Row, opening_balance
 
-#: A cell that begins with one of these is a formula to a spreadsheet (reliability.md 41).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: A cell that begins with one of these is a formula to a spreadsheet (reliability.md 41); the last four are
+#: their full-width forms, which a spreadsheet in Japanese takes for them.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 #: Parquet rows are gathered into groups of about this many.
 _ROW_GROUP = 20_000
 
@@ -178,8 +179,12 @@ class QboWriter:
     """A bank statement as QuickBooks takes it by Web Connect: OFX 1.02 in SGML, ASCII."""
 
     def __init__(self, file: BinaryIO, columns: Sequence[Column], export: Export) -> None:
-        self._file, self._export, self._balance = file, export, 0
-        start = export.since or export.until
+        self._file, self._export, self._begun = file, export, False
+        self._balance = opening_balance(export)
+
+    def _begin(self, start: datetime) -> None:
+        """Write the head; without a `since` the statement starts with its first movement."""
+        export, self._begun = self._export, True
         account = escape(export.tenant_id)[:22]
         self._write(
             "OFXHEADER:100\nDATA:OFXSGML\nVERSION:102\nSECURITY:NONE\nENCODING:USASCII\nCHARSET:1252\n"
@@ -195,6 +200,8 @@ class QboWriter:
 
     def add(self, row: Row) -> None:
         """See `Writer`."""
+        if not self._begun:
+            self._begin(self._export.since or row["posted_at"])
         self._balance += row["amount"]
         memo = _words(row) + (f" / {row['gl_account']}" if row["gl_account"] else "")
         self._write(
@@ -205,6 +212,8 @@ class QboWriter:
 
     def close(self) -> None:
         """See `Writer`."""
+        if not self._begun:
+            self._begin(self._export.since or self._export.until)
         total = money.to_major(self._balance, self._export.filters["currency"])
         self._write(
             f"</BANKTRANLIST><LEDGERBAL><BALAMT>{total:f}<DTASOF>{_ofx(self._export.until)}</LEDGERBAL>"
