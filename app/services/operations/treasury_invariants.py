@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.connectors.sandbox import book as sandbox
 from app.models.ledger.balance import AccountBalance, LedgerDay
 from app.models.ledger.posting import LedgerTransaction, Posting
+from app.models.payments.intent import PaymentIntent
 from app.models.treasury.payout import Payout
 from app.models.treasury.reconciliation import Resolution
 from app.models.treasury.settlement import Settlement, SettlementLine
@@ -98,6 +99,25 @@ def _sandbox_payouts_agree(db: Session) -> Iterator[Violation]:
         yield Violation("sandbox_payouts_agree", payout_id, f"{here} here and {there} at the gateway")
 
 
+def _refunds_are_posted(db: Session) -> Iterator[Violation]:
+    """What the merchant bears of an intent's refunds in the ledger is what the intent says has gone back."""
+    posted = (
+        select(LedgerTransaction.payment_intent_id, func.sum(Posting.amount).label("amount"))
+        .join(Posting, Posting.transaction_id == LedgerTransaction.id)
+        .where(LedgerTransaction.kind.in_(("refund", "refund_return")), Posting.account == "merchant_balance")
+        .group_by(LedgerTransaction.payment_intent_id)
+        .subquery()
+    )
+    amount = func.coalesce(posted.c.amount, 0)
+    statement = (
+        select(PaymentIntent.id, PaymentIntent.amount_refunded, amount)
+        .outerjoin(posted, posted.c.payment_intent_id == PaymentIntent.id)
+        .where(PaymentIntent.amount_refunded != amount)
+    )
+    for intent_id, refunded, found in db.execute(statement):
+        yield Violation("refunds_are_posted", intent_id, f"refunded {refunded}, posted {found}")
+
+
 def _kept_sums_are_the_ledgers(db: Session) -> Iterator[Violation]:
     """Guarded balances and the sums of days are what a replay of the postings gives."""
     key = (Posting.tenant_id, Posting.mode, Posting.account, Posting.currency)
@@ -143,6 +163,7 @@ RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     _settlements_are_posted,
     _payouts_are_posted,
     _sandbox_payouts_agree,
+    _refunds_are_posted,
     _kept_sums_are_the_ledgers,
     _decisions_are_posted,
 )

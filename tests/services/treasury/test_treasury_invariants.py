@@ -14,15 +14,16 @@ from app.services.operations import invariants
 from app.services.treasury import payouts, reconciliations, resolutions, statements
 from app.services.treasury.resolutions import Decision
 from tests.shops import Shop
-from tests.treasuries import NEVER, days_later, pay, settled, work
+from tests.treasuries import NEVER, days_later, give_back, pay, settled, work
 
 BREAKS = {
     "settlements_are_their_lines": "UPDATE settlement_lines SET gross = gross + 1, net = net + 1",
-    "settlements_are_posted": "UPDATE ledger_transactions SET source = 'x' WHERE kind = 'settlement'",
+    "settlements_are_posted": "UPDATE ledger_transactions SET source = source || 'x' WHERE kind = 'settlement'",
     "payouts_are_posted": "UPDATE payouts SET amount = amount + 1 WHERE status = 'pending'",
     "sandbox_payouts_agree": "DELETE FROM sandbox_payouts",
     "kept_sums_are_the_ledgers": "UPDATE ledger_balances SET amount = amount + 1",
-    "decisions_are_posted": "UPDATE ledger_transactions SET source = 'x' WHERE kind = 'write_off'",
+    "refunds_are_posted": "UPDATE ledger_transactions SET kind = 'x' WHERE kind = 'refund'",
+    "decisions_are_posted": "UPDATE ledger_transactions SET source = source || 'x' WHERE kind = 'write_off'",
 }
 
 
@@ -30,6 +31,7 @@ BREAKS = {
 def books(shop: Shop) -> Shop:
     """A shop with one of everything: settled, paid out, on its way, missing and written off."""
     settled(shop)
+    give_back(shop, pay(shop, 500), 200)
     missing = pay(shop, 1_000, NEVER)
     payouts.send(payouts.create(shop.actor, 1_000, "GBP", "bank_account_123").id)
     balances.sum_days()
