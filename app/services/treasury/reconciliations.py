@@ -163,10 +163,10 @@ def find(db: Session, actor: Actor, job_id: str, *, lock: bool = False) -> Recon
 
 
 def _progress(run: Reconciliation, job: Job | None) -> tuple[str, str | None]:
-    """The job's status in the words of OP-35, and its last error where it was given up."""
+    """The job's status in the words of OP-35; an error's own words are for the operator alone."""
     if run.finished_at is not None:
         return "succeeded", None
     if job is None or job.status == job_lifecycle.Status.DEAD:
-        return "failed", job.errors[-1]["error"] if job and job.errors else None
+        return "failed", f"It was given up after {job.tries} tries" if job else None
     started = run.cursor or job.status == job_lifecycle.Status.LEASED
     return ("running" if started else "queued"), None
