@@ -7,10 +7,10 @@ twice; a payout that fails or comes back gives its amount back.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from app.connectors import base, settling
@@ -31,6 +31,8 @@ from app.services.treasury import gateways
 
 #: A payout that arrived may come back; it is asked about for so long.
 WATCHED = timedelta(days=3)
+#: How long one sweeper has for a payout before another may look at it.
+CLAIM_SECONDS = 60
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -113,12 +115,27 @@ def send(payout_id: str) -> None:
 
 def sweep(limit: int = 50) -> int:
     """Ask about payouts whose outcome is still open, or may yet come back. Returns how many."""
-    statement = select(Payout.id).where(Payout.next_query_at <= clock.now()).limit(limit)
+    statement = select(Payout.id, Payout.next_query_at).where(Payout.next_query_at <= clock.now())
     with reading() as db:
-        due = list(db.scalars(statement))
-    for payout_id in due:
-        send(payout_id)
-    return len(due)
+        due = db.execute(statement.order_by(Payout.next_query_at).limit(limit)).all()
+    asked = 0
+    for payout_id, seen in due:
+        if _claim(payout_id, seen):
+            send(payout_id)
+            asked += 1
+    return asked
+
+
+def _claim(payout_id: str, seen: datetime | None) -> bool:
+    """Take a payout for this sweeper; one that cannot be recorded waits behind the others from then on."""
+    claim = (
+        update(Payout)
+        .where(Payout.id == payout_id, Payout.next_query_at == seen)
+        .values(next_query_at=_in(CLAIM_SECONDS), updated_at=Payout.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+    with transaction() as db:
+        return bool(db.execute(claim).rowcount)  # type: ignore[attr-defined]
 
 
 def _check(currency: str, destination: str) -> None:

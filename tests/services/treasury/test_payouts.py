@@ -196,6 +196,44 @@ def test_a_process_that_dies_before_or_after_the_call_is_followed_by_the_sweep(
     assert in_the_book() == [("paid", 4_000)]
 
 
+def test_a_payout_that_cannot_be_recorded_keeps_no_other_waiting(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(shop)
+    bad, good = (start(shop, 1_000, "bank_account_time_out_after") for _ in range(2))
+    payouts.send(bad)
+    with later(1):
+        payouts.send(good)
+    whole = payouts._record
+
+    def breaks(seen: Payout, result: Any) -> None:
+        if seen.id == bad:
+            raise RuntimeError("no room for this answer")
+        whole(seen, result)
+
+    monkeypatch.setattr(payouts, "_record", breaks)
+    with later(20):
+        with pytest.raises(RuntimeError):
+            payouts.sweep()
+        payouts.sweep()
+    assert (status(shop, bad), status(shop, good)) == (("processing", None), ("paid", None))
+
+
+def test_sixteen_sweepers_ask_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled(shop)
+    payouts.send(start(shop, destination="bank_account_time_out_after"))
+    whole, asked = gateways.find_payout, []
+
+    def noted(payout: Payout) -> Any:
+        asked.append(payout.id)
+        return whole(payout)
+
+    monkeypatch.setattr(gateways, "find_payout", noted)
+    with later(20), ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(lambda _: payouts.sweep(), range(16))) == 1
+    assert len(asked) == 1
+
+
 def test_a_connector_that_breaks_leaves_it_unknown(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     settled(shop)
     payout_id = start(shop)
