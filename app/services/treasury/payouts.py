@@ -19,7 +19,7 @@ from app.domain.actor import Actor
 from app.domain.errors import NotFound, Unprocessable
 from app.domain.lifecycles import payouts as lifecycle
 from app.domain.money import is_currency
-from app.domain.rules.cards import holds_card_number
+from app.domain.rules.cards import holds_card_number, is_iban
 from app.domain.rules.retry import query_delay
 from app.kit import clock
 from app.kit.ids import new_id
@@ -141,7 +141,7 @@ def _claim(payout_id: str, seen: datetime | None) -> bool:
 def _check(currency: str, destination: str) -> None:
     if not is_currency(currency):
         raise Unprocessable("Unknown currency", code="currency_not_supported", field="currency")
-    if holds_card_number(destination):
+    if holds_card_number(destination) and not is_iban(destination):
         message = "A card number is no bank account"
         raise Unprocessable(message, code="invalid_destination", field="destination")
 

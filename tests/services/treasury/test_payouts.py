@@ -108,6 +108,7 @@ def test_details_that_cannot_be_are_refused(shop: Shop) -> None:
     settled(shop)
     with pytest.raises(Unprocessable, match="card number"):
         start(shop, destination="4242424242424242")
+    assert start(shop, 1, destination="BE23531401441545"), "an IBAN whose digits pass a card's check"
     with pytest.raises(Unprocessable, match="currency"):
         payouts.create(shop.actor, 1, "XXX", "bank_account_123")
     with pytest.raises(NotFound):
