@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pydantic import SecretStr
 
 from app import settings
 from app.db import reading, transaction
-from app.domain.actor import TenantProfile, system_actor
+from app.domain.actor import Mode, TenantProfile, system_actor
 from app.domain.errors import DomainError, Gone, InvalidRequest, NotFound, ServiceUnavailable, Unprocessable
 from app.kit import clock
 from app.models.operations.export import Export
@@ -213,13 +214,23 @@ def test_the_span_and_the_filters_choose(shop: Shop) -> None:
 
 
 def test_a_merchants_export_holds_its_own_rows_of_its_mode(shop: Shop) -> None:
+    from tests import treasuries
+    from tests.disputes import FRAUD, told
+
     other = make("Another shop")
-    sell(shop)
-    shop.pay(shop.session())
-    assert rows_of(done(other)[1]) == []
+    told(shop.actor, FRAUD)
+    treasuries.settled(shop)
     export, _ = done(shop)
+    asked: list[dict[str, Any]] = [{"dataset": name} for name in datasets.DATASETS]
+    asked.append({"format": "xero", "filters": {"currency": "GBP"}})
+    for draft in asked:
+        assert rows_of(done(shop, **draft)[1]), draft
+        for stranger in (other, replace(shop, actor=replace(shop.actor, mode=Mode.LIVE))):
+            assert rows_of(done(stranger, **draft)[1]) == [], draft
     with pytest.raises(NotFound):
         exports.get(other.actor, export.job_id)
+    with pytest.raises(NotFound):
+        exports.get(replace(shop.actor, mode=Mode.LIVE), export.job_id)
 
 
 def test_running_twice_writes_once(shop: Shop) -> None:

@@ -73,6 +73,19 @@ def test_a_days_totals_and_balances(shop: Shop, summed: bool) -> None:
     assert between.totals[1].closing == between.totals[1].opening == {"pending": 7_000, "available": 0}
 
 
+@pytest.mark.parametrize("summed", [False, True], ids=["fresh", "summed"])
+def test_a_day_ends_before_midnight_in_utc(shop: Shop, summed: bool) -> None:
+    midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    for at, amount in ((midnight - timedelta(microseconds=1), 1_000), (midnight, 2_000)):
+        with clock.frozen(at):
+            pay(shop, amount, GOOD)
+    if summed:
+        balances.sum_days()
+    [before], [after] = day(shop).totals, day(shop, 1).totals
+    assert (before.captures, before.closing["pending"]) == (1_000, 1_000)
+    assert (after.captures, after.opening["pending"], after.closing["pending"]) == (2_000, 1_000, 3_000)
+
+
 def test_entries_balance_and_carry_the_merchants_codes(shop: Shop) -> None:
     two_days(shop)
     codes = {"capture": "4000", "receivable": "1200", "fees": "6100"}
