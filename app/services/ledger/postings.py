@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from app.connectors.settling import LineType
 from app.db import Command, reading
 from app.domain.actor import Actor
 from app.kit import clock
@@ -24,7 +25,7 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute
 from app.models.payments.refund import Refund
 from app.models.treasury.payout import Payout
-from app.models.treasury.reconciliation import Resolution
+from app.models.treasury.reconciliation import ReconciliationItem, Resolution
 from app.models.treasury.settlement import Settlement
 from app.services.ledger import balances as guarded
 
@@ -213,12 +214,15 @@ def post_payout_returned(db: Session, payout: Payout) -> None:
     _move(db, payout, "payout_returned", BANK, available(payout.connector_id))
 
 
-def post_resolution(db: Session, resolution: Resolution, kind: str, connector: str, currency: str) -> None:
+def post_resolution(db: Session, resolution: Resolution, kind: str, item: ReconciliationItem) -> None:
     """A discrepancy is taken off the gateway's account: as a loss (`write_off`), or as income (`adjustment`).
 
-    `resolution.amount` is what the gateway owes too much; it may be negative.
+    `resolution.amount` is what the gateway owes too much; it may be negative. A payout never stood on
+    `receivable:`: it is set right between the gateway's balance and the bank.
     """
-    account = WRITE_OFFS if kind == "write_off" else MERCHANT
+    account, other = receivable(item.connector), MERCHANT
+    if item.type == LineType.PAYOUT:
+        account, other = available(item.connector_id), BANK
     _post(
         db,
         f"resolution:{resolution.subject_id}",
@@ -226,8 +230,11 @@ def post_resolution(db: Session, resolution: Resolution, kind: str, connector: s
         resolution.tenant_id,
         resolution.mode,
         None,
-        currency,
-        ((account, resolution.amount), (receivable(connector), -resolution.amount)),
+        item.currency,
+        (
+            (WRITE_OFFS if kind == "write_off" else other, resolution.amount),
+            (account, -resolution.amount),
+        ),
     )
 
 

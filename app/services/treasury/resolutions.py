@@ -83,7 +83,7 @@ def _decide(db: Session, actor: Actor, run: Reconciliation, decision: Decision) 
     amount = _difference(db, item) if decision.action in _POSTED else 0
     made = _write(db, actor, run, item, decision, known, amount=amount)
     if decision.action in _POSTED:
-        postings.post_resolution(db, made, _POSTED[decision.action], item.connector, item.currency)
+        postings.post_resolution(db, made, _POSTED[decision.action], item)
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from app.connectors.sandbox import book
 from app.db import reading
@@ -14,10 +14,11 @@ from app.kit import clock
 from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute
 from app.models.payments.refund import Refund
+from app.models.treasury.payout import Payout
 from app.models.treasury.settlement import SettlementLine
 from app.services.payments import connectors, dispute_evidence, disputes, refunds
 from app.services.payments.connectors import ConnectorChange
-from app.services.treasury import reconciliations, statements
+from app.services.treasury import payouts, reconciliations, statements
 from tests.accounts import account as connector
 from tests.disputes import FRAUD, deliver, paid, told
 from tests.shops import Shop, later
@@ -249,3 +250,39 @@ def test_a_dispute_that_never_came_is_written_off_with_its_fee(shop: Shop, gatew
     run_id = compare(shop)
     assert resolve(shop, run_id, dispute.id, "write_off").amount == -2_000 - FEE
     assert account(shop, "receivable:sandbox") == 0
+
+
+@pytest.mark.parametrize(("action", "bears"), [("accept", "bank"), ("write_off", "write_offs")])
+def test_a_payout_of_another_amount_is_set_right_between_balance_and_bank(
+    shop: Shop, gateway: Gateway, action: str, bears: str
+) -> None:
+    gateway.lines = (line("charge", 10_000, reference=charge_reference(pay(shop, 10_000))),)
+    read(shop)
+    payout = payouts.create(shop.actor, 4_000, "GBP", "bank_account_123")
+    run_sql(insert(book.batches).values(**_head(shop)))
+    run_sql(insert(book.statement_lines).values(**_settled_there(shop)))
+    payouts.send(payout.id)
+    [sent] = rows(Payout)
+    assert sent.status == "paid"
+    gateway.reference, gateway.lines = "B2", (line("payout", -3_900, reference=sent.gateway_reference),)
+    with later(1):
+        read(shop)
+    with later(2):
+        run_id = compare(shop)
+        assert outcomes(shop, run_id) == {payout.id: "amount_mismatch"}
+        assert resolve(shop, run_id, payout.id, action).amount == -100
+    assert (account(shop, "balance:sandbox"), account(shop, "receivable:sandbox")) == (6_100, 0)
+    assert account(shop, bears) == (3_900 if bears == "bank" else -100)
+    assert account(shop, "merchant_balance") == -10_000
+
+
+def _head(shop: Shop) -> dict[str, object]:
+    """What the sandbox's own book has settled, so that it pays out."""
+    now = clock.now()
+    whose = {"tenant_id": shop.actor.tenant_id, "mode": "test", "reference": "own", "currency": "GBP"}
+    return {**whose, "net": 10_000, "settled_at": now, "available_on": now}
+
+
+def _settled_there(shop: Shop) -> dict[str, object]:
+    whose = {"tenant_id": shop.actor.tenant_id, "mode": "test", "batch": "own", "number": 1}
+    return {**whose, "type": "charge", "reference": "own", "gross": 10_000, "fee": 0}
