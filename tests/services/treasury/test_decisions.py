@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from app.connectors.sandbox import book
 from app.db import reading
-from app.domain.errors import Conflict, Unprocessable
+from app.domain.errors import Conflict, DomainError, Unprocessable
 from app.kit import clock
 from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute
@@ -74,6 +75,28 @@ def test_a_line_is_one_transaction_and_no_other(shop: Shop) -> None:
         again = compare(shop)
         assert outcomes(shop, again) == {second: "missing"}
         assert reconciliations.get(shop.actor, again).open == 1
+
+
+def test_sixteen_people_give_a_line_to_one_transaction(shop: Shop) -> None:
+    missing = [pay(shop, 1_000, NEVER) for _ in range(4)]
+    pay(shop, 1_000, STRANGER)
+    with days_later(2):
+        read(shop)
+        runs, stranger = [compare(shop) for _ in range(4)], unknown_line()
+
+        def give(number: int) -> str:
+            charge = missing[number // 4]
+            try:
+                resolve(shop, runs[number % 4], charge, "match", settlement_line_id=stranger)
+            except DomainError as refused:
+                return refused.code
+            return charge
+
+        with ThreadPoolExecutor(16) as pool:
+            answers = set(pool.map(give, range(16)))
+        assert len(answers & set(missing)) == 1
+        assert answers - set(missing) <= {"already_resolved", "changed_since"}
+        assert reconciliations.get(shop.actor, compare(shop)).open == 3
 
 
 def test_a_line_of_one_account_is_no_transaction_of_another(shop: Shop) -> None:
