@@ -25,14 +25,16 @@ def show() -> Response:
 @screen
 def enrol() -> AnyResponse:
     """A fresh seed as QR code and text."""
-    detour = stepped_up("mfa")
-    return detour or _enrolment([])
+    return _detour() or _enrolment([])
 
 
 @blueprint.post("/totp")
 @screen
 def enable() -> AnyResponse:
     """Put the seed in force with a first code."""
+    detour = _detour()
+    if detour is not None:
+        return detour
     codes = totp.enable(signed_in().user.id, request.form.get("code", ""))
     if codes is None:
         return _enrolment([{"field": "code", "text": "This code isn't right. Try the next one."}], 422)
@@ -49,6 +51,12 @@ def disable() -> AnyResponse:
     totp.disable(signed_in().user.id)
     flash("Two-step sign-in is off", "success")
     return redirect("/dashboard/security", 303)
+
+
+def _detour() -> AnyResponse | None:
+    """Where to go first: to step-up, or back where a seed is in force, which is never shown again."""
+    enrolled = signed_in().user.totp_enabled
+    return stepped_up("mfa") or (redirect("/dashboard/security", 303) if enrolled else None)
 
 
 def _enrolment(errors: list[dict[str, str]], status: int = 200) -> Response:

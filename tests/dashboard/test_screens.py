@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pyotp
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.kit import clock
 from app.models.access.user import User
-from app.services.access import keys, users
+from app.services.access import keys, totp, users, web_sessions
 from app.services.events import webhooks
 from app.services.payments import refunds
 from tests import shops
@@ -197,3 +199,54 @@ def test_a_link_is_made_with_its_qr_code_and_a_wrong_one_says_what_to_mend(owner
     assert owner.get("/l/ticket-1/qr.svg").mimetype == "image/svg+xml"
     assert owner.get("/l/ticket-1/qr.png").data.startswith(b"\x89PNG")
     assert "£25.00" in owner.get("/l/ticket-1").text
+
+
+def with_totp(shop: Shop) -> tuple[User, str]:
+    """Somebody whose second factor is on, and its seed."""
+    user = person(shop)
+    seed, _ = totp.begin(user.id)
+    assert totp.enable(user.id, pyotp.TOTP(seed).at(clock.now())) is not None
+    return user, seed
+
+
+def entered(client: FlaskClient, user: User) -> None:
+    """The browser of somebody who is signed in, and has confirmed nothing since."""
+    with client.session_transaction() as cookie:
+        cookie["web_session"] = web_sessions.open_session(user.id)
+
+
+def test_a_seed_in_force_is_never_shown_again_and_looking_does_not_switch_it_off(
+    client: FlaskClient, shop: Shop
+) -> None:
+    user, seed = with_totp(shop)
+    entered(client, user)
+    page = post(client, "/dashboard/security", "/dashboard/security/totp", code="000000")
+    assert seed not in page.text
+    assert page.status_code == 303, "without step-up nothing is tried"
+    held = web_sessions.load(_cookie(client))
+    assert held is not None
+    web_sessions.confirm(held.token_hash, "mfa")
+    for answer in (
+        client.get("/dashboard/security/totp"),
+        post(client, "/dashboard/security", "/dashboard/security/totp", code="000000"),
+    ):
+        assert (answer.status_code, answer.location) == (303, "/dashboard/security")
+        assert seed not in answer.text
+    assert totp.secret_of(user.id) == seed
+    assert users.get(user.id)[0].totp_enabled
+
+
+def test_codes_of_an_enrolment_are_not_guessed(client: FlaskClient, shop: Shop) -> None:
+    user = person(shop)
+    totp.begin(user.id)
+    entered(client, user)
+    held = web_sessions.load(_cookie(client))
+    assert held is not None
+    web_sessions.confirm(held.token_hash, "mfa")
+    tries = [post(client, "/dashboard/security", "/dashboard/security/totp", code="000000") for _ in range(6)]
+    assert [answer.status_code for answer in tries] == [422] * 5 + [429]
+
+
+def _cookie(client: FlaskClient) -> str:
+    with client.session_transaction() as cookie:
+        return str(cookie["web_session"])

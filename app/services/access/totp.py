@@ -9,22 +9,28 @@ import pyotp
 from sqlalchemy import delete, insert, select, update
 
 from app.db import reading, transaction
+from app.domain.errors import Conflict
 from app.kit import clock
 from app.models.access.user import RecoveryCode, User
 from app.models.events.journal import record
-from app.services.operations import secrets_at_rest
+from app.services.operations import rate_limits, secrets_at_rest
 
 STEP_SECONDS = 30
 RECOVERY_CODES = 8
 
 
 def begin(user_id: str) -> tuple[str, str]:
-    """Make a fresh seed for a person, not yet in force: (base-32 secret, otpauth URI)."""
+    """Make a fresh seed for a person, not yet in force: (base-32 secret, otpauth URI).
+
+    Raises:
+        Conflict: they are enrolled already; what is in force is switched off first, not replaced.
+    """
     secret = pyotp.random_base32(32)
     with transaction() as db:
-        user = db.scalars(select(User).where(User.id == user_id)).one()
+        user = db.scalars(select(User).where(User.id == user_id).with_for_update()).one()
+        if user.totp_enabled:
+            raise Conflict("You are enrolled already", code="mfa_already_enrolled")
         user.totp_secret = secrets_at_rest.encrypt(secret, user.tenant_id, user.id, "totp")
-        user.totp_enabled = False
         email = user.email
     return secret, pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name="Till")
 
@@ -38,7 +44,12 @@ def pending(user_id: str) -> tuple[str, str]:
 
 
 def enable(user_id: str, code: str) -> list[str] | None:
-    """Put the seed in force with a first code; the recovery codes, shown this once, or None if wrong."""
+    """Put the seed in force with a first code; the recovery codes, shown this once, or None if wrong.
+
+    Raises:
+        RateLimited: five codes in five minutes.
+    """
+    rate_limits.hit("totp", user_id, limit=5, window_seconds=300)
     if not _use_step(user_id, code):
         return None
     codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
@@ -60,6 +71,7 @@ def enable(user_id: str, code: str) -> list[str] | None:
             cause="enrolment",
             after={"id": user.id},
         )
+    rate_limits.forget("totp", user_id)
     return codes
 
 

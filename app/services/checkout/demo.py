@@ -83,6 +83,8 @@ def _person(tenant: Tenant, key: str, local: str, name: str, role: str) -> dict[
 
 
 def _second_factor(user_id: str) -> str:
+    if users.get(user_id)[0].totp_enabled:
+        totp.disable(user_id)
     secret, _ = totp.begin(user_id)
     totp.enable_without_code(user_id)
     return secret

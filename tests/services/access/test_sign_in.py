@@ -8,7 +8,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 
-from app.domain.errors import DomainError, InvalidRequest, RateLimited, Unauthenticated
+from app.domain.errors import Conflict, DomainError, InvalidRequest, RateLimited, Unauthenticated
 from app.kit import clock
 from app.models.access.user import User
 from app.services.access import totp, users, web_sessions
@@ -159,3 +159,12 @@ def test_a_disabled_person_cannot_sign_in(user: User) -> None:
         db.get_one(User, user.number).disabled_at = clock.now()
     with pytest.raises(DomainError):
         users.check_password(user.email, PASSWORD, "192.0.2.1")
+
+
+def test_a_second_factor_in_force_is_not_begun_anew(user: User) -> None:
+    generator = enrolled(user)
+    with pytest.raises(Conflict):
+        totp.begin(user.id)
+    found, _ = users.get(user.id)
+    assert found.totp_enabled
+    assert totp.secret_of(user.id) == generator.secret
