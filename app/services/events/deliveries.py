@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+import structlog
 from sqlalchemy import Select, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
@@ -22,6 +23,8 @@ from app.models.events.delivery import Delivery, DeliveryAttempt
 from app.models.events.journal import record
 from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.services.events import webhooks
+
+log = structlog.get_logger("till.events")
 
 #: Longer than the 15 seconds that a receiver may take.
 LEASE_SECONDS = 40
@@ -107,17 +110,21 @@ def deliver(delivery: Delivery, client: SafeClient, *, last: bool = False) -> bo
     if endpoint.deleted_at is not None or endpoint.disabled_at is not None:
         return _record(delivery, clock.now(), None, "the endpoint is switched off", last=True)
     started, body = clock.now(), delivery.body.encode()
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "Till-Webhooks/1",
-        **signing.webhook_headers(delivery.event_id, body, webhooks.secrets_of(endpoint), started),
-    }
     answer: Answer | None = None
     error: str | None = None
     try:
+        secrets = webhooks.secrets_of(endpoint)
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Till-Webhooks/1",
+            **signing.webhook_headers(delivery.event_id, body, secrets, started),
+        }
         answer = client.post(endpoint.url, body, headers)
     except (AddressRefused, ConnectionFailed) as failed:
         error = str(failed)
+    except Exception as failed:  # else its lease would lapse and it be tried for ever, before all others
+        log.exception("delivery_broke", delivery_id=delivery.id)
+        error = f"it could not be sent: {type(failed).__name__}"
     return _record(delivery, started, answer, error, last=last)
 
 
@@ -177,7 +184,7 @@ def _retry_after(answer: Answer | None) -> int:
         return min(int(value), 86_400)
     try:
         wait = (parsedate_to_datetime(value) - clock.now()).total_seconds()
-    except (ValueError, TypeError):  # no date, or one without its zone
+    except (ValueError, TypeError, OverflowError):  # no date, or one without its zone, or in no calendar
         return 0
     return min(max(round(wait), 0), 86_400)
 

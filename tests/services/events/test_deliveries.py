@@ -18,7 +18,7 @@ from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest, InvalidState, NotFound
 from app.domain.rules.retry import DELIVERY_DELAYS
 from app.kit import clock
-from app.kit.http import SafeClient
+from app.kit.http import Answer, SafeClient
 from app.models.events.delivery import Delivery, DeliveryAttempt
 from app.models.events.journal import JournalEntry
 from app.models.events.webhook_endpoint import WebhookEndpoint
@@ -399,3 +399,38 @@ def test_a_trial_shows_at_once_what_came_back_and_is_tried_once(
         trials.send(stranger, good.id, EVENT)
     with pytest.raises(InvalidRequest):
         trials.send(actor, good.id, "no.such.event")
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 2035 00:00:00 +" + "9" * 22, "Mon, 01 Jan 9999 23:59:59 -2359"]
+)
+def test_a_date_that_cannot_be_is_not_waited_for(
+    actor: Actor, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, path: str, date: str
+) -> None:
+    _endpoint(actor, receiver.url(f"/ok/{path}"))
+    _event(actor)
+    answer = Answer(503, {"retry-after": date}, b"", 1)
+    client = SafeClient(allow_loopback=True)
+    monkeypatch.setattr(client, "post", lambda *_: answer)
+    assert _round(client) == 0
+    [row] = _rows()
+    assert row.status == "retry_wait"
+    assert row.due_at <= clock.now() + timedelta(days=1)
+
+
+def test_what_cannot_be_sent_is_a_failed_try_and_no_lease_that_lapses_for_ever(
+    actor: Actor, receiver: Receiver, client: SafeClient, path: str
+) -> None:
+    endpoint, _ = _endpoint(actor, receiver.url(f"/ok/{path}"))
+    _event(actor)
+    with transaction() as db:
+        db.get_one(WebhookEndpoint, endpoint.id).secret = "v1:lost:AAAA"
+    moment = clock.now()
+    for _ in DELIVERY_DELAYS:
+        with _at(moment):
+            assert _round(client) == 0
+            moment = _rows()[0].due_at
+    [row] = _rows()
+    assert (row.status, row.tries) == ("exhausted", 10)
+    assert {item.error for item in _tries(row)} == {"it could not be sent: DecryptionError"}
+    assert not receiver.requests(f"/ok/{path}")
