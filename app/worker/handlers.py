@@ -29,7 +29,8 @@ def _noted(handler: Handler) -> Handler:
 
 
 def _examine(job: dict[str, Any]) -> None:
-    examinations.examine({tenant_id: audit.verify(tenant_id) for tenant_id in tenants.all_ids()})
+    merchants = {*tenants.all_ids(), *examinations.heads()}
+    examinations.examine({tenant_id: audit.examined(tenant_id) for tenant_id in sorted(merchants)})
 
 
 HANDLERS: dict[str, Handler] = {

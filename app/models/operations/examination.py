@@ -16,7 +16,8 @@ class Examination(Base):
     """One look: text cells read, places of what looks like a card number, encryption keys in use.
 
     `findings` maps `table.column` to how many cells; `keys` maps a key id to how many cells stand under it
-    and when it was first seen. `chains` maps a merchant to what is wrong with its journal's hash chain.
+    and when it was first seen. `chains` maps a merchant to what is wrong with its journal's hash chain,
+    and to the last entry that was seen of it.
     """
 
     __tablename__ = "examinations"

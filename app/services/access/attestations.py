@@ -25,6 +25,7 @@ from app.kit.canonical import fingerprint
 from app.models.access.api_key import ApiKey
 from app.models.access.user import User
 from app.models.events.journal import JournalEntry
+from app.models.operations.examination import Examination
 from app.services.operations import examinations, secrets_at_rest
 
 STANDARD, QUESTIONNAIRE = "PCI DSS 4.0.1", "A"
@@ -78,7 +79,7 @@ def attest(actor: Actor) -> Attestation:
             scripts=_scripts(),
             gateways=_gateways(),
             access=_access(db, actor),
-            audit=_audit(db, actor, seen.finished_at if seen else None, seen.chains if seen else {}),
+            audit=_audit(db, actor, seen),
         )
 
 
@@ -155,7 +156,7 @@ def _access(db: Session, actor: Actor) -> dict[str, Any]:
     }
 
 
-def _audit(db: Session, actor: Actor, verified_at: datetime | None, chains: dict[str, Any]) -> dict[str, Any]:
+def _audit(db: Session, actor: Actor, seen: Examination | None) -> dict[str, Any]:
     sealed = (
         select(JournalEntry.sequence, JournalEntry.hash, JournalEntry.created_at)
         .where(JournalEntry.tenant_id == actor.tenant_id, JournalEntry.sequence.is_not(None))
@@ -163,14 +164,14 @@ def _audit(db: Session, actor: Actor, verified_at: datetime | None, chains: dict
         .limit(1)
     )
     head = db.execute(sealed).one_or_none()
-    known = actor.tenant_id in chains
+    problems = examinations.problems_of(seen, actor.tenant_id)
     return {
         "entries": head.sequence if head else 0,
         "head_hash": head.hash if head else None,
         "last_entry_at": _text(head.created_at if head else None),
         "append_only": _is_guarded(db),
-        "chain_verified_at": _text(verified_at) if known else None,
-        "chain_problems": chains.get(actor.tenant_id, []),
+        "chain_verified_at": _text(seen.finished_at) if seen and problems is not None else None,
+        "chain_problems": problems or [],
     }
 
 

@@ -23,6 +23,8 @@ from app.models.access.tenant import Tenant
 from app.models.events.delivery import Delivery
 from app.models.events.journal import JournalEntry
 from app.models.events.webhook_endpoint import WebhookEndpoint
+from app.services.operations import examinations
+from app.services.operations.examinations import Chain
 
 log = structlog.get_logger("till.events")
 
@@ -162,8 +164,22 @@ def _essentials(shown: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
+def examined(tenant_id: str) -> Chain:
+    """The state of a merchant's chain as an examination keeps it; a broken one keeps its last good head."""
+    with reading() as db:
+        head = _head(db, tenant_id)
+    problems = verify(tenant_id)
+    sequence, hash_ = (problems and examinations.heads().get(tenant_id)) or head
+    log.info("chain_examined", tenant_id=tenant_id, entity_id=f"{sequence}:{hash_}")
+    return Chain(problems, sequence, hash_)
+
+
 def verify(tenant_id: str, batch: int = 1000) -> list[str]:
-    """What is wrong with a merchant's chain: gaps, altered rows. Empty when it holds."""
+    """What is wrong with a merchant's chain: gaps, altered rows, an end cut off. Empty when it holds.
+
+    An end is missed where the last examination has seen it (operations/examinations.py).
+    """
+    known, known_hash = examinations.heads().get(tenant_id, (0, GENESIS))
     problems: list[str] = []
     previous, expected = GENESIS, 1
     while True:
@@ -181,6 +197,12 @@ def verify(tenant_id: str, batch: int = 1000) -> list[str]:
                 problems.append(f"entry {expected} is missing before {row.id}")
             if row.hash != row.sealed_hash(previous, row.sequence):
                 problems.append(f"{row.id} was altered, or what stood before it")
+            if row.sequence == known and row.hash != known_hash:
+                problems.append(f"{row.id} stands where an examination has seen another entry")
             previous, expected = row.hash or "", row.sequence + 1
         if len(rows) < batch:
-            return problems
+            break
+    if expected <= known:
+        missing = f"entries {expected} to {known}, which an examination has seen, are missing at the end"
+        problems.append(missing)
+    return problems

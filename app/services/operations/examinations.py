@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +31,15 @@ CHUNK = 1000
 OWNER = "installation"
 
 _ENCRYPTED = re.compile(r"v1:([^:]{1,64}):")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What was found of a journal's hash chain: what is wrong with it, and the last entry that was seen."""
+
+    problems: list[str]
+    sequence: int
+    hash: str
 
 
 def enqueue_due() -> int:
@@ -58,8 +68,22 @@ def latest() -> Examination | None:
         return db.scalars(statement).one_or_none()
 
 
-def examine(chains: Mapping[str, list[str]]) -> Examination:
-    """Look over the installation and keep what was found; `chains` is what is wrong with each journal."""
+def heads() -> dict[str, tuple[int, str]]:
+    """The last entry (sequence, hash) of each merchant's journal that the last examination saw."""
+    found = latest()
+    chains = found.chains if found is not None else {}
+    return {name: (seen["sequence"], seen["hash"]) for name, seen in chains.items() if isinstance(seen, dict)}
+
+
+def problems_of(found: Examination | None, tenant_id: str) -> list[str] | None:
+    """What an examination found wrong with a merchant's journal; None where it did not look."""
+    seen = found.chains.get(tenant_id) if found is not None else None
+    problems: list[str] | None = seen["problems"] if isinstance(seen, dict) else seen  # earlier: a list alone
+    return problems
+
+
+def examine(chains: Mapping[str, Chain]) -> Examination:
+    """Look over the installation and keep what was found, with the state of each merchant's journal."""
     started, before = clock.now(), latest()
     cells, findings, keys = 0, Counter[str](), Counter[str]()
     tables = [*Base.metadata.sorted_tables, *book.metadata.sorted_tables]
@@ -79,7 +103,7 @@ def examine(chains: Mapping[str, list[str]]) -> Examination:
         cells=cells,
         findings=dict(findings),
         keys=_with_first_seen(keys, before),
-        chains={tenant_id: problems[:20] for tenant_id, problems in chains.items()},
+        chains={name: asdict(replace(c, problems=c.problems[:20])) for name, c in chains.items()},
     )
     with transaction() as db:
         db.add(row)

@@ -18,6 +18,7 @@ from app.models.events.delivery import Delivery
 from app.models.events.journal import JournalEntry
 from app.services.access import tenants
 from app.services.events import audit, deliveries, webhooks
+from app.worker.handlers import HANDLERS
 from tests.events import tell
 
 AWKWARD: dict[str, Any] = {
@@ -238,3 +239,26 @@ def test_sealing_takes_few_statements_whatever_the_batch(tenant: Tenant, actor: 
 def test_no_merchant_no_problem(database: str) -> None:
     assert audit.seal() == 0
     assert audit.verify(tenants.create("Empty", "empty", "EUR").id) == []
+
+
+def test_what_is_cut_off_at_the_end_is_missed_once_an_examination_has_seen_it(
+    tenant: Tenant, stranger: Actor
+) -> None:
+    examine = HANDLERS["installation.examine"]
+    ids = tell(tenant.id, count=5)
+    tell(stranger.tenant_id, count=1)
+    audit.seal()
+    examine({})
+    assert audit.verify(tenant.id) == []
+    _tamper(text(f"DELETE FROM journal WHERE id IN ('{ids[3]}', '{ids[4]}')"))
+    missing = "entries 4 to 5, which an examination has seen, are missing at the end"
+    assert audit.verify(tenant.id) == [missing]
+    examine({})
+    assert audit.verify(tenant.id) == [missing], "what was cut off stays missed"
+    fresh = tell(tenant.id, count=2)
+    audit.seal()
+    examine({})
+    assert audit.verify(tenant.id) == [f"{fresh[1]} stands where an examination has seen another entry"]
+    assert audit.verify(stranger.tenant_id) == []
+    _tamper(text("DELETE FROM journal"))
+    assert audit.verify(tenant.id) == [missing.replace("4 to 5", "1 to 5")]
