@@ -111,7 +111,7 @@ def _reading(row: Any) -> Reading:
 def _rolled(seen: Reading, now: float) -> Reading:
     """The reading as the next upsert would find it."""
     start = velocity.start_of(now, seen.window_seconds)
-    if start <= seen.window_start:
+    if seen.window_start in (start, start + seen.window_seconds):
         return seen
     follows = start == seen.window_start + seen.window_seconds
     tries, declines, amount = (
@@ -123,7 +123,8 @@ def _rolled(seen: Reading, now: float) -> Reading:
 def _upsert(dialect: Any) -> Any:
     statement = dialect.insert(_TABLE)
     old, new = _TABLE.c, statement.excluded
-    same = old.window_start >= new.window_start  # also where another process' clock is ahead
+    # Also where another process' clock is ahead by a window; what lies further ahead was a wrong clock's.
+    same = old.window_start.in_((new.window_start, new.window_start + new.window_seconds))
     follows = old.window_start == new.window_start - new.window_seconds
     changes: dict[str, Any] = {
         "window_start": case((same, old.window_start), else_=new.window_start),

@@ -266,3 +266,20 @@ def test_a_card_that_is_not_one_counts_nothing(shop: Shop) -> None:
         payment.pay_by_card(risks.shopper(shop, session.id), session.id, bad, payment.Order("n1"))
     with reading() as db:
         assert db.execute(risks.counters()).all() == []
+
+
+def test_a_clock_that_was_wrong_for_a_moment_blocks_nobody_until_then(shop: Shop) -> None:
+    """A counter may be one window ahead (another machine's clock); further ahead it is no counter of now."""
+    key = counters.key(OWNER, Scope.ADDRESS, "a", 60)
+    now = clock.now()
+    with clock.frozen(now + timedelta(days=365)), transaction() as db:
+        counters.add(db, [key], tries=50)
+    with reading() as db:
+        assert counters.look(db, [key])[key.bucket].tries == (0, 0)
+    with transaction() as db:
+        assert counters.add(db, [key], tries=1)[key.bucket].tries == (1, 0)
+    with clock.frozen(now + timedelta(seconds=40)), transaction() as db:
+        ahead = counters.add(db, [key], tries=1)[key.bucket]
+    with transaction() as db:
+        behind = counters.add(db, [key], tries=1)[key.bucket]
+    assert (ahead.tries, behind.tries) == ((1, 1), (2, 1))
