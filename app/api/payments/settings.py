@@ -14,14 +14,51 @@ from app.web import versions
 from app.web.endpoint import Answer
 from app.web.schemas import Body, Integer, View
 
+#: Null is a value of these: no limit, or what is built in.
+_NULLABLE = frozenset({"max_authorization_amount", "max_confirms_per_session", "fraud", "velocity"})
+
+
+class RuleChoice(Body):
+    """A fraud rule otherwise than it is built in; what is left out stays so."""
+
+    weight: Integer | None = Field(None, ge=0, le=100)
+    threshold: Integer | None = Field(None, ge=1)
+    enabled: bool = True
+
+
+class FraudChoices(Body):
+    """Who scores payments, from where a score is challenged or denied, and what no answer means."""
+
+    provider: Literal["builtin", "http"] | None = None
+    url: str | None = Field(None, max_length=2048)
+    challenge_from: Integer | None = Field(None, ge=1, le=101)
+    deny_from: Integer | None = Field(None, ge=1, le=101)
+    on_failure: Literal["allow", "challenge", "deny"] | None = None
+    rules: dict[str, RuleChoice] | None = None
+
+
+class VelocityLimit(Body):
+    """At most so many tries, or so much of one currency in minor units, in a sliding window."""
+
+    scope: Literal["card", "card_prefix", "customer", "email", "address", "device"]
+    max_count: Integer | None = Field(None, ge=1)
+    max_amount: Integer | None = Field(None, ge=1)
+    window_seconds: Integer = Field(ge=1, le=86_400)
+
 
 class SettingsView(View):
-    """All settings; amounts in minor units, durations in seconds. An empty `currencies` allows all."""
+    """All settings; amounts in minor units, durations in seconds. An empty `currencies` allows all.
+
+    `fraud` and `velocity` are null while the built-in rules and limits hold (`GET /fraud/rules` shows them).
+    """
 
     allowed_methods: list[str]
     default_capture_mode: str
     max_authorization_amount: int | None
+    max_confirms_per_session: int | None
     three_ds_policy: str
+    fraud: FraudChoices | None
+    velocity: list[VelocityLimit] | None
     dispute_retention_days: int
     gl_accounts: dict[str, str]
     max_payment_attempts: int
@@ -38,12 +75,18 @@ class SettingsView(View):
 
 
 class SettingsChange(Body):
-    """What changes; what is left out stays. Null lifts the limit of `max_authorization_amount`."""
+    """What changes; what is left out stays. `fraud` and `velocity` are set whole.
+
+    Null lifts a limit, and brings `fraud` and `velocity` back to what is built in.
+    """
 
     allowed_methods: list[str] | None = Field(None, max_length=40)
     default_capture_mode: Literal["auto", "manual"] | None = None
     max_authorization_amount: Integer | None = None
+    max_confirms_per_session: Integer | None = None
     three_ds_policy: Literal["automatic", "always", "never"] | None = None
+    fraud: FraudChoices | None = None
+    velocity: list[VelocityLimit] | None = Field(None, max_length=20)
     dispute_retention_days: Integer | None = None
     gl_accounts: dict[str, str] | None = None
     max_payment_attempts: Integer | None = None
@@ -53,9 +96,9 @@ class SettingsChange(Body):
     version: Integer | None = None
 
     def changes(self) -> dict[str, Any]:
-        """What was sent; a null counts for the limit alone."""
+        """What was sent; a null counts where it means something."""
         sent = self.model_dump(exclude_unset=True, exclude={"version"})
-        return {n: v for n, v in sent.items() if v is not None or n == "max_authorization_amount"}
+        return {n: v for n, v in sent.items() if v is not None or n in _NULLABLE}
 
 
 @surface.get("/settings", "PY-080", returns=SettingsView, permission="settings:read")

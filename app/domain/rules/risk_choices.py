@@ -45,53 +45,57 @@ def _check_fraud(value: Any) -> None:
     for name in ("challenge_from", "deny_from"):
         _whole(f"fraud.{name}", value.get(name), 1, MAX_SCORE + 1)
     if (value.get("challenge_from") or CHALLENGE_FROM) > (value.get("deny_from") or DENY_FROM):
-        raise InvalidRequest("fraud.challenge_from is above deny_from", field="fraud.challenge_from")
+        raise _refusal("fraud.challenge_from is above deny_from", "fraud.challenge_from")
     if value.get("provider") == HTTP:
         _check_provider_url(value.get("url"))
-    rules = value.get("rules") or {}
+    rules = {} if value.get("rules") is None else value["rules"]
     _keys("fraud.rules", rules, frozenset(BY_CODE))
     for code, chosen in rules.items():
         _keys(f"fraud.rules.{code}", chosen, _RULE_KEYS)
         _whole(f"fraud.rules.{code}.weight", chosen.get("weight"), 0, MAX_SCORE)
         _whole(f"fraud.rules.{code}.threshold", chosen.get("threshold"), 1, 1_000_000)
         if not isinstance(chosen.get("enabled", True), bool):
-            raise InvalidRequest("Neither true nor false", field=f"fraud.rules.{code}.enabled")
+            raise _refusal("Neither true nor false", f"fraud.rules.{code}.enabled")
 
 
 def _check_provider_url(url: Any) -> None:
     try:
         check_url(url if isinstance(url, str) else "")
     except AddressRefused as refused:
-        raise InvalidRequest(f"fraud.url: {refused}", field="fraud.url") from refused
+        raise _refusal(f"fraud.url: {refused}", "fraud.url") from refused
 
 
 def _check_velocity(value: Any) -> None:
     if not isinstance(value, list) or len(value) > MAX_LIMITS:
-        raise InvalidRequest(f"velocity is a list of at most {MAX_LIMITS} limits", field="velocity")
+        raise _refusal(f"velocity is a list of at most {MAX_LIMITS} limits", "velocity")
     for number, item in enumerate(value):
         place = f"velocity.{number}"
         _keys(place, item, _LIMIT_KEYS)
         if item.get("scope") is None or item.get("window_seconds") is None:
-            raise InvalidRequest(f"{place}: scope and window_seconds are required", field=place)
+            raise _refusal(f"{place}: scope and window_seconds are required", place)
         _one_of(f"{place}.scope", item["scope"], tuple(Scope))
         _whole(f"{place}.window_seconds", item["window_seconds"], 1, MAX_WINDOW_SECONDS)
         _whole(f"{place}.max_count", item.get("max_count"), 1, None)
         _whole(f"{place}.max_amount", item.get("max_amount"), 1, None)
         if item.get("max_count") is None and item.get("max_amount") is None:
-            raise InvalidRequest(f"{place}: say max_count or max_amount", field=place)
+            raise _refusal(f"{place}: say max_count or max_amount", place)
+
+
+def _refusal(text: str, place: str) -> InvalidRequest:
+    return InvalidRequest(text, code="invalid_setting", field=place)
 
 
 def _keys(place: str, value: Any, allowed: frozenset[str]) -> None:
     if not isinstance(value, dict):
-        raise InvalidRequest(f"{place} is an object", field=place)
+        raise _refusal(f"{place} is an object", place)
     unknown = sorted(set(value) - allowed)
     if unknown:
-        raise InvalidRequest(f"{place}.{unknown[0]} is not known", field=f"{place}.{unknown[0]}")
+        raise _refusal(f"{place}.{unknown[0]} is not known", f"{place}.{unknown[0]}")
 
 
 def _one_of(place: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
-        raise InvalidRequest(f"{place} is one of {', '.join(allowed)}", field=place)
+        raise _refusal(f"{place} is one of {', '.join(allowed)}", place)
 
 
 def _whole(place: str, value: Any, low: int, high: int | None) -> None:
@@ -99,4 +103,4 @@ def _whole(place: str, value: Any, low: int, high: int | None) -> None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < low or (high and value > high):
         above = f" to {high}" if high else " or more"
-        raise InvalidRequest(f"{place} is a whole number, {low}{above}", field=place)
+        raise _refusal(f"{place} is a whole number, {low}{above}", place)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from app import settings as environment
 from app.connectors import registry
 from app.db import reading, transaction
 from app.domain import money
 from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import InvalidRequest, VersionConflict
+from app.domain.rules import risk_choices
 from app.models.access.tenant import Tenant
 from app.models.events.journal import record
 
@@ -51,7 +53,8 @@ GL_TYPES = frozenset(
 class CheckoutSettings:
     """Checkout, payment and page choices of one merchant; durations in seconds, amounts in minor units.
 
-    `max_amount` is the lower of the two limits that a merchant can set (PY-080, CK-070).
+    `max_amount` is the lower of the two limits that a merchant can set (PY-080, CK-070). `fraud` and
+    `velocity` are as they were chosen, None where the defaults hold: services/risk/policy.py reads them.
     """
 
     default_capture_mode: str = "auto"
@@ -61,10 +64,13 @@ class CheckoutSettings:
     link_ttl_seconds: int = 1800
     max_amount: int | None = None
     max_authorization_amount: int | None = None
+    max_confirms_per_session: int | None = None
     min_amount: int = 1
     currencies: tuple[str, ...] = ()
     allowed_methods: tuple[str, ...] = ("card", "paypal", "ideal", "bancontact", "klarna", "promptpay")
     three_ds_policy: str = "automatic"
+    fraud: Mapping[str, Any] | None = None
+    velocity: Sequence[Mapping[str, Any]] | None = None
     dispute_retention_days: int = 540
     gl_accounts: Mapping[str, str] = field(default_factory=dict)
     redirect_hosts: tuple[str, ...] = ()
@@ -113,6 +119,7 @@ def change(
         problem = "there is no such setting" if rule is None else rule(value)
         if problem:
             raise InvalidRequest(f"{name}: {problem}", code="invalid_setting", field=name)
+    risk_choices.check(changes)
     with transaction(actor) as db:
         tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
         if expected is not None and expected != tenant.settings_version:
@@ -172,6 +179,12 @@ def _limit(value: int | None) -> str | None:
     return None if value is None else _between(1, money.MAX_AMOUNT)(value)
 
 
+def _fraud(value: Mapping[str, Any] | None) -> str | None:
+    """What of it depends on this deployment; the rest is risk_choices' to say."""
+    plain = str((value or {}).get("url") or "").lower().startswith("http:")
+    return "url: an https address" if plain and not environment.current().loopback_webhooks_allowed else None
+
+
 def _gl_accounts(value: Mapping[str, str]) -> str | None:
     unknown = sorted(set(value) - GL_TYPES)
     if unknown:
@@ -185,6 +198,9 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "allowed_methods": _methods,
     "default_capture_mode": _one_of(CAPTURE_MODES),
     "max_authorization_amount": _limit,
+    "max_confirms_per_session": _limit,
+    "fraud": _fraud,
+    "velocity": lambda _: None,  # all of it is risk_choices' to say
     "three_ds_policy": _one_of(THREE_DS_POLICIES),
     "dispute_retention_days": _between(30, 3650),
     "gl_accounts": _gl_accounts,

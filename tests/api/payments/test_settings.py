@@ -5,16 +5,19 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from app import settings as environment
 from app.db import reading
-from app.domain.errors import VersionConflict
+from app.domain.errors import RateLimited, Unprocessable, VersionConflict
 from app.models.events.journal import JournalEntry
 from app.services.access import keys
 from app.services.operations import settings
 from app.services.payments import intents, methods
+from tests import risks
 from tests.shops import GOOD, Shop, card, make
 
 PATH = "/v1/payments/settings"
@@ -130,6 +133,28 @@ NONSENSE: list[dict[str, Any]] = [
     {"max_payment_attempts": 0},
     {"currencies": ["DEM"]},
     {"brand_accent": "red"},
+    {"max_confirms_per_session": 0},
+    {"max_confirms_per_session": "5"},
+    {"fraud": []},
+    {"fraud": {"mark": 1}},
+    {"fraud": {"challenge_from": 95}},
+    {"fraud": {"deny_from": 102}},
+    {"fraud": {"on_failure": "pray"}},
+    {"fraud": {"provider": "http"}},
+    {"fraud": {"provider": "http", "url": "https://user:pw@fraud.example/"}},
+    {"fraud": {"provider": "http", "url": "file:///etc/passwd"}},
+    {"fraud": {"url": 5}},
+    {"fraud": {"rules": []}},
+    {"fraud": {"rules": {"moon": {}}}},
+    {"fraud": {"rules": {"card_velocity": {"weight": 101}}}},
+    {"fraud": {"rules": {"card_velocity": {"threshold": 0}}}},
+    {"fraud": {"rules": {"card_velocity": {"enabled": 1}}}},
+    {"velocity": {}},
+    {"velocity": [{"scope": "planet", "max_count": 1, "window_seconds": 1}]},
+    {"velocity": [{"scope": "card", "window_seconds": 60}]},
+    {"velocity": [{"scope": "card", "max_count": True, "window_seconds": 60}]},
+    {"velocity": [{"scope": "card", "max_count": 1, "window_seconds": 86_401}]},
+    {"velocity": [{"scope": "card", "max_count": 1, "window_seconds": 60}] * 21},
     {"unknown": 1},
 ]
 
@@ -142,6 +167,64 @@ def test_what_makes_no_sense_is_refused(client: FlaskClient, shop: Shop) -> None
         assert answer.json["field"].split(".")[0] == next(iter(body))
     assert settings.read(shop.actor)[1] == 1
     assert changes_told(shop) == []
+
+
+RISK: dict[str, Any] = {
+    "fraud": {"challenge_from": 50, "rules": {"elevated_risk_card": {"weight": 95}, "card_velocity": {}}},
+    "velocity": [{"scope": "customer", "max_count": 2, "window_seconds": 3600}],
+    "max_confirms_per_session": 1,
+}
+
+
+def test_what_a_merchant_chooses_about_risk_is_kept_and_journalled(client: FlaskClient, shop: Shop) -> None:
+    fresh = client.get(PATH, headers=shop.bearer).json
+    assert fresh is not None
+    assert [fresh[name] for name in RISK] == [None, None, None]
+    answer = client.patch(PATH, json=RISK, headers=shop.bearer)
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+    [told] = changes_told(shop)
+    assert (told["before"], told["after"]) == (dict.fromkeys(RISK), RISK)
+    shown = client.get(PATH, headers=shop.bearer).json
+    assert shown is not None
+    assert shown["fraud"]["challenge_from"] == 50
+    assert shown["velocity"] == [RISK["velocity"][0] | {"max_amount": None}]
+    book = client.get("/v1/payments/fraud/rules", headers=shop.bearer).json
+    assert book is not None
+    assert (book["challenge_from"], book["deny_from"], book["velocity"]) == (50, 90, shown["velocity"])
+    as_shown = {name: shown[name] for name in RISK}
+    assert client.patch(PATH, json=as_shown, headers=shop.bearer).status_code == 200
+    back = client.patch(PATH, json=dict.fromkeys(RISK), headers=shop.bearer).json
+    assert back is not None
+    assert [back[name] for name in RISK] == [None, None, None]
+    book = client.get("/v1/payments/fraud/rules", headers=shop.bearer).json
+    assert book is not None
+    assert (book["challenge_from"], [limit["scope"] for limit in book["velocity"]]) == (60, ["address"])
+
+
+def test_what_a_merchant_chooses_about_risk_takes_effect(client: FlaskClient, shop: Shop) -> None:
+    assert client.patch(PATH, json=RISK, headers=shop.bearer).status_code == 200
+    actor = keys.authenticate(shop.secret)
+    chosen = Shop(actor, shop.secret)
+    denied = risks.confirm(chosen, risks.intent_of(chosen, customer_id="c"), risks.ELEVATED)
+    assert denied.last_error is not None and denied.last_error["code"] == "fraud_block"
+    with pytest.raises(Unprocessable) as refused:
+        risks.confirm(chosen, denied, nonce="n2")
+    assert refused.value.code == "confirm_limit_exceeded"
+    assert risks.confirm(chosen, risks.intent_of(chosen, customer_id="c")).status == "succeeded"
+    with pytest.raises(RateLimited):
+        risks.confirm(chosen, risks.intent_of(chosen, customer_id="c"))
+    other = make("Another shop")
+    assert risks.confirm(other, risks.intent_of(other), risks.ELEVATED).status == "requires_action"
+
+
+def test_facts_about_shoppers_do_not_travel_in_the_clear(client: FlaskClient, shop: Shop) -> None:
+    body = {"fraud": {"provider": "http", "url": "HTTP://127.0.0.1:9/score"}}
+    assert client.patch(PATH, json=body, headers=shop.bearer).status_code == 200
+    present = environment.current()
+    environment.use(present.model_copy(update={"allow_loopback_webhooks": False}))
+    answer = client.patch(PATH, json=body, headers=shop.bearer)
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["field"]) == (400, "fraud")
 
 
 def test_settings_are_the_merchants_own_and_guarded(app: Flask, client: FlaskClient, shop: Shop) -> None:
