@@ -2,7 +2,8 @@
 
 We post the facts as JSON, signed with the merchant's `fraud` secret (OP-18); it answers
 `{"score": 0..100, "action"?: "allow|challenge|deny", "reasons"?: [{"code", "weight"?, "text"?}]}` within
-`TIMEOUT_SECONDS`. Anything else is no opinion.
+`TIMEOUT_SECONDS`. Anything else is no opinion. One that has failed several times in a row is left alone for a
+while, so that its outage does not make every shopper wait.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from typing import Any
 from app import settings
 from app.domain.rules.fraud import MAX_SCORE, Action, Assessment, Facts, Reason, Rule
 from app.kit import clock, signing, strict_json
-from app.kit.http import AddressRefused, ConnectionFailed, SafeClient, TimedOut
+from app.kit.breaker import Breaker
+from app.kit.http import AddressRefused, Answer, ConnectionFailed, SafeClient, TimedOut
 from app.providers.base import FraudProviderFailed
 
 #: A shopper waits meanwhile.
 TIMEOUT_SECONDS = 2.0
+#: By merchant and address: what one merchant is refused says nothing about another.
+BREAKER = Breaker()
 MAX_REASONS = 20
 
 
@@ -29,11 +33,26 @@ class HttpFraud:
     remote = True
     name = "http"
 
-    def __init__(self, url: str, secret: str) -> None:
+    def __init__(self, tenant_id: str, url: str, secret: str) -> None:
         self._url, self._secret = url, secret
+        self._known_as = f"{tenant_id} {url}"
 
     def assess(self, facts: Facts, rules: Sequence[Rule]) -> Assessment:
         """See `Fraud.assess`; it has rules of its own."""
+        if BREAKER.is_open(self._known_as):
+            raise FraudProviderFailed("left alone after failures")
+        try:
+            answer = self._ask(facts)
+        except FraudProviderFailed:
+            BREAKER.failed(self._known_as)
+            raise
+        BREAKER.succeeded(self._known_as)
+        if answer.status != 200:
+            raise FraudProviderFailed(f"answered {answer.status}")
+        return _read(answer.body)
+
+    def _ask(self, facts: Facts) -> Answer:
+        """What it answers; a server's error is none."""
         body = json.dumps(facts.as_dict(), separators=(",", ":")).encode()
         headers = {
             "Content-Type": "application/json",
@@ -45,9 +64,9 @@ class HttpFraud:
             raise FraudProviderFailed("timed out") from error
         except (ConnectionFailed, AddressRefused) as error:
             raise FraudProviderFailed("could not be reached") from error
-        if answer.status != 200:
+        if answer.status >= 500:
             raise FraudProviderFailed(f"answered {answer.status}")
-        return _read(answer.body)
+        return answer
 
 
 @lru_cache(maxsize=2)

@@ -18,7 +18,7 @@ from app.services.payments import methods
 from app.services.risk import fraud, screening
 from app.services.risk.fraud import Context
 from tests import risks
-from tests.shops import GOOD, Shop, card
+from tests.shops import GOOD, Shop, card, later
 
 pytestmark = pytest.mark.usefixtures("holds")
 
@@ -177,3 +177,35 @@ def test_a_score_on_demand_asks_it_too(asking: Shop, service: Service) -> None:
     made = fraud.score(asking.actor, risks.intent_of(asking).id, Context())
     assert (made.score, made.action, made.source) == (77, "challenge", "score")
     assert len(service.asked) == 1
+
+
+def test_a_service_that_is_away_is_left_alone_for_a_while_and_tried_again(
+    shop: Shop, service: Service
+) -> None:
+    """Each shopper would wait for it; who has another merchant's service fail them opens nobody's breaker."""
+    service.status = 503
+    asking = risks.choose(shop, fraud={"provider": "http", "url": service.url})
+    intents_ = [risks.intent_of(asking) for _ in range(7)]
+    for intent in intents_[:6]:
+        assert risks.confirm(asking, intent).status == "requires_action"
+    assert len(service.asked) == 5
+    assert [risks.decisions(intent)[0].problem for intent in intents_[4:6]] == [
+        "answered 503",
+        "left alone after failures",
+    ]
+    other = risks.another()
+    other = risks.choose(other, fraud={"provider": "http", "url": service.url})
+    service.status = 200
+    assert risks.confirm(other, risks.intent_of(other)).status == "succeeded"
+    with later(31):
+        assert risks.confirm(asking, intents_[6]).status == "succeeded"
+    assert len(service.asked) == 7
+
+
+def test_a_service_that_answers_nonsense_at_once_is_asked_again_each_time(
+    asking: Shop, service: Service
+) -> None:
+    for status, answer in ((401, b"{}"), (200, b"nonsense")) * 3:
+        service.status, service.answer = status, answer
+        risks.confirm(asking, risks.intent_of(asking))
+    assert len(service.asked) == 6
