@@ -264,8 +264,20 @@ def retry_failed(actor: Actor, limit: int = 1000) -> int:
         .limit(limit)
     )
     with transaction(actor) as db:
+        webhooks.queue(db, actor)
         fresh = [replay(old) for old in db.scalars(statement)]
         db.add_all(fresh)
+        if fresh:
+            record(
+                db,
+                "webhook_delivery.resent",
+                tenant_id=actor.tenant_id,
+                mode=str(actor.mode),
+                entity="merchant",
+                entity_id=actor.tenant_id,
+                cause="api",
+                after={"deliveries": len(fresh)},
+            )
     return len(fresh)
 
 

@@ -17,6 +17,7 @@ from app.domain.event_types import PUBLISHED
 from app.kit import clock, signing
 from app.kit.http import AddressRefused, address_allowed, check_url
 from app.kit.ids import new_id
+from app.models.access.tenant import Tenant
 from app.models.events.journal import record
 from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.services.operations import secrets_at_rest
@@ -39,8 +40,6 @@ def create(
         Unprocessable: the merchant has as many as it may have.
     """
     _check(actor, url, events, secret)
-    if len(list_all(actor)) >= MAX_ENDPOINTS:
-        raise Unprocessable(f"There are {MAX_ENDPOINTS} endpoints already", code="too_many_endpoints")
     plaintext = secret or signing.generate_webhook_secret()
     endpoint_id = new_id("whk")
     endpoint = WebhookEndpoint(
@@ -53,6 +52,9 @@ def create(
         secret=secrets_at_rest.encrypt(plaintext, actor.tenant_id, endpoint_id, "secret"),
     )
     with transaction(actor) as db:
+        queue(db, actor)
+        if len(list_all(actor)) >= MAX_ENDPOINTS:
+            raise Unprocessable(f"There are {MAX_ENDPOINTS} endpoints already", code="too_many_endpoints")
         db.add(endpoint)
         db.flush()
         _note(db, endpoint, "webhook_endpoint.created")
@@ -99,7 +101,7 @@ def update(
         NotFound: there is no such endpoint.
     """
     with transaction(actor) as db:
-        endpoint = get(actor, endpoint_id)
+        endpoint = _locked(db, actor, endpoint_id)
         before = _facts(endpoint)
         _check(actor, url or endpoint.url, endpoint.events if events is None else events, None)
         endpoint.url = url or endpoint.url
@@ -119,7 +121,7 @@ def roll_secret(actor: Actor, endpoint_id: str, *, secret: str | None = None) ->
     _check_secret(secret)
     plaintext = secret or signing.generate_webhook_secret()
     with transaction(actor) as db:
-        endpoint = get(actor, endpoint_id)
+        endpoint = _locked(db, actor, endpoint_id)
         endpoint.previous_secret = endpoint.secret
         endpoint.previous_until = clock.now() + OVERLAP
         endpoint.secret = secrets_at_rest.encrypt(plaintext, actor.tenant_id, endpoint.id, "secret")
@@ -130,7 +132,7 @@ def roll_secret(actor: Actor, endpoint_id: str, *, secret: str | None = None) ->
 def delete(actor: Actor, endpoint_id: str) -> None:
     """Take an endpoint away; its deliveries stay to be seen."""
     with transaction(actor) as db:
-        endpoint = get(actor, endpoint_id)
+        endpoint = _locked(db, actor, endpoint_id)
         endpoint.deleted_at = clock.now()
         _note(db, endpoint, "webhook_endpoint.deleted")
 
@@ -138,7 +140,7 @@ def delete(actor: Actor, endpoint_id: str) -> None:
 def set_enabled(actor: Actor, endpoint_id: str, enabled: bool) -> None:
     """Switch an endpoint on or off."""
     with transaction(actor) as db:
-        endpoint = get(actor, endpoint_id)
+        endpoint = _locked(db, actor, endpoint_id)
         endpoint.disabled_at = None if enabled else clock.now()
         endpoint.disabled_reason = None if enabled else "switched off"
         endpoint.failing_since = None
@@ -199,6 +201,20 @@ def _all(actor: Actor) -> Select[WebhookEndpoint]:
 
 def _mine(actor: Actor) -> Select[WebhookEndpoint]:
     return _all(actor).where(WebhookEndpoint.deleted_at.is_(None))
+
+
+def _locked(db: Session, actor: Actor, endpoint_id: str) -> WebhookEndpoint:
+    """One endpoint, to be changed: whoever comes at the same time waits, and sees what was done."""
+    statement = _mine(actor).where(WebhookEndpoint.id == endpoint_id)
+    found = db.scalars(statement.with_for_update(key_share=True)).one_or_none()
+    if found is None:
+        raise NotFound("Webhook endpoint not found")
+    return found
+
+
+def queue(db: Session, actor: Actor) -> None:
+    """Let those who count a merchant's things, and then add some, do it one after the other."""
+    db.execute(select(Tenant.id).where(Tenant.id == actor.tenant_id).with_for_update(key_share=True))
 
 
 def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from app.models.events.delivery import Delivery, DeliveryAttempt
 from app.models.events.journal import JournalEntry
 from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.services.events import audit, deliveries, trials, webhooks
+from tests.buyers import together
 from tests.events import tell
 from tests.receiver import Receiver
 
@@ -434,3 +435,18 @@ def test_what_cannot_be_sent_is_a_failed_try_and_no_lease_that_lapses_for_ever(
     assert (row.status, row.tries) == ("exhausted", 10)
     assert {item.error for item in _tries(row)} == {"it could not be sent: DecryptionError"}
     assert not receiver.requests(f"/ok/{path}")
+
+
+def test_of_many_who_send_failed_ones_again_each_is_sent_once_and_it_is_journalled(
+    actor: Actor, receiver: Receiver, path: str
+) -> None:
+    _endpoint(actor, receiver.url(f"/ok/{path}"))
+    _event(actor, count=3)
+    with transaction() as db:
+        db.execute(update(Delivery).values(status="exhausted"))
+    counts = together(6, lambda _: deliveries.retry_failed(actor))
+    assert sorted(counts, key=str) == [0, 0, 0, 0, 0, 3]
+    assert len(_rows()) == 6
+    with reading() as db:
+        told = db.scalars(select(JournalEntry).where(JournalEntry.type == "webhook_delivery.resent")).all()
+    assert [(row.entity, row.data["after"]) for row in told] == [("merchant", {"deliveries": 3})]

@@ -13,6 +13,7 @@ from app.domain.actor import Actor, Mode, system_actor
 from app.domain.errors import InvalidRequest, NotFound, Unprocessable
 from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.services.events import audit, timeline, webhooks
+from tests.buyers import together
 
 URL, EVENTS = "https://merchant.example/hooks", ["payment.succeeded"]
 
@@ -176,3 +177,19 @@ def test_a_system_actor_of_the_other_mode_reads_its_own(actor: Actor) -> None:
     webhooks.create(live, URL, EVENTS)
     assert len(webhooks.list_all(live)) == 1
     assert webhooks.list_all(actor) == []
+
+
+def test_of_secrets_rolled_at_once_each_was_in_force(actor: Actor) -> None:
+    endpoint, _ = webhooks.create(actor, URL, EVENTS)
+    rolled = together(6, lambda _: webhooks.roll_secret(actor, endpoint.id)[1])
+    assert all(isinstance(secret, str) for secret in rolled), rolled
+    newest, previous = webhooks.secrets_of(webhooks.get(actor, endpoint.id))
+    assert {newest, previous} < set(rolled), "whoever rolled it last but one still has a secret that signs"
+
+
+def test_sixteen_at_once_make_no_more_than_the_bound(actor: Actor) -> None:
+    for _ in range(webhooks.MAX_ENDPOINTS - 2):
+        webhooks.create(actor, URL, EVENTS)
+    made = together(6, lambda _: webhooks.create(actor, URL, EVENTS))
+    assert sum(isinstance(one, Unprocessable) for one in made) == 4
+    assert len(webhooks.list_all(actor)) == webhooks.MAX_ENDPOINTS
