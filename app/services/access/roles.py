@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
-from app.domain.actor import Actor
+from app.domain.actor import Actor, ActorKind, Mode
 from app.domain.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from app.domain.permissions import PERMISSIONS, ROLES
 from app.kit.ids import new_id
@@ -136,9 +136,12 @@ def assign(actor: Actor, name: str, user_id: str) -> None:
 
     Raises:
         NotFound: no such role, or no such person of this merchant.
-        PermissionDenied: the role, or the one that it replaces, may do more than the caller.
+        PermissionDenied: the role, or the one that it replaces, may do more than the caller; or the caller is
+            a key of test mode: what people may do holds in live mode, too.
         Conflict: `last_admin`, nobody else may do everything.
     """
+    if actor.mode == Mode.TEST and actor.kind in (ActorKind.API_KEY, ActorKind.MACHINE_TOKEN):
+        raise PermissionDenied("Rights of people are given by people or live keys", code="live_mode_required")
     with transaction(actor) as db:
         # All at once, in one order: two who take each other's rights must not both succeed.
         people = list(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.db import reading
+from app.domain.actor import Mode
 from app.domain.errors import Conflict, PermissionDenied
 from app.domain.permissions import PERMISSIONS, ROLES
 from app.kit import clock
@@ -219,7 +221,7 @@ def test_what_makes_no_role_is_refused_and_changes_nothing(client: FlaskClient, 
         ({"name": "read_only", "user_id": mine.id}, 409),
     ]
     for body, status in cases:
-        assert client.post(ROLE_PATH, json=body, headers=shop.bearer).status_code == status, body
+        assert client.post(ROLE_PATH, json=body, headers=signed_in(mine)).status_code == status, body
     assert all(role.built_in for role in roles.list_all(shop.actor))
     assert tokens.person(mine.id, "test").permissions == {"*"}
     assert told(shop, "role.created") == []
@@ -243,10 +245,11 @@ def test_nobody_rises_above_themselves(shop: Shop) -> None:
 
 def test_of_two_admins_who_demote_each_other_one_stays(shop: Shop) -> None:
     people = [person(shop, "payments_admin", name) for name in ("a", "b")]
+    live = replace(shop.actor, mode=Mode.LIVE)
 
     def demote(user: User) -> bool:
         try:
-            roles.assign(shop.actor, "read_only", user.id)
+            roles.assign(live, "read_only", user.id)
         except Conflict:
             return False
         return True
@@ -272,3 +275,20 @@ def test_of_many_who_make_the_same_role_one_does(shop: Shop) -> None:
 def _people(shop: Shop) -> list[User]:
     with reading() as db:
         return list(db.scalars(select(User).where(User.tenant_id == shop.actor.tenant_id)))
+
+
+def test_a_key_of_test_mode_hands_out_no_rights_that_hold_in_live_mode(
+    client: FlaskClient, shop: Shop
+) -> None:
+    person(shop, "payments_admin")
+    clerk = person(shop, "read_only", "clerk")
+    body = {"name": "payments_admin", "user_id": clerk.id}
+    machine = bearer(tokens.mint_jwt(shop.actor))
+    for headers in (shop.bearer, machine):
+        answer = client.post(ROLE_PATH, json=body, headers=headers)
+        assert answer.json is not None
+        assert (answer.status_code, answer.json["code"]) == (403, "live_mode_required")
+    assert tokens.person(clerk.id, "live").permissions == ROLES["read_only"]
+    _, live = keys.create(shop.actor, "live", mode="live")
+    assert client.post(ROLE_PATH, json=body, headers=bearer(live)).status_code == 201
+    assert tokens.person(clerk.id, "live").permissions == {"*"}
