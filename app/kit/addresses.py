@@ -7,19 +7,28 @@ import ipaddress
 from app.kit.http import address_allowed
 
 
+def line(address: str) -> str:
+    """The form in which callers are told apart: an IPv4 address, or the /64 that one IPv6 line has.
+
+    What is no address stays as it is.
+    """
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
+
+
 def counted(address: str) -> str | None:
-    """The form in which tries are counted: an IPv4 address, or the /64 that one IPv6 line has.
+    """The form in which shoppers' tries are counted (see `line`).
 
     None for what is not public: a proxy or a developer's machine says nothing about who pays.
     """
     try:
-        ip = ipaddress.ip_address(address)
-        if not address_allowed(address):
-            return None
+        return line(address) if address_allowed(address) else None
     except ValueError:
         return None
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def shortened(address: str) -> str | None:

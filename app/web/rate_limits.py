@@ -13,7 +13,7 @@ from limits.strategies import FixedWindowRateLimiter
 from app import settings
 from app.domain.actor import Actor
 from app.domain.errors import RateLimited
-from app.kit import clock
+from app.kit import addresses, clock
 from app.services.operations import rate_limits
 from app.web.authentication import client_address
 from app.web.counters import ProcessCounters
@@ -65,7 +65,10 @@ def strict(policy: Policy, actor: Actor | None) -> None:
     """
     if policy.limit is None:
         return
-    who = client_address() if policy.limit.per == "ip" or actor is None else actor.tenant_id
+    if policy.limit.per == "ip" or actor is None:
+        who = addresses.line(client_address())
+    else:
+        who = actor.tenant_id
     rate_limits.hit(
         policy.contract_id,
         who,

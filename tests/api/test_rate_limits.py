@@ -76,6 +76,8 @@ def test_a_public_link_is_limited_per_address_in_the_merchants_form(client: Flas
     assert elsewhere.status_code == 200
     forged = client.get(url, headers={"X-Forwarded-For": "203.0.113.10"})
     assert forged.status_code == 429, "no trusted proxy, no forwarded address"
+    line = [{"REMOTE_ADDR": f"2001:4860:1::{number}"} for number in range(11)]
+    assert [client.get(url, environ_overrides=where).status_code for where in line] == [200] * 10 + [429]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.db import reading, transaction
 from app.domain.actor import TenantProfile
 from app.domain.errors import InvalidRequest, NotFound, Unauthenticated
-from app.kit import clock, crypto
+from app.kit import addresses, clock, crypto
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
 from app.models.access.user import User
@@ -100,7 +100,7 @@ def check_password(email: str, password: str, address: str) -> SignIn:
         RateLimited: five a minute and address, ten in half an hour and account.
         Unauthenticated: wrong, locked or disabled; which of them is not said.
     """
-    rate_limits.hit("sign_in_address", address, limit=5, window_seconds=60)
+    rate_limits.hit("sign_in_address", addresses.line(address), limit=5, window_seconds=60)
     rate_limits.hit("sign_in_account", email.strip().lower(), limit=10, window_seconds=1800)
     user = by_email(email)
     right = crypto.verify_password(password, user.password_hash if user else _NOBODY)

@@ -168,3 +168,13 @@ def test_a_second_factor_in_force_is_not_begun_anew(user: User) -> None:
     found, _ = users.get(user.id)
     assert found.totp_enabled
     assert totp.secret_of(user.id) == generator.secret
+
+
+def test_one_ipv6_line_is_one_address(user: User) -> None:
+    for number in range(5):
+        with pytest.raises(Unauthenticated):
+            users.check_password(f"nobody{number}@shop.test", "wrong", f"2a02:8070:1::{number}")
+    with pytest.raises(RateLimited):
+        users.check_password("nobody@shop.test", "wrong", "2a02:8070:1::ffff")
+    with pytest.raises(Unauthenticated):
+        users.check_password("nobody@shop.test", "wrong", "2a02:8070:2::1")

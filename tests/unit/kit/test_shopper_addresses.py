@@ -25,3 +25,8 @@ from app.kit import addresses
 def test_addresses(address: str, counted: str | None, shown: str | None) -> None:
     assert addresses.counted(address) == counted
     assert addresses.shortened(address) == shown
+
+
+def test_callers_are_told_apart_by_their_line_wherever_they_are() -> None:
+    told = {"fe80::1": "fe80::/64", "::ffff:10.1.2.3": "10.1.2.3", "127.0.0.1": "127.0.0.1", "?": "?"}
+    assert {address: addresses.line(address) for address in told} == told
