@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import secrets
 from functools import cached_property
@@ -27,6 +28,9 @@ REQUIRED_IN_PRODUCTION = {
     "database_url": "DATABASE_URL",
     "trusted_hosts": "TILL_TRUSTED_HOSTS",
 }
+
+#: Whoever guesses it makes tokens of their own.
+MIN_SECRET_KEY = 32
 
 
 class SettingsError(RuntimeError):
@@ -132,9 +136,9 @@ class Settings(BaseSettings):
         ring: dict[str, bytes] = {}
         for item in self.encryption_keys.get_secret_value().split(","):
             key_id, _, text = item.strip().partition(":")
-            key = base64.b64decode(text)
-            if not key_id or len(key) != 32:
-                raise SettingsError("TILL_ENCRYPTION_KEYS: each entry is id:base64 of 32 bytes")
+            key = _decoded(text)
+            if not key_id or key_id in ring or len(key) != 32:
+                raise SettingsError("TILL_ENCRYPTION_KEYS: each entry is id:base64 of 32 bytes, each id once")
             ring[key_id] = key
         return ring
 
@@ -152,7 +156,7 @@ def load(**overrides: object) -> Settings:
     """Read the environment; `overrides` win over it (tests).
 
     Raises:
-        SettingsError: production lacks something, naming each missing variable.
+        SettingsError: production lacks something, naming each missing variable, or what is there cannot be.
     """
     env_file = None if os.environ.get("TILL_ENV") == "production" else ".env"
     settings = Settings(_env_file=env_file, **overrides)  # type: ignore[arg-type]
@@ -163,8 +167,21 @@ def load(**overrides: object) -> Settings:
             raise SettingsError(f"Till cannot start in production without {names}")
         if settings.failpoint:
             raise SettingsError("TILL_FAILPOINT is for tests only")
-        return settings
-    return settings.model_copy(update=_development_defaults(settings, missing))
+        if len(settings.signing_key) < MIN_SECRET_KEY:
+            raise SettingsError(f"TILL_SECRET_KEY has at least {MIN_SECRET_KEY} characters, chosen by chance")
+    else:
+        settings = settings.model_copy(update=_development_defaults(settings, missing))
+    if settings.log_level.upper() not in logging.getLevelNamesMapping():
+        raise SettingsError("TILL_LOG_LEVEL is DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    _ = settings.encryption_key_ring  # what is wrong with it is told now, not at the first secret
+    return settings
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
 
 
 def _development_defaults(settings: Settings, missing: list[str]) -> dict[str, object]:

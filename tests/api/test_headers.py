@@ -11,7 +11,6 @@ import pytest
 import structlog
 from flask import Flask
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -219,11 +218,36 @@ def test_production_names_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None
         settings.load()
     for name in ("TILL_SECRET_KEY", "TILL_ENCRYPTION_KEYS", "DATABASE_URL", "TILL_TRUSTED_HOSTS"):
         assert name in str(caught.value)
-    with pytest.raises(settings.SettingsError):
-        settings.load(
-            secret_key=SecretStr("s"),
-            encryption_keys=SecretStr("k1:" + "A" * 43 + "="),
-            database_url="sqlite://",
-            trusted_hosts=["a"],
-            failpoint="started",
-        )
+
+
+GOOD_KEY = "k1:" + "A" * 43 + "="
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"failpoint": "started"}, "TILL_FAILPOINT"),
+        ({"secret_key": "short"}, "TILL_SECRET_KEY"),
+        ({"encryption_keys": "k1"}, "TILL_ENCRYPTION_KEYS"),
+        ({"encryption_keys": "k1:AAAA"}, "TILL_ENCRYPTION_KEYS"),
+        ({"encryption_keys": "k1:" + "A" * 43}, "TILL_ENCRYPTION_KEYS"),
+        ({"encryption_keys": ":" + "A" * 43 + "="}, "TILL_ENCRYPTION_KEYS"),
+        ({"encryption_keys": f"{GOOD_KEY},k1:" + "B" * 43 + "="}, "TILL_ENCRYPTION_KEYS"),
+        ({"encryption_keys": f"{GOOD_KEY},"}, "TILL_ENCRYPTION_KEYS"),
+        ({"log_level": "LOUD"}, "TILL_LOG_LEVEL"),
+    ],
+)
+def test_production_does_not_start_on_rubbish(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], told: str
+) -> None:
+    monkeypatch.setenv("TILL_ENV", "production")
+    good = {
+        "secret_key": "s" * 32,
+        "encryption_keys": GOOD_KEY,
+        "database_url": "sqlite://",
+        "trusted_hosts": ["a"],
+    }
+    assert settings.load(**good).production
+    with pytest.raises(settings.SettingsError, match=told) as caught:
+        settings.load(**good | changes)
+    assert "AAAA" not in str(caught.value), "what is wrong is named, not shown"
