@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
@@ -17,7 +17,7 @@ from app.domain.errors import InvalidRequest, NotFound, Unauthenticated
 from app.kit import addresses, clock, crypto
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
-from app.models.access.user import User
+from app.models.access.user import User, WebSession
 from app.models.events.journal import record
 from app.services.access import totp
 from app.services.operations import rate_limits
@@ -64,12 +64,13 @@ def create(tenant_id: str, email: str, name: str, role: str, password: str) -> U
 
 
 def set_password(user_id: str, password: str) -> None:
-    """Give a person a new password and end their lock-out."""
+    """Give a person a new password; their lock-out ends, and so does what was signed in before."""
     with transaction() as db:
         user = find(db, user_id)
         user.password_hash = crypto.password_hash(password)
         user.failed_logins, user.locked_until = 0, None
         user.tokens_valid_after = clock.now()
+        db.execute(delete(WebSession).where(WebSession.user_id == user.id))
         _note(db, user, "user.password_set")
 
 
@@ -111,7 +112,7 @@ def check_password(email: str, password: str, address: str) -> SignIn:
             _count_failure(user.id)
         raise Unauthenticated("E-mail or password is wrong")
     if crypto.password_needs_rehash(user.password_hash):
-        set_password(user.id, password)
+        _rehash(user.id, password)
     if not user.totp_enabled:
         note_sign_in(user.id)
     return SignIn(user.id, needs_otp=user.totp_enabled)
@@ -149,6 +150,12 @@ def check_own_password(user_id: str, password: str) -> bool:
 def find(db: Session, user_id: str) -> User:
     """The row of a person, in the caller's transaction, locked."""
     return db.scalars(select(User).where(User.id == user_id).with_for_update()).one()
+
+
+def _rehash(user_id: str, password: str) -> None:
+    """The same password under today's parameters: nothing has changed for the person."""
+    with transaction() as db:
+        find(db, user_id).password_hash = crypto.password_hash(password)
 
 
 def _count_failure(user_id: str) -> None:

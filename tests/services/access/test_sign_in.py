@@ -9,7 +9,7 @@ import pyotp
 import pytest
 
 from app.domain.errors import Conflict, DomainError, InvalidRequest, RateLimited, Unauthenticated
-from app.kit import clock
+from app.kit import clock, crypto
 from app.models.access.user import User
 from app.services.access import totp, users, web_sessions
 from tests.shops import Shop, later
@@ -178,3 +178,20 @@ def test_one_ipv6_line_is_one_address(user: User) -> None:
         users.check_password("nobody@shop.test", "wrong", "2a02:8070:1::ffff")
     with pytest.raises(Unauthenticated):
         users.check_password("nobody@shop.test", "wrong", "2a02:8070:2::1")
+
+
+def test_a_new_password_ends_what_was_signed_in_before(user: User) -> None:
+    token = web_sessions.open_session(user.id)
+    users.set_password(user.id, "another long enough passphrase")
+    assert web_sessions.load(token) is None
+
+
+def test_a_hash_made_anew_at_sign_in_is_no_new_password(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = web_sessions.open_session(user.id)
+    monkeypatch.setattr(crypto, "password_needs_rehash", lambda _: True)
+    users.check_password(user.email, PASSWORD, "192.0.2.1")
+    found, _ = users.get(user.id)
+    assert found.password_hash != user.password_hash
+    assert found.tokens_valid_after is None
+    assert web_sessions.load(token) is not None
+    assert users.check_password(user.email, PASSWORD, "192.0.2.1").user_id == user.id
