@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-_DETAIL = re.compile(r"DETAIL:.*")
+#: Up to what SQLAlchemy or Python writes next: a row's texts may have lines of their own.
+_DETAIL = re.compile(r"DETAIL:.*?(?=\n(?:\[SQL: |\nThe above exception |\nDuring handling )|\Z)", re.DOTALL)
 
 #: Nothing else is ever written.
 FIELDS = frozenset(
