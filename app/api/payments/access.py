@@ -17,7 +17,7 @@ from app.models.access.api_key import ApiKey
 from app.services.access import attestations, keys, roles
 from app.services.access.roles import RoleInfo
 from app.web.endpoint import Answer
-from app.web.schemas import Body, Instant, Listing, View
+from app.web.schemas import Body, Instant, Listing, PageQuery, View
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LONGEST = 10 * 365 * 86_400
@@ -84,11 +84,11 @@ class KeyView(View):
         )
 
 
-@surface.get("/keys", "PY-070", returns=Listing[KeyView], permission=KEYS_MANAGE)
-def list_keys(actor: Actor) -> Listing[KeyView]:
+@surface.get("/keys", "PY-070", query=PageQuery, returns=Listing[KeyView], permission=KEYS_MANAGE)
+def list_keys(actor: Actor, query: PageQuery) -> Listing[KeyView]:
     """List keys; their plaintext is not shown again."""
-    rows = [KeyView.of(row) for row in keys.list_all(actor)]
-    return Listing[KeyView](data=rows, has_more=False, next_cursor=None)
+    page = keys.list_page(actor, limit=query.limit, cursor=query.cursor)
+    return Listing[KeyView].of(page, KeyView.of)
 
 
 @surface.post("/keys", "PY-071", body=KeyCreate, returns=KeyView, status=201, permission=KEYS_MANAGE)

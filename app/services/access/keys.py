@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Select, bindparam, select, update
 
 from app.db import Lookup, reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
@@ -13,6 +13,7 @@ from app.domain.errors import InvalidRequest, NotFound, PermissionDenied, Unauth
 from app.domain.permissions import SCOPES
 from app.kit import clock, crypto
 from app.kit.ids import new_id, new_uuid
+from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.access.api_key import ApiKey
 from app.models.access.tenant import Tenant
 from app.models.events.journal import record
@@ -152,13 +153,25 @@ def _granted(actor: Actor, kind: str, scopes: list[str]) -> list[str]:
 
 def list_all(actor: Actor, *, mode: str | None = None) -> list[ApiKey]:
     """The merchant's keys, newest first, revoked ones too."""
-    statement = (
-        select(ApiKey)
-        .where(ApiKey.tenant_id == actor.tenant_id, ApiKey.mode == (mode or actor.mode))
-        .order_by(ApiKey.id.desc())
-    )
     with reading() as db:
-        return list(db.scalars(statement))
+        return list(db.scalars(_mine(actor, mode).order_by(ApiKey.id.desc())))
+
+
+def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ApiKey]:
+    """A page of them.
+
+    Raises:
+        InvalidRequest: not a cursor of this list.
+    """
+    statement = _mine(actor)
+    if cursor:
+        last = decode_cursor(cursor)
+        if last is None:
+            raise InvalidRequest("Not a cursor of this list", field="cursor")
+        statement = statement.where(ApiKey.id < last)
+    with reading() as db:
+        rows = list(db.scalars(statement.order_by(ApiKey.id.desc()).limit(limit + 1)))
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
 
 
 def revoke(actor: Actor, key_id: str) -> ApiKey:
@@ -168,11 +181,7 @@ def revoke(actor: Actor, key_id: str) -> ApiKey:
         NotFound: there is none in this mode, or it is another merchant's.
     """
     with transaction(actor) as db:
-        statement = select(ApiKey).where(
-            (ApiKey.id == key_id) | (ApiKey.public_id == key_id),
-            ApiKey.tenant_id == actor.tenant_id,
-            ApiKey.mode == actor.mode,
-        )
+        statement = _mine(actor).where((ApiKey.id == key_id) | (ApiKey.public_id == key_id))
         key = db.scalars(statement.with_for_update()).one_or_none()
         if key is None:
             raise NotFound("API key not found")
@@ -189,6 +198,10 @@ def revoke(actor: Actor, key_id: str) -> ApiKey:
                 after=_facts(key),
             )
         return key
+
+
+def _mine(actor: Actor, mode: str | None = None) -> Select[ApiKey]:
+    return select(ApiKey).where(ApiKey.tenant_id == actor.tenant_id, ApiKey.mode == (mode or str(actor.mode)))
 
 
 def _facts(key: ApiKey) -> dict[str, object]:

@@ -292,3 +292,19 @@ def test_a_key_of_test_mode_hands_out_no_rights_that_hold_in_live_mode(
     _, live = keys.create(shop.actor, "live", mode="live")
     assert client.post(ROLE_PATH, json=body, headers=bearer(live)).status_code == 201
     assert tokens.person(clerk.id, "live").permissions == {"*"}
+
+
+def test_keys_come_in_pages(client: FlaskClient, shop: Shop) -> None:
+    made = [keys.create(shop.actor, f"key {number}")[0].id for number in range(4)]
+    seen: list[str] = []
+    cursor: str | None = None
+    for _ in range(3):
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = client.get(KEYS, query_string=query, headers=shop.bearer).json
+        assert page is not None
+        seen += [row["id"] for row in page["data"]]
+        cursor = page["next_cursor"]
+        assert page["has_more"] == (cursor is not None)
+    assert (seen[:4], len(seen), cursor) == (made[::-1], 5, None)
+    for query in ({"limit": 0}, {"limit": 101}, {"cursor": "%%%"}):
+        assert client.get(KEYS, query_string=query, headers=shop.bearer).status_code == 400
