@@ -117,21 +117,13 @@ def extend(job: Job, *, lease_seconds: int = LEASE_SECONDS) -> bool:
 def bury_lapsed() -> int:
     """Declare dead what lost its worker on its last try: such a job kills who runs it. Returns how many."""
     now = clock.now()
-    statement = (
-        update(Job)
-        .where(Job.status == _S.LEASED, Job.lease_until < now, Job.tries >= Job.max_tries)
-        .values(
-            status=str(lifecycle.LIFECYCLE.edge(_S.LEASED, _T.BURIED).target),
-            lease_token=None,
-            lease_until=None,
-            finished_at=now,
-            updated_at=now,
-            errors=[{"at": clock.to_rfc3339(now), "error": "its worker was lost at the last try"}],
-        )
-        .execution_options(synchronize_session=False)
-    )
+    lapsed = select(Job).where(Job.status == _S.LEASED, Job.lease_until < now, Job.tries >= Job.max_tries)
     with transaction() as db:
-        return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+        lost = list(db.scalars(lapsed.with_for_update(skip_locked=True)))
+        for job in lost:
+            errors = _with_error(job, "its worker was lost at the last try")
+            job.move(_T.BURIED, errors=errors, lease_token=None, lease_until=None, finished_at=now)
+    return len(lost)
 
 
 def get(actor: Actor, job_id: str) -> Job:
@@ -200,11 +192,17 @@ def finish(job: Job, result: dict[str, Any] | None) -> bool:
 
 def fail(job: Job, error: str) -> bool:
     """Record a failure: run again later, or `dead` after the last try, for a person to see."""
-    errors = [*job.errors, {"at": clock.to_rfc3339(clock.now()), "error": error[:500]}]
+    errors = _with_error(job, error)
     if job.tries >= job.max_tries:
         return _end(job, _T.BURIED, errors=errors, finished_at=clock.now(), lease_until=None)
     later = clock.now() + timedelta(seconds=job_delay(job.tries))
     return _end(job, _T.DEFERRED, errors=errors, due_at=later, lease_until=None)
+
+
+def _with_error(job: Job, error: str) -> list[Any]:
+    """The errors of a job with one more; what no database can keep in it is replaced."""
+    text = error[:500].encode("utf-8", "replace").decode().replace("\x00", "?")
+    return [*job.errors, {"at": clock.to_rfc3339(clock.now()), "error": text}]
 
 
 def _end(job: Job, trigger: lifecycle.Trigger, **changes: Any) -> bool:

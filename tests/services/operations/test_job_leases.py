@@ -164,3 +164,23 @@ def test_health_without_a_database_is_an_answer_too(database: str) -> None:
     db.configure("postgresql+psycopg://nobody@127.0.0.1:1/none")
     found = health.check()
     assert (found.database, found.ready, found.overall) == (State.DOWN, False, State.DOWN)
+
+
+def test_whatever_a_failure_says_is_kept(actor: Actor) -> None:
+    job_id = _add(actor)
+    assert jobs.fail(_claim(job_id), "it said \x00 and \ud800")
+    found = jobs.get(actor, job_id)
+    assert (found.status, found.errors[0]["error"]) == ("retry_wait", "it said ? and ?")
+
+
+def test_a_job_that_is_buried_keeps_why_it_failed_before(actor: Actor) -> None:
+    job_id = _add(actor, max_tries=2)
+    jobs.fail(_claim(job_id), "first")
+    now = clock.now()
+    with clock.frozen(now + timedelta(seconds=10)):
+        _claim(job_id, lease_seconds=1)
+    with clock.frozen(now + timedelta(seconds=12)):
+        assert jobs.bury_lapsed() == 1
+    found = jobs.get(actor, job_id)
+    assert found.status == "dead"
+    assert [item["error"] for item in found.errors] == ["first", "its worker was lost at the last try"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.connectors.base import CardDetails
-from app.db import reading, transaction
+from app.db import engine, reading, transaction
 from app.domain.actor import Mode
 from app.domain.errors import DomainError, RateLimited, Unprocessable
 from app.domain.rules.velocity import Scope
@@ -283,3 +284,31 @@ def test_a_clock_that_was_wrong_for_a_moment_blocks_nobody_until_then(shop: Shop
     with transaction() as db:
         behind = counters.add(db, [key], tries=1)[key.bucket]
     assert (ahead.tries, behind.tries) == ((1, 1), (2, 1))
+
+
+def test_cleaning_waits_for_no_confirm_and_so_cannot_deadlock_with_one(shop: Shop) -> None:
+    idle, used = (counters.key(OWNER, Scope.ADDRESS, value, 60) for value in ("a", "b"))
+    with clock.frozen(clock.now() - timedelta(days=1)), transaction() as db:
+        counters.add(db, [idle, used], tries=1)
+    counted, go_on = threading.Event(), threading.Event()
+
+    def confirm() -> None:
+        with transaction() as db:
+            counters.add(db, [used], tries=1)
+            counted.set()
+            go_on.wait(20)
+
+    shopper = threading.Thread(target=confirm)
+    shopper.start()
+    assert counted.wait(10)
+    if engine().dialect.name == "sqlite":  # it has one writer: who cleans comes after
+        go_on.set()
+        shopper.join()
+    try:
+        assert counters.clean() == 1
+    finally:
+        go_on.set()
+        shopper.join()
+    with reading() as db:
+        left = counters.look(db, [idle, used])
+    assert {bucket: found.tries for bucket, found in left.items()} == {used.bucket: (1, 0)}
