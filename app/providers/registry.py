@@ -56,5 +56,5 @@ def fraud(tenant: TenantProfile, secret: Callable[[], str | None]) -> Fraud:
     """Who has an opinion about this merchant's payments; `secret` is asked for where one has to sign."""
     chosen = tenant.settings.get("fraud") or {}
     if chosen.get("provider") == HttpFraud.name:
-        return HttpFraud(tenant.id, chosen.get("url") or "", secret() or "")
+        return HttpFraud(tenant.id, chosen.get("url") or "", secret)
     return _FRAUD

@@ -9,7 +9,7 @@ while, so that its outage does not make every shopper wait.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -33,7 +33,7 @@ class HttpFraud:
     remote = True
     name = "http"
 
-    def __init__(self, tenant_id: str, url: str, secret: str) -> None:
+    def __init__(self, tenant_id: str, url: str, secret: Callable[[], str | None]) -> None:
         self._url, self._secret = url, secret
         self._known_as = f"{tenant_id} {url}"
 
@@ -53,10 +53,13 @@ class HttpFraud:
 
     def _ask(self, facts: Facts) -> Answer:
         """What it answers; a server's error is none."""
+        secret = self._secret()
+        if not secret:
+            raise FraudProviderFailed("there is no secret to sign with")
         body = json.dumps(facts.as_dict(), separators=(",", ":")).encode()
         headers = {
             "Content-Type": "application/json",
-            "X-Webhook-Signature": signing.timestamped_signature(body, [self._secret], clock.now()),
+            "X-Webhook-Signature": signing.timestamped_signature(body, [secret], clock.now()),
         }
         try:
             answer = _client(settings.current().loopback_webhooks_allowed).post(self._url, body, headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from app.connectors import registry
 from app.db import reading, transaction
 from app.domain.errors import InvalidRequest, NotFound, Unprocessable, VersionConflict
+from app.kit import clock
 from app.models.events.journal import JournalEntry
 from app.models.payments.connector import ConnectorAccount, RoutingRule
 from app.services.operations import connector_configs
@@ -177,6 +179,10 @@ def test_webhook_secrets_of_a_rotation(shop: Shop) -> None:
         assert connector_configs.webhook_secrets(made.id) == ["new-secret"]
     connectors.rotate(shop.actor, made.id, {"webhook_secret": "third-secret"})
     assert connector_configs.webhook_secrets(made.id) == ["third-secret"]
+    with transaction() as db:
+        lost = db.get_one(ConnectorAccount, made.id)
+        lost.previous_config, lost.previous_until = "v1:lost:AAAA", clock.now() + timedelta(hours=1)
+    assert connector_configs.webhook_secrets(made.id) == ["third-secret"], "a lost one hides no good one"
 
 
 def test_a_rotated_secret_whose_key_is_lost_is_none(shop: Shop) -> None:

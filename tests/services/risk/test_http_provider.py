@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from app.db import transaction
 from app.kit import clock, signing
+from app.models.access.tenant import Tenant
 from app.providers.remote import fraud as remote
 from app.services.checkout import payment
 from app.services.operations import inbound_secrets
@@ -209,3 +211,18 @@ def test_a_service_that_answers_nonsense_at_once_is_asked_again_each_time(
         service.status, service.answer = status, answer
         risks.confirm(asking, risks.intent_of(asking))
     assert len(service.asked) == 6
+
+
+@pytest.mark.parametrize(
+    ("secrets", "problem"),
+    [({"fraud": "v1:lost:AAAA"}, "DecryptionError"), ({}, "there is no secret to sign with")],
+)
+def test_a_secret_that_is_lost_is_no_answer_and_no_error(
+    asking: Shop, service: Service, secrets: dict[str, str], problem: str
+) -> None:
+    with transaction() as db:
+        db.get_one(Tenant, asking.actor.tenant_id).inbound_secrets = secrets
+    intent = risks.confirm(asking, risks.intent_of(asking))
+    assert intent.status == "requires_action"
+    assert risks.decisions(intent)[0].problem == problem
+    assert service.asked == []
