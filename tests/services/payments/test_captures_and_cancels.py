@@ -15,6 +15,7 @@ from app.domain.errors import Conflict, InvalidState
 from app.models.events.journal import JournalEntry
 from app.models.ledger.posting import LedgerTransaction
 from app.models.operations.job import Job
+from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.services.checkout import payment, payments
 from app.services.payments import attempts, gateway, intents, methods, refunds
@@ -311,3 +312,14 @@ def test_a_cancel_of_a_checkout_that_its_merchant_finalises_ends_it_and_gives_ba
     assert shop.read(session).status == "canceled"
     assert shop.left("MUG") == (100, 0, 0)
     assert the_book() == [("captured", 1620, 1620)]
+
+
+def test_a_payment_that_cannot_be_looked_at_keeps_no_other_waiting(shop: Shop) -> None:
+    """Its connector is gone from this installation: every sweep fails on it, and goes on."""
+    broken, sound = confirmed(shop, TIMES_OUT_AFTER), confirmed(shop, TIMES_OUT_AFTER)
+    with transaction() as db:
+        db.execute(update(Attempt).where(Attempt.intent_id == broken).values(connector="gone"))
+    with later(60):
+        assert payment.sweep() == 2
+    assert status_of(shop, sound) == "succeeded"
+    assert status_of(shop, broken) == "processing"
