@@ -108,7 +108,7 @@ def _apply_to_capture(attempt: Attempt, intent: PaymentIntent, outcome: Outcome,
     match outcome.kind:
         case Kind.CAPTURED:
             wanted = attempt.amount_to_capture or attempt.amount
-            if outcome.captured != wanted:
+            if (outcome.captured, outcome.currency) != (wanted, attempt.currency):
                 _quarantine(attempt, intent, cause)
                 return
             attempt.advance(_T.CAPTURED, cause=cause, **_captured(outcome))
@@ -137,6 +137,8 @@ def _apply_to_void(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, ca
         case Kind.VOIDED | Kind.DECLINED:
             attempt.advance(_T.VOIDED, cause=cause, next_query_at=None)
             decline(intent, attempt.decline_code or "processing_error", cause)
+        case Kind.CAPTURED if not _amount_agrees(attempt, outcome):
+            _quarantine(attempt, intent, cause)
         case Kind.CAPTURED:
             if attempt.status == _S.VOID_SUBMITTED:
                 attempt.advance(_T.LOST, cause=cause)
@@ -250,7 +252,7 @@ def _ask_again(attempt: Attempt, intent: PaymentIntent, cause: str) -> None:
 
 def _quarantine(attempt: Attempt, intent: PaymentIntent, cause: str) -> None:
     """The answer names another amount or currency: touch nothing, and call a person (reliability.md 5)."""
-    if attempt.status == _S.SUBMITTED:
+    if attempt.status in (_S.SUBMITTED, _S.CAPTURE_SUBMITTED, _S.VOID_SUBMITTED):
         attempt.advance(_T.LOST, cause=cause)
     _alarm(attempt, intent, cause)
 
@@ -289,7 +291,8 @@ def _undo_late_success(db: Session, attempt: Attempt, outcome: Outcome) -> None:
 
 
 def _amount_agrees(attempt: Attempt, outcome: Outcome) -> bool:
-    return (outcome.amount, outcome.currency) == (attempt.amount, attempt.currency)
+    agrees = (outcome.amount, outcome.currency) == (attempt.amount, attempt.currency)
+    return agrees and outcome.captured <= attempt.amount
 
 
 def _approval(outcome: Outcome) -> dict[str, Any]:

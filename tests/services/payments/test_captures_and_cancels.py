@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -323,3 +324,47 @@ def test_a_payment_that_cannot_be_looked_at_keeps_no_other_waiting(shop: Shop) -
         assert payment.sweep() == 2
     assert status_of(shop, sound) == "succeeded"
     assert status_of(shop, broken) == "processing"
+
+
+def needs_a_person(shop: Shop, intent_id: str) -> bool:
+    """Nothing was booked, and somebody is called, once (reliability.md 5)."""
+    with reading() as db:
+        assert list(db.scalars(select(LedgerTransaction.id))) == []
+        assert (
+            len(db.scalars(select(JournalEntry).where(JournalEntry.type == "payment.needs_review")).all())
+            == 1
+        )
+    intent = intents.get(shop.actor, intent_id)
+    assert intent.amount_captured == 0
+    return intent.needs_review
+
+
+@pytest.mark.parametrize(("amount", "currency"), [(5000, "USD"), (4000, "GBP")])
+def test_a_capture_that_is_answered_in_another_currency_or_amount_is_not_booked(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, amount: int, currency: str
+) -> None:
+    intent_id = held(shop)
+    reference = attempts.of_intent(shop.actor, intent_id)[0].gateway_reference
+    assert reference is not None
+    capture_loses(monkeypatch, base.Approved(reference, amount, currency), executed=False)
+    assert intents.capture(shop.actor, intent_id).status == "processing"
+    assert needs_a_person(shop, intent_id)
+
+
+@pytest.mark.parametrize("wrong", [{"captured": 5001}, {"currency": "USD"}, {"amount": 4999}])
+def test_what_a_void_finds_captured_in_another_amount_is_not_booked(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
+) -> None:
+    intent_id = held(shop)
+    attempt = attempts.of_intent(shop.actor, intent_id)[0]
+    assert attempt.gateway_reference is not None
+    found = base.GatewayPayment(
+        attempt.gateway_reference, base.GatewayStatus.CAPTURED, 5000, "GBP", captured=5000
+    )
+    monkeypatch.setattr(SandboxConnector, "void", lambda *_: base.Unknown("timed out"))
+    monkeypatch.setattr(SandboxConnector, "find", lambda *_: replace(found, **wrong))
+    intents.cancel(shop.actor, intent_id, "user_cancel")
+    with later(60):
+        payment.sweep()
+    assert attempts.of_intent(shop.actor, intent_id)[0].status == "void_unknown"
+    assert needs_a_person(shop, intent_id)
