@@ -151,16 +151,17 @@ def _go_on_from_authorized(
     attempt: Attempt, intent: PaymentIntent, flow: Flow, cause: str
 ) -> bool | _Submitted:
     failpoint("authorized")
-    refused = attempt.decline_code is not None and intent.capture_mode == "auto"
-    if intent.cancel_requested or refused:
+    refused = attempt.decline_code is not None
+    if intent.cancel_requested or (refused and intent.capture_mode == "auto"):
         return _SUBMITTED if attempts.submit_operation(attempt, _T.VOID_SUBMITTED, cause) else False
     if intent.capture_mode == "auto":
         return _SUBMITTED if attempts.submit_operation(attempt, _T.CAPTURE_SUBMITTED, cause) else False
     lapsed = attempt.auth_expires_at is not None and attempt.auth_expires_at <= clock.now()
-    if lapsed or attempt.decline_code is not None:  # its time is up, or a capture was refused: does it hold?
+    if lapsed or refused or cause == "webhook":  # its time is up, or something happened to it: does it hold?
         outcome = outcomes.of_lookup(gateway.find(attempt))
-        recording.apply(attempt, outcome, flow, "expiry" if lapsed else cause)
-        if lapsed and outcome.kind not in (Kind.VOIDED, Kind.DECLINED):
+        if recording.apply(attempt, outcome, flow, "expiry" if lapsed else cause) == _S.CAPTURED:
+            return True
+        if lapsed and outcome.kind not in (Kind.VOIDED, Kind.DECLINED, Kind.CAPTURED):
             return _SUBMITTED if attempts.submit_operation(attempt, _T.VOID_SUBMITTED, "expiry") else False
     return False
 

@@ -130,6 +130,8 @@ def _apply_to_hold(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, ca
     if outcome.kind in (Kind.VOIDED, Kind.DECLINED):
         attempt.advance(_T.EXPIRED, cause=cause, next_query_at=None)
         decline(intent, attempt.decline_code or "authorization_expired", cause)
+    elif outcome.kind == Kind.CAPTURED:
+        _captured_elsewhere(attempt, intent, outcome, cause)
 
 
 def _apply_to_void(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
@@ -137,19 +139,27 @@ def _apply_to_void(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, ca
         case Kind.VOIDED | Kind.DECLINED:
             attempt.advance(_T.VOIDED, cause=cause, next_query_at=None)
             decline(intent, attempt.decline_code or "processing_error", cause)
-        case Kind.CAPTURED if not _amount_agrees(attempt, outcome):
-            _quarantine(attempt, intent, cause)
         case Kind.CAPTURED:
-            if attempt.status == _S.VOID_SUBMITTED:
-                attempt.advance(_T.LOST, cause=cause)
-            if intent.status == intents.Status.REQUIRES_CAPTURE:  # somebody captured it at the gateway
-                intent.advance(_I.CAPTURE_STARTED, cause=cause)
-            attempt.advance(_T.CAPTURED, cause=cause, **_captured(outcome))
-            _note_capture(attempt, intent)
+            _captured_elsewhere(attempt, intent, outcome, cause)
         case _:
             if attempt.status == _S.VOID_SUBMITTED:
                 attempt.advance(_T.LOST, cause=cause)
             _ask_again(attempt, intent, cause)
+
+
+def _captured_elsewhere(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
+    """Somebody captured at the gateway what is held, or was to be voided, here."""
+    if not _amount_agrees(attempt, outcome):
+        _quarantine(attempt, intent, cause)
+        return
+    if attempt.status == _S.AUTHORIZED:
+        submit(attempt, _T.CAPTURE_SUBMITTED, cause)
+    elif attempt.status == _S.VOID_SUBMITTED:
+        attempt.advance(_T.LOST, cause=cause)
+    if intent.status == intents.Status.REQUIRES_CAPTURE:
+        intent.advance(_I.CAPTURE_STARTED, cause=cause)
+    attempt.advance(_T.CAPTURED, cause=cause, **_captured(outcome))
+    _note_capture(attempt, intent)
 
 
 def decline(intent: PaymentIntent, code: str, cause: str, *, final: bool = False) -> None:

@@ -368,3 +368,32 @@ def test_what_a_void_finds_captured_in_another_amount_is_not_booked(
         payment.sweep()
     assert attempts.of_intent(shop.actor, intent_id)[0].status == "void_unknown"
     assert needs_a_person(shop, intent_id)
+
+
+@pytest.mark.parametrize("taken", [5000, 3000])
+def test_what_was_captured_at_the_gateway_by_hand_is_booked_when_it_says_so(shop: Shop, taken: int) -> None:
+    intent_id = held(shop)
+    attempt = attempts.of_intent(shop.actor, intent_id)[0]
+    attempt.amount_to_capture = taken
+    assert isinstance(gateway.capture(attempt), base.Approved)
+    payment.look_again(attempt.id, "webhook")
+    after = intents.get(shop.actor, intent_id)
+    assert (after.status, after.amount_captured) == ("succeeded", taken)
+    assert the_book() == [("captured", taken, 0)]
+
+
+def test_what_was_released_at_the_gateway_by_hand_is_not_held_here_when_it_says_so(shop: Shop) -> None:
+    intent_id = held(shop)
+    attempt = attempts.of_intent(shop.actor, intent_id)[0]
+    assert isinstance(gateway.void(attempt), base.Approved)
+    payment.look_again(attempt.id, "webhook")
+    assert status_of(shop, intent_id) == "canceled"
+    assert attempts.of_intent(shop.actor, intent_id)[0].status == "auth_expired"
+
+
+def test_what_was_captured_by_hand_is_found_when_the_authorisation_lapses(shop: Shop) -> None:
+    intent_id = held(shop)
+    assert isinstance(gateway.capture(attempts.of_intent(shop.actor, intent_id)[0]), base.Approved)
+    with later(8 * 86_400):
+        payment.sweep()
+    assert status_of(shop, intent_id) == "succeeded"
