@@ -21,6 +21,8 @@ DELIVERY_DELAYS = (
 )
 #: Seconds from one question about an unknown outcome to the next; then a person has to look.
 QUERY_DELAYS = (15, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR)
+#: How often a job is tried that must not be given up while money is at stake: for more than three days.
+COMPENSATION_TRIES = 1000
 
 
 def delivery_delay(tries: int, jitter: float | None = None) -> int | None:

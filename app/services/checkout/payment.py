@@ -19,6 +19,7 @@ from app.connectors.base import CardDetails
 from app.db import reading, transaction
 from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import Conflict, Gone, InvalidState
+from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.kit.failpoints import failpoint
@@ -31,7 +32,7 @@ from app.services.checkout import finalization, link_uses, orders, reservations,
 from app.services.checkout.hosted import has_lapsed
 from app.services.operations import sweeping
 from app.services.operations.settings import checkout_settings
-from app.services.payments import attempts, driver, intents, methods, settling
+from app.services.payments import attempts, driver, intents, late_success, methods, settling
 from app.services.payments.attempts import Flow
 from app.services.risk import opinions
 from app.services.risk.opinions import Opinion
@@ -143,6 +144,9 @@ def give_up(actor: Actor, checkout_id: str) -> None:
 def look_again(attempt_id: str, cause: str) -> None:
     """Ask the gateway about an attempt and go on from there (webhooks, returns, sweeps)."""
     attempt, intent, _ = attempts.load(attempt_id)
+    if cause == "webhook" and attempt.status in attempt_lifecycle.DEAD:  # given up while the event waited
+        late_success.undo(attempt.id)
+        return
     driver.drive(attempt.id, flow_of(intent), cause)
 
 

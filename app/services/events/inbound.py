@@ -19,6 +19,7 @@ from app.connectors.subjects import EventSubject, NamesSubjects
 from app.db import reading, transaction
 from app.domain.errors import Unauthenticated
 from app.domain.lifecycles import attempts as attempt_lifecycle
+from app.domain.rules.retry import COMPENSATION_TRIES
 from app.kit import clock
 from app.kit.ids import new_id
 from app.models.events.provider_event import ProviderEvent
@@ -113,6 +114,7 @@ def _store(provider: str, attempt: Attempt, event: InboundEvent) -> bool:
                 tenant_id=attempt.tenant_id,
                 mode=attempt.mode,
                 unique_key=f"inbound:{attempt.tenant_id}:{event.event_id}",
+                max_tries=COMPENSATION_TRIES if name == "payments.undo_late_success" else 10,
             )
     except IntegrityError:
         return False

@@ -167,7 +167,7 @@ def undo(attempt: Attempt, state: base.GatewayPayment) -> base.OperationResult:
         release = base.VoidRequest(key, state.reference)
         return _ask(call, lambda caller: voids.void(caller, release))
     refunds = _capable(attempt.connector, base.Refunds)  # type: ignore[type-abstract]
-    back = base.RefundRequest(key, state.reference, state.captured, state.currency)
+    back = base.RefundRequest(key, state.reference, state.captured - state.refunded, state.currency)
     return _ask(call, lambda caller: refunds.refund(caller, back))
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from app.connectors import base
 from app.db import transaction
 from app.domain.errors import ServiceUnavailable
+from app.domain.lifecycles import attempts as lifecycle
 from app.models.events.journal import record
 from app.services.payments import attempts, gateway
 
 
 def undo(attempt_id: str) -> None:
-    """Make sure that a dead attempt holds no money; the job `payments.undo_late_success`.
+    """Make sure that a dead attempt holds no money; the job `payments.undo_late_success`. A live one is left.
 
     Raises:
         ServiceUnavailable: it is not known yet; the job runs again.
     """
     attempt, intent, _ = attempts.load(attempt_id)
+    if attempt.status not in lifecycle.DEAD:
+        return
     state = gateway.find(attempt)
     if isinstance(state, base.Unknown):
         raise ServiceUnavailable("The gateway did not say")

@@ -18,7 +18,7 @@ from app.domain.decline_codes import describe
 from app.domain.event_types import EventType
 from app.domain.lifecycles import attempts as lifecycle
 from app.domain.lifecycles import intents
-from app.domain.rules.retry import query_delay
+from app.domain.rules.retry import COMPENSATION_TRIES, query_delay
 from app.kit import clock
 from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
@@ -297,6 +297,7 @@ def _undo_late_success(db: Session, attempt: Attempt, outcome: Outcome) -> None:
             tenant_id=attempt.tenant_id,
             mode=attempt.mode,
             unique_key=f"undo:{attempt.id}",
+            max_tries=COMPENSATION_TRIES,
         )
 
 
