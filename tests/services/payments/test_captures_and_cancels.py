@@ -397,3 +397,21 @@ def test_what_was_captured_by_hand_is_found_when_the_authorisation_lapses(shop: 
     with later(8 * 86_400):
         payment.sweep()
     assert status_of(shop, intent_id) == "succeeded"
+
+
+def test_what_a_person_had_to_look_at_is_settled_when_the_gateway_answers_at_last(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent_id = confirmed(shop, TIMES_OUT_AFTER)
+    with monkeypatch.context() as patch:
+        patch.setattr(SandboxConnector, "find", lambda *_: base.Unknown("timed out"))
+        for turn in range(1, 9):
+            with later(turn * 86_400):
+                payment.sweep()
+    asked = intents.get(shop.actor, intent_id)
+    assert (asked.status, asked.needs_review) == ("processing", True)
+    attempt = attempts.of_intent(shop.actor, intent_id)[0]
+    assert attempt.next_query_at is None
+    payment.look_again(attempt.id, "webhook")
+    after = intents.get(shop.actor, intent_id)
+    assert (after.status, after.needs_review) == ("succeeded", False)
