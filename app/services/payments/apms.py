@@ -9,7 +9,7 @@ from app.domain.errors import InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import intents as lifecycle
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
-from app.services.payments import attempts, driver, intents
+from app.services.payments import attempts, claims, driver, intents
 from app.services.payments.attempts import Flow
 
 #: What `apm_id` may name; which of them can be used is for the connectors and the merchant to say.
@@ -38,9 +38,7 @@ def check(actor: Actor, apm_id: str, intent: PaymentIntent) -> None:
     """
     if apm_id not in KNOWN:
         raise NotFound("There is no such payment method", code="apm_not_found")
-    allowed = [actor.tenant.settings.get("allowed_methods"), intent.method_types]
-    if any(apm_id not in methods for methods in allowed if methods):
-        raise Unprocessable("This payment method is not available", code="payment_method_not_supported")
+    claims.refuse_type(actor, intent, apm_id)
     if not lifecycle.LIFECYCLE.allows(intent.status, lifecycle.Trigger.CONFIRMED):
         raise InvalidState(f"A payment that is {intent.status} cannot be started")
 

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.db import Lookup
+from app.domain.actor import Actor
 from app.domain.errors import Unprocessable
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import methods as lifecycle
@@ -33,12 +34,28 @@ def claim(db: Session, intent: PaymentIntent, method: PaymentMethod) -> None:
     """Let the intent be paid with the method, in the caller's transaction.
 
     Raises:
-        Unprocessable: revoked, used for another payment, or an account that is not proven yet.
+        Unprocessable: revoked, used for another payment, an account that is not proven yet, or of a type that
+            the merchant, or the payment, does not take.
     """
+    refuse_type(db.info.get("actor"), intent, method.type)
     if method.type in PROVEN_TYPES and method.verified_at is None:
         raise Unprocessable("Verify this account first", code="payment_method_not_verified")
     if not _claimed_at_once(db, intent, method):
         _claim_slowly(db, intent, method)
+
+
+def refuse_type(actor: Actor | None, intent: PaymentIntent, method_type: str) -> None:
+    """Refuse a type that the payment, or the merchant by a setting, does not take.
+
+    Raises:
+        Unprocessable: `payment_method_not_supported`.
+    """
+    allowed = [
+        intent.method_types,
+        actor.tenant.settings.get("allowed_methods") if actor is not None else None,
+    ]
+    if any(method_type not in types for types in allowed if types):
+        raise Unprocessable("This payment method is not available", code="payment_method_not_supported")
 
 
 def _claimed_at_once(db: Session, intent: PaymentIntent, method: PaymentMethod) -> bool:

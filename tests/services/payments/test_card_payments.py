@@ -5,13 +5,15 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app.connectors.sandbox import book, challenges
 from app.connectors.sandbox.cards import CARDS, Behaviour
-from app.db import reading
+from app.db import reading, transaction
 from app.domain.errors import Conflict, DomainError, Unprocessable
+from app.models.access.tenant import Tenant
 from app.models.checkout.order import Order
+from app.services.access import keys
 from app.services.checkout import payment, reservations, sessions
 from app.services.payments import refunds
 from tests import shops
@@ -294,3 +296,19 @@ def test_another_merchant_sees_none_of_it(shop: Shop) -> None:
         with pytest.raises(DomainError) as refused:
             look()
         assert refused.value.http_status == 404
+
+
+@pytest.mark.parametrize("merchants", [False, True])
+def test_a_shopper_pays_by_no_method_that_was_not_offered(shop: Shop, merchants: bool) -> None:
+    """Whatever form they send: the session, or the merchant's settings, take cards alone."""
+    if merchants:
+        with transaction() as db:
+            db.execute(update(Tenant).values(settings={"allowed_methods": ["card"]}))
+        shop.actor = keys.authenticate(shop.secret)
+    session = shop.session(method_types=() if merchants else ("card",))
+    with pytest.raises(Unprocessable) as refused:
+        payment.pay_by_redirect(shop.actor, session.id, "ideal", payment.Order("n1"))
+    assert refused.value.code == "payment_method_not_supported"
+    assert in_the_book() == []
+    assert shop.left("MUG") == (100, 0, 0)
+    assert shop.pay(session).status == "completed"
