@@ -29,7 +29,9 @@ _REFUSALS = {DOWN: "connection refused", UNAUTHORIZED: "credentials refused"}
 
 
 def refusal(context: ConnectorContext) -> NotExecuted | None:
-    """Why this account executes nothing now, or None when it works."""
+    """Why this account executes nothing now, or None when it works; its money is for test mode alone."""
+    if context.mode != "test":
+        return NotExecuted("not in live mode")
     reason = _REFUSALS.get(context.credentials.get("availability", UP))
     return NotExecuted(reason) if reason is not None else None
 

@@ -25,8 +25,9 @@ class Offer:
 
 def of(actor: Actor, wanted: Iterable[str]) -> Offer:
     """What can be paid with here. Only what no connector takes from everybody asks for the merchant's own."""
-    everybodys = [c for c in registry.all_connectors() if not registry.has(c, HostsPages)]
-    typed = actor.mode == Mode.TEST and _takes(everybodys, "card", base.TokenizesCards)
+    others = [c for c in registry.all_connectors() if not registry.has(c, HostsPages)]
+    everybodys = others if actor.mode == Mode.TEST else []  # in live mode an account is needed
+    typed = _takes(everybodys, "card", base.TokenizesCards)
     found: list[str] = []
     hosted: frozenset[str] | None = None
     for method in wanted:
