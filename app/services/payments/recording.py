@@ -69,6 +69,7 @@ def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> lifecyc
 
 def _apply_to_authorization(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:
     if outcome.kind in (Kind.AUTHORIZED, Kind.CAPTURED) and not _amount_agrees(attempt, outcome):
+        attempt.gateway_reference = outcome.reference  # so that a person can have it released: by a cancel
         _quarantine(attempt, intent, cause)
         return
     match outcome.kind:

@@ -23,7 +23,7 @@ from app.services.payments import attempts, gateway, intents, methods, refunds
 from app.services.payments.intents import IntentDraft
 from app.worker.handlers import HANDLERS
 from tests.buyers import together
-from tests.shops import CHALLENGED, GOOD, TIMES_OUT_AFTER, Shop, card, later
+from tests.shops import CHALLENGED, GOOD, TIMES_OUT_AFTER, WRONG_AMOUNT, Shop, card, later
 
 pytestmark = pytest.mark.usefixtures("holds")
 
@@ -415,3 +415,15 @@ def test_what_a_person_had_to_look_at_is_settled_when_the_gateway_answers_at_las
     payment.look_again(attempt.id, "webhook")
     after = intents.get(shop.actor, intent_id)
     assert (after.status, after.needs_review) == ("succeeded", False)
+
+
+def test_what_was_authorised_in_a_wrong_amount_is_released_by_a_cancel(shop: Shop) -> None:
+    """Nothing touches it by itself, but the person who was called is not left without means."""
+    intent_id = confirmed(shop, WRONG_AMOUNT)
+    with later(8 * 3600):
+        payment.sweep()
+    assert needs_a_person(shop, intent_id)
+    assert the_book() == [("authorized", 0, 0)]
+    after = intents.cancel(shop.actor, intent_id, "fraud")
+    assert (after.status, after.needs_review) == ("canceled", False)
+    assert the_book() == [("voided", 0, 0)]
