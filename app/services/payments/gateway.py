@@ -129,8 +129,10 @@ def authorize(attempt: Attempt, method: PaymentMethod, *, at_once: bool = False)
 
 
 def find(attempt: Attempt) -> base.LookupResult:
-    """Ask what became of an attempt."""
-    connector = _capable(attempt.connector, base.Authorizes)  # type: ignore[type-abstract]
+    """Ask what became of an attempt; where its connector is not installed any more, nobody can say."""
+    connector = registry.get(attempt.connector)
+    if not isinstance(connector, base.Authorizes):
+        return base.Unknown("connector_not_installed")
     key = attempt.gateway_key("authorize")
     return _ask(
         Call(attempt, "find", key), lambda caller: connector.find(caller, key, attempt.gateway_reference)

@@ -12,7 +12,8 @@ from app.connectors import base
 from app.connectors.sandbox import book, challenges
 from app.connectors.sandbox.connector import SandboxConnector
 from app.db import reading, transaction
-from app.domain.errors import Conflict, InvalidState
+from app.domain.errors import Conflict, InvalidState, ServiceUnavailable
+from app.kit import clock
 from app.models.events.journal import JournalEntry
 from app.models.ledger.posting import LedgerTransaction
 from app.models.operations.job import Job
@@ -315,15 +316,25 @@ def test_a_cancel_of_a_checkout_that_its_merchant_finalises_ends_it_and_gives_ba
     assert the_book() == [("captured", 1620, 1620)]
 
 
-def test_a_payment_that_cannot_be_looked_at_keeps_no_other_waiting(shop: Shop) -> None:
-    """Its connector is gone from this installation: every sweep fails on it, and goes on."""
-    broken, sound = confirmed(shop, TIMES_OUT_AFTER), confirmed(shop, TIMES_OUT_AFTER)
+@pytest.mark.parametrize("held_for_capture", [False, True])
+def test_a_payment_whose_connector_is_gone_keeps_no_other_waiting_and_calls_a_person(
+    shop: Shop, held_for_capture: bool
+) -> None:
+    """It is not installed any more: nobody can say what became of the payment."""
+    broken = held(shop) if held_for_capture else confirmed(shop, TIMES_OUT_AFTER)
+    sound = confirmed(shop, TIMES_OUT_AFTER)
     with transaction() as db:
-        db.execute(update(Attempt).where(Attempt.intent_id == broken).values(connector="gone"))
-    with later(60):
-        assert payment.sweep() == 2
+        gone = update(Attempt).where(Attempt.intent_id == broken)
+        db.execute(gone.values(connector="gone", next_query_at=clock.now()))
+    if held_for_capture:
+        with pytest.raises(ServiceUnavailable):
+            intents.capture(shop.actor, broken)
+    for turn in range(1, 9):
+        with later(turn * 86_400):
+            payment.sweep()
     assert status_of(shop, sound) == "succeeded"
-    assert status_of(shop, broken) == "processing"
+    after = intents.get(shop.actor, broken)
+    assert (after.status, after.needs_review) == ("processing", True)
 
 
 def needs_a_person(shop: Shop, intent_id: str) -> bool:
