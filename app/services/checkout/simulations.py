@@ -31,7 +31,7 @@ from app.services.access import tenants
 from app.services.checkout import payments
 from app.services.checkout.payment import Order
 from app.services.operations import jobs
-from app.services.payments import attempts, gateway, intents, methods, refunds
+from app.services.payments import attempts, claims, gateway, intents, methods, refunds
 
 MAX_DELAY_MS = 24 * 3600 * 1000
 MAX_TOKENS = 50
@@ -161,6 +161,8 @@ def _check(actor: Actor, type_: str, intent: PaymentIntent) -> None:
         raise Unprocessable("This payment is not the sandbox's", code="not_a_sandbox_payment")
     if not SIMULATIONS[type_].possible(intent):
         raise InvalidState(f"{type_} cannot happen to a payment that is {intent.status}")
+    if intent.status in _UNCONFIRMED:  # a test card is about to pay it
+        claims.refuse_type(actor, intent, "card")
 
 
 def _in_test_mode(actor: Actor) -> None:

@@ -191,6 +191,7 @@ def test_a_job_that_runs_twice_does_it_once(client: FlaskClient, shop: Shop) -> 
 
 
 def test_what_cannot_be_simulated_is_refused(client: FlaskClient, shop: Shop) -> None:
+    no_cards = intents.create(shop.actor, intents.IntentDraft(5000, "GBP", method_types=("ideal",)))
     paid, fresh = intent_of(shop, GOOD), intent_of(shop)
     other = make("Another shop")
     _, reader = keys.create(shop.actor, "reader", scopes=["sandbox:read"])
@@ -201,6 +202,7 @@ def test_what_cannot_be_simulated_is_refused(client: FlaskClient, shop: Shop) ->
         (simulate(client, shop, "refund.succeeded", fresh), 409),
         (simulate(client, shop, "payment.exploded", fresh), 400),
         (simulate(client, shop, "checkout.completed", fresh), 422),
+        (simulate(client, shop, "payment.succeeded", no_cards.id), 422),
         (simulate(client, shop, "payment.failed", "pi_none"), 404),
         (simulate(client, other, "payment.failed", fresh), 404),
         (simulate(client, shop, "payment.failed", fresh, delay_ms=-1), 400),
