@@ -52,7 +52,9 @@ def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> lifecyc
             _undo_late_success(db, attempt, outcome)
             return None
         intent, fresh = locked
-        intent.needs_review = fresh.needs_review = False  # unless this is what a person has to look at
+        if fresh.needs_review and outcome.kind != Kind.UNKNOWN:  # the gateway speaks: it may be in order now
+            intent.needs_review = fresh.needs_review = False
+            fresh.next_query_at = clock.now() + timedelta(seconds=GRACE_SECONDS)
         if fresh.status in (_S.CAPTURE_SUBMITTED, _S.CAPTURE_UNKNOWN):
             _apply_to_capture(fresh, intent, outcome, cause)
         elif fresh.status in (_S.VOID_SUBMITTED, _S.VOID_UNKNOWN):

@@ -438,3 +438,23 @@ def test_what_was_authorised_in_a_wrong_amount_is_released_by_a_cancel(shop: Sho
     after = intents.cancel(shop.actor, intent_id, "fraud")
     assert (after.status, after.needs_review) == ("canceled", False)
     assert the_book() == [("voided", 0, 0)]
+
+
+def test_a_person_is_called_off_by_a_good_answer_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    intent_id = held(shop)
+    attempt = attempts.of_intent(shop.actor, intent_id)[0]
+    assert attempt.gateway_reference is not None
+    wrong = base.GatewayPayment(
+        attempt.gateway_reference, base.GatewayStatus.CAPTURED, 5000, "USD", captured=5000
+    )
+    for answer in (wrong, base.Unknown("timed out")):
+        with monkeypatch.context() as patch:
+            patch.setattr(SandboxConnector, "find", lambda *_, answer=answer: answer)
+            payment.look_again(attempt.id, "webhook")
+        assert needs_a_person(shop, intent_id)
+    payment.look_again(attempt.id, "webhook")
+    assert not intents.get(shop.actor, intent_id).needs_review
+    with later(8 * 86_400):
+        payment.sweep()
+        payment.sweep()
+    assert status_of(shop, intent_id) == "canceled", "its hold is looked after again"
