@@ -430,7 +430,10 @@ def test_what_a_person_had_to_look_at_is_settled_when_the_gateway_answers_at_las
 
 def test_what_was_authorised_in_a_wrong_amount_is_released_by_a_cancel(shop: Shop) -> None:
     """Nothing touches it by itself, but the person who was called is not left without means."""
-    intent_id = confirmed(shop, WRONG_AMOUNT)
+    method = methods.tokenize_card(shop.actor, card(WRONG_AMOUNT))
+    draft = IntentDraft(5000, "GBP", capture_mode="manual", payment_method_id=method.id)
+    intent_id = intents.create(shop.actor, draft).id
+    intents.confirm(shop.actor, intent_id, nonce="n1")
     with later(8 * 3600):
         payment.sweep()
     assert needs_a_person(shop, intent_id)

@@ -32,7 +32,8 @@ pytestmark = pytest.mark.usefixtures("holds")
 def lost(shop: Shop) -> Attempt:
     """An attempt whose answer was lost: the gateway has authorised it."""
     method = methods.tokenize_card(shop.actor, card(TIMES_OUT_AFTER))
-    intent = intents.create(shop.actor, IntentDraft(5000, "GBP", payment_method_id=method.id))
+    draft = IntentDraft(5000, "GBP", capture_mode="manual", payment_method_id=method.id)
+    intent = intents.create(shop.actor, draft)
     intents.confirm(shop.actor, intent.id, nonce="n1")
     [attempt] = attempts.of_intent(shop.actor, intent.id)
     return attempt
