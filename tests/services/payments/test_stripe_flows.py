@@ -147,6 +147,34 @@ def test_a_part_is_captured_by_hand(over: StripeShop) -> None:
     assert over.at_stripe(intent_id)[0]["amount_received"] == 2000
 
 
+def test_what_is_captured_in_stripes_dashboard_is_captured(over: StripeShop) -> None:
+    intent_id = over.intent(mode="manual")
+    [there] = over.at_stripe(intent_id)
+    over.book.capture(there, {"amount_to_capture": "2000"})
+    assert over.hears("payment_intent.succeeded", there)
+    intent = over.read(intent_id)
+    assert (intent.status, intent.amount_captured) == ("succeeded", 2000)
+    assert posted(intent_id) > 0
+
+
+def test_what_was_captured_in_stripes_dashboard_is_no_refused_capture(over: StripeShop) -> None:
+    """No event came; the merchant captures here what is captured there."""
+    intent_id = over.intent(mode="manual")
+    over.book.capture(over.at_stripe(intent_id)[0], {"amount_to_capture": "2000"})
+    done = intents.capture(over.shop.actor, intent_id, 5000)
+    assert (done.status, done.amount_captured) == ("succeeded", 2000)
+
+
+def test_what_is_released_in_stripes_dashboard_is_released(over: StripeShop) -> None:
+    intent_id = over.intent(mode="manual")
+    [there] = over.at_stripe(intent_id)
+    assert over.hears("payment_intent.amount_capturable_updated", there, "evt_1")
+    assert over.read(intent_id).status == "requires_capture"
+    over.book.cancel(there, {"cancellation_reason": "duplicate"})
+    assert over.hears("payment_intent.canceled", there, "evt_2")
+    assert over.read(intent_id).status == "canceled"
+
+
 def test_a_cancel_releases_the_money(over: StripeShop) -> None:
     intent_id = over.intent(mode="manual")
     assert intents.cancel(over.shop.actor, intent_id, "user_cancel").status == "canceled"
