@@ -87,8 +87,8 @@ class Account:
         if behaviour is None:
             raise invalid("resource_missing", "No such PaymentMethod", param="payment_method")
         amount, currency = _amount(body["amount"], body["currency"])
-        if body.get("capture_method") != "manual" or body.get("confirm") != "true":
-            raise invalid(None, "the suite expects manual capture, confirmed at once")
+        if body.get("capture_method") not in ("manual", "automatic") or body.get("confirm") != "true":
+            raise invalid(None, "the suite expects a capture method, confirmed at once")
         if "return_url" not in body and body.get("off_session") != "true":
             raise invalid(None, "return_url is needed to confirm")
         intent = self.intent(amount + behaviour.extra_amount, behaviour.other_currency or currency, body)
@@ -218,6 +218,8 @@ class Account:
         }
         held = {"latest_charge": charge_id, "amount_capturable": intent["amount"]}
         intent |= {"status": "requires_capture", **held}
+        if intent["capture_method"] == "automatic":
+            self.capture(intent, {})
 
     # --- refunds
 
@@ -298,8 +300,6 @@ class Account:
         intent = self.intent(session["amount_total"], session["currency"], session["_intent"])
         self._hold(intent, "pass")
         session |= {"status": "complete", "payment_intent": intent["id"], "payment_status": "paid"}
-        if intent["capture_method"] == "automatic":
-            self.capture(intent, {})
         return intent
 
     def expire_session(self, session: Json) -> Json:

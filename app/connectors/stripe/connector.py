@@ -68,6 +68,12 @@ class StripeConnector:
 
         return payments.authorize(context, request)
 
+    def sell(self, context: ConnectorContext, request: base.AuthorizeRequest) -> base.AuthorizeResult:
+        """See `Sells`."""
+        from app.connectors.stripe import payments
+
+        return payments.authorize(context, request, sale=True)
+
     def find(self, context: ConnectorContext, key: str, reference: str | None = None) -> base.LookupResult:
         """See `Authorizes.find`."""
         from app.connectors.stripe import payments

@@ -1,7 +1,7 @@
 """Payments: PaymentIntents from tokens, and the payments of Stripe's Checkout once they are there.
 
-One attempt is one PaymentIntent, confirmed as it is created, under our key as idempotency key, and always
-authorised before it is captured.
+One attempt is one PaymentIntent, confirmed as it is created, under our key as idempotency key. Stripe
+captures it by itself only where it was sold (`Sells`).
 
 After a time-out nobody knows its id. Creating it again under the same key would answer, but would charge
 where the first call never arrived; Stripe's search lags behind. What proves it: the list of PaymentIntents
@@ -38,8 +38,10 @@ _CHARGE = ["latest_charge"]
 _SAVED = re.compile(r"(?:(cus_\w+)/)?((?:pm|card|src)_\w+)")
 
 
-def authorize(context: ConnectorContext, request: base.AuthorizeRequest) -> base.AuthorizeResult:
-    """See `Authorizes`."""
+def authorize(
+    context: ConnectorContext, request: base.AuthorizeRequest, *, sale: bool = False
+) -> base.AuthorizeResult:
+    """See `Authorizes`; a `sale` is captured by Stripe, also after 3-D Secure (`Sells`)."""
     if marks.is_late(request.key):
         return base.NotExecuted("too late to ask")
     try:
@@ -50,7 +52,8 @@ def authorize(context: ConnectorContext, request: base.AuthorizeRequest) -> base
             paid_by = _paid_by(request.token)
             if paid_by is None:
                 return base.Declined("processing_error")
-            intent = at.post(_INTENTS, request.key, **_wanted(context, request), **paid_by)
+            wanted = _wanted(context, request, "automatic" if sale else "manual")
+            intent = at.post(_INTENTS, request.key, **wanted, **paid_by)
             state = mapping.payment(intent, at.account.publishable_key)
     except errors.Failure as error:
         return errors.verdict(error, "processing_error", another_may=True)
@@ -207,12 +210,12 @@ def _canceled(at: Api, intent_id: str, reason: str) -> Json:
         return _read(at, intent_id)
 
 
-def _wanted(context: ConnectorContext, request: base.AuthorizeRequest) -> dict[str, Any]:
+def _wanted(context: ConnectorContext, request: base.AuthorizeRequest, capture_method: str) -> dict[str, Any]:
     wanted: dict[str, Any] = {
         "amount": to_stripe(request.amount, request.currency),
         "currency": request.currency.lower(),
         "payment_method_types": ["card"],
-        "capture_method": "manual",
+        "capture_method": capture_method,
         "confirm": True,
         "metadata": {**marks.merchants(request.metadata), **marks.write(context, request.key)},
         "expand": _CHARGE,
@@ -242,7 +245,10 @@ def _paid_by(token: str) -> dict[str, Any] | None:
 def _answer(state: base.GatewayPayment) -> base.AuthorizeResult:
     match state.status:
         case GatewayStatus.AUTHORIZED | GatewayStatus.CAPTURED:
-            return base.Approved(state.reference, state.amount, state.currency, state.facts, state.expires_at)
+            taken = state.status == GatewayStatus.CAPTURED
+            return base.Approved(
+                state.reference, state.amount, state.currency, state.facts, state.expires_at, taken
+            )
         case GatewayStatus.ACTION_REQUIRED:
             assert state.action is not None
             return base.ActionRequired(state.reference, state.action)
