@@ -16,7 +16,8 @@ from app.connectors.base import CardDetails
 from app.db import reading, transaction
 from app.domain.actor import Actor, system_actor
 from app.kit import clock
-from app.kit.ids import new_id
+from app.kit.ids import new_id, new_uuid
+from app.models.catalogue.product import Price, Product
 from app.models.catalogue.stock import StockItem
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.attempt import Attempt
@@ -54,6 +55,26 @@ class Shop:
                     id=new_id("stk"), tenant_id=self.actor.tenant_id, mode="test", sku=sku, on_hand=on_hand
                 )
             )
+
+    def offer(self, sku: str, unit_amount: int, currency: str = "GBP") -> tuple[str, str]:
+        """Put a product into the catalogue; the public ids of it and of its price."""
+        owned = {"tenant_id": self.actor.tenant_id, "mode": "test"}
+        with transaction() as db:
+            product = Product(
+                id=new_id("prd"), public_id=new_uuid(), sku=sku, name=f"A {sku.lower()}", **owned
+            )
+            db.add(product)
+            db.flush()
+            price = Price(
+                id=new_id("prc"),
+                public_id=new_uuid(),
+                product_id=product.id,
+                unit_amount=unit_amount,
+                currency=currency,
+                **owned,
+            )
+            db.add(price)
+        return product.public_id, price.public_id
 
     def left(self, sku: str) -> tuple[int, int, int]:
         """(on hand, held, sold)."""

@@ -204,6 +204,7 @@ def test_a_client_token_ends_with_its_session_and_cannot_be_altered(client: Flas
 
 def test_a_publishable_key_creates_sessions_and_nothing_else(client: FlaskClient, shop: Shop) -> None:
     _, publishable = keys.create(shop.actor, "shop front", kind="pk")
+    shop.offer(LINE["sku"], LINE["unit_price"])
     made = client.post("/v1/checkout/sessions", json=CART, headers=bearer(publishable))
     assert made.status_code == 201
     assert made.json is not None

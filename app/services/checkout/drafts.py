@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy import select
+
+from app.db import reading
 from app.domain import money
 from app.domain.actor import Actor, ActorKind
 from app.domain.errors import InvalidRequest, NotFound, PermissionDenied, Unprocessable
 from app.kit.http import AddressRefused, check_url
+from app.models.catalogue.product import Price, Product
 from app.providers import registry
 from app.providers.base import CartLine, CartSnapshot, Scope
 from app.services.operations.settings import checkout_settings
@@ -57,6 +61,7 @@ def resolve_cart(actor: Actor, draft: SessionDraft) -> CartSnapshot:
         NotFound: `cart_not_found`.
         Unprocessable: `empty_cart`, `unsupported_currency`.
         InvalidRequest: neither cart nor snapshot, or lines that cannot be.
+        PermissionDenied: a browser asks for prices that are not the catalogue's.
     """
     cart = draft.cart
     if cart is None:
@@ -69,6 +74,8 @@ def resolve_cart(actor: Actor, draft: SessionDraft) -> CartSnapshot:
         cart = CartSnapshot(draft.currency or actor.tenant.default_currency, cart.lines)
     _check_lines(cart.lines)
     _check_currency(actor, cart.currency, draft.currency)
+    if draft.cart is not None and actor.kind == ActorKind.PUBLISHABLE_KEY:
+        _check_prices(actor, cart)
     return cart
 
 
@@ -118,6 +125,29 @@ def _check_lines(lines: tuple[CartLine, ...]) -> None:
             raise InvalidRequest("unit_price is out of range", field=f"{place}.unit_price")
     if sum(line.quantity * line.unit_price for line in lines) > money.MAX_AMOUNT:
         raise Unprocessable("The cart costs too much", code="tx_limit_exceeded")
+
+
+def _check_prices(actor: Actor, cart: CartSnapshot) -> None:
+    """A publishable key is in everybody's hands: with it goods cost what the merchant's catalogue says."""
+    statement = (
+        select(Product.sku, Price.unit_amount)
+        .join(Price, Price.product_id == Product.id)
+        .where(
+            Product.tenant_id == actor.tenant_id,
+            Product.mode == actor.mode,
+            Product.sku.in_({line.sku for line in cart.lines}),
+            Product.active,
+            Price.active,
+            Price.interval.is_(None),
+            Price.currency == cart.currency,
+        )
+    )
+    with reading() as db:
+        asked = {(sku, amount) for sku, amount in db.execute(statement)}
+    if any((line.sku, line.unit_price) not in asked for line in cart.lines):
+        raise PermissionDenied(
+            "A publishable key sets no prices: send a cart_id, or lines at the catalogue's prices"
+        )
 
 
 def _check_currency(actor: Actor, currency: str, wanted: str | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, literal, select, tuple_
+from sqlalchemy import Select, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.connectors import base
@@ -41,6 +41,9 @@ from app.services.payments import gateway, reserves
 RESPONSE_TIME = timedelta(days=20)
 #: When a job asks a gateway again, where the first call may have died on its way.
 ASK_AGAIN = timedelta(seconds=30)
+
+#: When a gateway is asked again that did not say, and one that knows of no such dispute.
+UNANSWERED, UNHEARD_OF = timedelta(minutes=15), timedelta(hours=6)
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -263,6 +266,19 @@ def _sweep_one(dispute_id: str) -> None:
     state = gateway.find_dispute(attempt, dispute.gateway_reference)
     if isinstance(state, base.GatewayDispute):
         recording.record(attempt, state, "sweep")
+    else:
+        _ask_again(dispute_id, UNHEARD_OF if isinstance(state, base.NotFound) else UNANSWERED)
+
+
+def _ask_again(dispute_id: str, after: timedelta) -> None:
+    later = (
+        update(Dispute)
+        .where(Dispute.id == dispute_id, Dispute.next_query_at.is_not(None))
+        .values(next_query_at=clock.now() + after, updated_at=Dispute.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+    with transaction() as db:
+        db.execute(later)
 
 
 def find(db: Session, actor: Actor, dispute_id: str) -> Dispute:

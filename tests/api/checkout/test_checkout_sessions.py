@@ -181,9 +181,24 @@ def make_reservation(client: FlaskClient, shop: Shop, checkout_id: str) -> str:
 def test_a_publishable_key_creates_and_no_more(client: FlaskClient, shop: Shop) -> None:
     _, publishable = keys.create(shop.actor, "storefront", kind="pk")
     store = {"Authorization": f"Bearer {publishable}"}
+    shop.offer("MUG", 1500)
     made = client.post(URL, json={"cart_snapshot": CART}, headers=store)
     assert made.status_code == 201
     assert client.get(f"{URL}/{made.json['checkout_id']}", headers=store).status_code == 403
+
+
+def test_a_publishable_key_sets_no_prices(client: FlaskClient, shop: Shop) -> None:
+    _, publishable = keys.create(shop.actor, "storefront", kind="pk")
+    store = {"Authorization": f"Bearer {publishable}"}
+    shop.offer("MUG", 1500)
+
+    def ask(currency: str = "GBP", **line: Any) -> int:
+        cart = {"currency": currency, "lines": [{**CART["lines"][0], **line}]}
+        return client.post(URL, json={"cart_snapshot": cart}, headers=store).status_code
+
+    assert ask() == 201
+    assert [ask(unit_price=1), ask("EUR"), ask(sku="TEA")] == [403, 403, 403]
+    assert client.post(URL, json={"cart_snapshot": CART}, headers=shop.bearer).status_code == 201
 
 
 def test_a_patch_wants_the_version_that_was_read(client: FlaskClient, shop: Shop) -> None:

@@ -9,9 +9,6 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.db import transaction
-from app.kit.ids import new_id, new_uuid
-from app.models.catalogue.product import Price, Product
 from app.services.access import keys
 from app.services.checkout import sessions
 from tests.shops import GOOD, Shop, later, make
@@ -39,22 +36,8 @@ def get(client: FlaskClient, shop: Shop, rest: str = "") -> Any:
 
 def product(shop: Shop, stock: int = 5) -> tuple[str, str]:
     """The public ids of a product at 19.99 GBP and of its price."""
-    owned = {"tenant_id": shop.actor.tenant_id, "mode": "test"}
     shop.stock("BOOK", stock)
-    with transaction() as db:
-        book = Product(id=new_id("prd"), public_id=new_uuid(), sku="BOOK", name="A book", **owned)
-        db.add(book)
-        db.flush()
-        price = Price(
-            id=new_id("prc"),
-            public_id=new_uuid(),
-            product_id=book.id,
-            unit_amount=1999,
-            currency="GBP",
-            **owned,
-        )
-        db.add(price)
-    return book.public_id, price.public_id
+    return shop.offer("BOOK", 1999)
 
 
 def test_the_resource_has_exactly_its_fields(client: FlaskClient, shop: Shop) -> None:

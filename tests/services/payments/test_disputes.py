@@ -370,6 +370,28 @@ def test_what_the_merchant_entered_first_is_the_gateways_own(shop: Shop) -> None
     assert balance(shop, "disputes:sandbox") == 2000
 
 
+@pytest.mark.parametrize(
+    ("answer", "pause"), [(base.Unknown("timed out"), 15), (base.NotFound(), 360)], ids=["silent", "unheard"]
+)
+def test_a_gateway_that_says_nothing_of_a_dispute_is_not_asked_each_minute(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, answer: Any, pause: int
+) -> None:
+    told(shop.actor, FRAUD)
+    asked: list[str] = []
+
+    def silent(_: Any, __: Any, reference: str) -> Any:
+        asked.append(reference)
+        return answer
+
+    monkeypatch.setattr(SandboxConnector, "find_dispute", silent)
+    with later(21 * DAY):
+        disputes.sweep()
+    for minutes, times in ((2, 1), (pause - 1, 1), (pause + 1, 2)):
+        with later(21 * DAY + minutes * 60):
+            disputes.sweep()
+        assert len(asked) == times
+
+
 def test_a_dispute_that_its_gateway_tells_of_at_the_last_moment_does_not_lapse(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
