@@ -1,10 +1,11 @@
-"""Reading entities with one prepared statement, for hot paths: objects to look at, outside any session."""
+"""Reading entities with one prepared statement, for hot paths: to look at, or to change in a transaction."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlalchemy import Label, Row, inspect
+from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import manager_of_class
 
 from app.models.base import Base
@@ -13,8 +14,8 @@ from app.models.base import Base
 class Reader:
     """The columns of some entities, and the way from a row of them to objects.
 
-    The objects are complete and have their properties; they belong to no session, so nothing that is set on
-    them is ever written.
+    The objects are complete and have their properties. Those that are taken belong to no session, so nothing
+    that is set on them is ever written; those that are attached belong to the transaction.
     """
 
     def __init__(self, *kinds: type[Base]) -> None:
@@ -41,3 +42,17 @@ class Reader:
             made.__dict__.update(zip(keys, values[start:end], strict=True))
             found.append(made)
         return tuple(found)
+
+    def attach(self, db: Session, row: Row[Any]) -> tuple[Any, ...]:
+        """The objects of a row as the transaction's own, to be changed; what it has already is read again."""
+        return tuple(None if made is None else _attached(db, made) for made in self.take(row))
+
+
+def _attached(db: Session, made: Any) -> Any:
+    present = db.identity_map.get(inspect(type(made)).identity_key_from_instance(made))
+    if present is not None:
+        db.refresh(present)
+        return present
+    make_transient_to_detached(made)
+    db.add(made)
+    return made

@@ -30,7 +30,7 @@ payments.capture(keys.authenticate(secret), intent_id, 3000, nonce="capture-1")
 """
 
 
-@pytest.mark.parametrize("point", ["capture_submitted", "capture_answered", "captured"])
+@pytest.mark.parametrize("point", ["capture_submitted", "capture_answered"])
 def test_dying_during_a_capture(database: str, tmp_path: Path, shop: Shop, point: str) -> None:
     method = methods.tokenize_card(shop.actor, card(GOOD))
     draft = IntentDraft(5000, "GBP", capture_mode="manual", payment_method_id=method.id)

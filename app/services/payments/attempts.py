@@ -261,6 +261,17 @@ def submit(attempt: Attempt, trigger: lifecycle.Trigger, cause: str) -> None:
     )
 
 
+#: Made once: what a gateway said is recorded under this lock.
+_PAIR = Reader(PaymentIntent, Attempt)
+_LOCK = Lookup(
+    select(*_PAIR.columns)
+    .select_from(PaymentIntent)
+    .join(Attempt, Attempt.intent_id == PaymentIntent.id)
+    .where(Attempt.id == bindparam("id"))
+    .with_for_update()
+)
+
+
 def lock_unchanged(
     db: Session, seen: Attempt, lock: Callable[[Session, Attempt], None] | None
 ) -> tuple[PaymentIntent, Attempt] | None:
@@ -270,12 +281,5 @@ def lock_unchanged(
     """
     if lock is not None:
         lock(db, seen)
-    statement = (
-        select(PaymentIntent, Attempt)
-        .select_from(PaymentIntent)
-        .join(Attempt, Attempt.intent_id == PaymentIntent.id)
-        .where(Attempt.id == seen.id)
-        .with_for_update()
-    )
-    intent, fresh = db.execute(statement, execution_options={"populate_existing": True}).one()
+    intent, fresh = _PAIR.attach(db, _LOCK.one({"id": seen.id}))
     return (intent, fresh) if (fresh.status, fresh.version) == (seen.status, seen.version) else None

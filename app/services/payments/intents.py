@@ -147,23 +147,21 @@ def get(actor: Actor, intent_id: str) -> PaymentIntent:
 
 #: Made once: each call of an intent's own looks it up, some of them twice.
 _ONE = Reader(PaymentIntent)
-_GET = Lookup(
-    select(*_ONE.columns).where(
-        PaymentIntent.id == bindparam("id"),
-        PaymentIntent.tenant_id == bindparam("tenant_id"),
-        PaymentIntent.mode == bindparam("mode"),
-    )
+_MINE = select(*_ONE.columns).where(
+    PaymentIntent.id == bindparam("id"),
+    PaymentIntent.tenant_id == bindparam("tenant_id"),
+    PaymentIntent.mode == bindparam("mode"),
 )
+_GET, _GET_LOCKED = Lookup(_MINE), Lookup(_MINE.with_for_update())
 
 
 def find(db: Session, actor: Actor, intent_id: str, *, lock: bool = False) -> PaymentIntent:
     """See `get`; in the caller's transaction, locked when asked."""
-    statement = select(PaymentIntent).where(
-        PaymentIntent.id == intent_id,
-        PaymentIntent.tenant_id == actor.tenant_id,
-        PaymentIntent.mode == actor.mode,
-    )
-    return _seen_by(actor, db.scalars(statement.with_for_update() if lock else statement).one_or_none())
+    place = {"id": intent_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)}
+    if lock:
+        row = _GET_LOCKED.one(place)
+        return _seen_by(actor, None if row is None else _ONE.attach(db, row)[0])
+    return _seen_by(actor, db.scalars(select(PaymentIntent).filter_by(**place)).one_or_none())
 
 
 def _seen_by(actor: Actor, found: PaymentIntent | None) -> PaymentIntent:
