@@ -24,6 +24,7 @@ from app.services.access import tenants, totp
 from app.services.access import tokens as token_service
 from app.services.access import users as user_service
 from app.services.checkout import demo as demo_service
+from app.services.checkout import gift_cards
 from app.services.events import audit
 from app.services.operations import encryption_rotation, invariants
 from app.web.openapi import document
@@ -44,11 +45,24 @@ class Group(AppGroup):
 database = Group("db", help="The database's schema.")
 keys = Group("keys", help="API keys.")
 users = Group("users", help="People of the dashboard.")
+cards = Group("gift-cards", help="Gift cards.")
 
 
 def register(app: Flask) -> None:
     """Add the commands."""
-    for command in (database, keys, users, demo, worker, worker_child, serve, doctor, diagrams, openapi):
+    for command in (
+        database,
+        keys,
+        users,
+        cards,
+        demo,
+        worker,
+        worker_child,
+        serve,
+        doctor,
+        diagrams,
+        openapi,
+    ):
         app.cli.add_command(command)
 
 
@@ -202,6 +216,21 @@ def reset_mfa(email: str) -> None:
         raise click.ClickException("no such user")
     totp.disable(user.id)
     click.echo("done")
+
+
+@cards.command("issue")
+@click.argument("tenant_slug")
+@click.argument("amount", type=int)
+@click.argument("currency")
+@click.option("--code", help="Its code; without one it is made.")
+@click.option("--days", type=click.IntRange(1), help="After so many days it lapses.")
+@click.option("--mode", type=click.Choice(["test", "live"]), default="test")
+def issue_card(
+    tenant_slug: str, amount: int, currency: str, code: str | None, days: int | None, mode: str
+) -> None:
+    """Issue a gift card of AMOUNT minor units and print its code."""
+    card = gift_cards.issue(_operator(tenant_slug, mode), amount, currency.upper(), code=code, days=days)
+    click.echo(card.code)
 
 
 def _operator(tenant_slug: str, mode: str) -> Actor:

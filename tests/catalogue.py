@@ -11,6 +11,7 @@ from app.models.catalogue.cart import Cart
 from app.models.catalogue.promotion import Coupon
 from app.models.catalogue.shipping import ShippingRate
 from app.models.catalogue.stock import StockItem
+from app.models.catalogue.stored_value import GiftCard, StoreCredit
 from app.models.catalogue.tax import TaxRate
 from tests.shops import Shop
 
@@ -64,3 +65,28 @@ def places(shop: Shop, sku: str) -> dict[str, tuple[int, int, int]]:
     with reading() as db:
         rows = db.query(StockItem).filter_by(tenant_id=shop.actor.tenant_id, sku=sku)
         return {row.location: (row.on_hand, row.held, row.sold) for row in rows}
+
+
+def gift_card(shop: Shop, code: str = "GIFT-1234", balance: int = 1000, **values: Any) -> None:
+    """A gift card."""
+    _add(shop, GiftCard, "gft", **{"code": code, "currency": "GBP", "balance": balance, **values})
+
+
+def credit(shop: Shop, customer_id: str = "cust_1", balance: int = 1000, **values: Any) -> None:
+    """What a customer has with the merchant."""
+    named = {"customer_id": customer_id, "currency": "GBP", "balance": balance, **values}
+    _add(shop, StoreCredit, "scr", **named)
+
+
+def on_card(shop: Shop, code: str = "GIFT-1234") -> tuple[int, int]:
+    """(balance, held) of a gift card."""
+    with reading() as db:
+        found = db.query(GiftCard).filter_by(tenant_id=shop.actor.tenant_id, code=code).one()
+        return found.balance, found.held
+
+
+def of_customer(shop: Shop, customer_id: str = "cust_1") -> tuple[int, int]:
+    """(balance, held) of a customer's credit."""
+    with reading() as db:
+        found = db.query(StoreCredit).filter_by(tenant_id=shop.actor.tenant_id, customer_id=customer_id)
+        return found.one().balance, found.one().held

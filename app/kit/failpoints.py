@@ -21,6 +21,9 @@ POINTS = (
     "finished",
 )
 
+#: Those of a split payment beside them.
+PART_POINTS = ("part_submitted", "part_captured", "part_voided")
+
 
 def failpoint(name: str) -> None:
     """Die here, as `kill -9` would, when the test settings name this point; otherwise do nothing."""

@@ -3,7 +3,7 @@
 from app.models.access import api_key, role, tenant, user
 from app.models.base import Base
 from app.models.catalogue import cart, credit_note, product, promotion, shipping, stock, stored_value, tax
-from app.models.checkout import calculation, order, payment_link, reservation, session
+from app.models.checkout import calculation, order, payment_link, reservation, session, wallet_hold
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import balance, posting
 from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
@@ -55,5 +55,6 @@ __all__ = [
     "user",
     "velocity_counter",
     "verification",
+    "wallet_hold",
     "webhook_endpoint",
 ]

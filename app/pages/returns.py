@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlencode, urlsplit
-
 from flask import Blueprint, Response, render_template
 
-from app.domain.lifecycles.intents import Status
-from app.services.checkout import payment
+from app.services.checkout import payment, returns
 from app.services.checkout.payment import Landing
 
 blueprint = Blueprint("returns", __name__, url_prefix="/return")
 
-#: What the page that the payer comes back to is told; it asks us again before it believes it.
-_WORDS = {
-    Status.SUCCEEDED: "succeeded",
-    Status.AUTHORIZED: "succeeded",
-    Status.REQUIRES_CAPTURE: "succeeded",
-    Status.REQUIRES_ACTION: "pending",
-    Status.PROCESSING: "pending",
-}
+#: CK-032: it verifies the token and leads on to the session's own pages.
+_LANDING = "/v1/checkout/redirect/return"
 
 
 @blueprint.route("/<nonce>", methods=["GET", "POST"])
@@ -36,20 +27,22 @@ def come_back(nonce: str) -> Response:
 def _onward(landing: Landing) -> str | None:
     """The page that the call which started this named, or the session's; None where there is neither."""
     if landing.attempt.return_url:
-        return _told(landing.attempt.return_url, landing)
+        return returns.with_words(
+            landing.attempt.return_url,
+            payment_intent_id=landing.intent.id,
+            payment_token=landing.attempt.return_nonce,
+            redirect_status=returns.hint(landing.intent),
+        )
     session = landing.session
     if session is None:
         return None
-    return f"/pay/{session.hosted_id}" if session.hosted_id else (session.success_url or "/")
-
-
-def _told(url: str, landing: Landing) -> str:
-    """The merchant's page with the payment, its one-time token and a hint of the outcome (OP-18)."""
-    parts = urlsplit(url)
-    query = [
-        *parse_qsl(parts.query, keep_blank_values=True),
-        ("payment_intent_id", landing.intent.id),
-        ("payment_token", landing.attempt.return_nonce),
-        ("redirect_status", _WORDS.get(Status(landing.intent.status), "failed")),
-    ]
-    return parts._replace(query=urlencode(query)).geturl()
+    if session.hosted_id:
+        return f"/pay/{session.hosted_id}"
+    if not session.success_url and not session.cancel_url:
+        return None
+    return returns.with_words(
+        _LANDING,
+        checkout_id=session.id,
+        payment_token=landing.attempt.return_nonce,
+        status=returns.hint(landing.intent),
+    )

@@ -16,7 +16,7 @@ from app.domain.rules.cards import brand_of
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.services.checkout import totals
+from app.services.checkout import dues, totals
 from app.services.operations.settings import checkout_settings
 from app.services.payments import offers
 from app.web.languages import language
@@ -70,7 +70,7 @@ def checkout(
             for line in lines
         ],
         "totals": session.totals,
-        "amount_due": session.grand_total,
+        "amount_due": dues.due(session),
         "email": session.customer.get("email"),
         "require_billing_address": bool(options.get("require_billing_address")),
         "allow_coupon": bool(options.get("allow_coupon_code")),

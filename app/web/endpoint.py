@@ -210,8 +210,8 @@ def _reply(policy: Policy, serialize: Callable[[Any], str], result: Any) -> Repl
     headers, status, kept = None, policy.status, None
     if isinstance(result, Answer):
         headers, status, kept, result = result.headers, result.status or status, result.kept, result.value
-    if result is None and status == 204:
-        return Reply(204, "", headers)
+    if result is None and status in (204, 302):
+        return Reply(status, "", headers)
     body = serialize(result)
     if kept is not None:
         return Reply(status, serialize(kept), headers, shown=body)
@@ -224,7 +224,7 @@ def _idempotent(
     """Do the work under the key; the same endpoint at its tenant's path is the same place (OP-44)."""
     place = policy.surface.prefix + policy.path.format_map(path)
     asked = [raw, request.args.to_dict(flat=False)] if request.args else raw
-    scope = idempotency.scope(actor, policy.method, place, key, asked)
+    scope = idempotency.scope(actor, policy.method, place, key, asked, route=policy.route)
     if str(policy.idempotency) == "local":
         return idempotency.local(actor, scope, work)
     return idempotency.leased(scope, work)

@@ -121,7 +121,9 @@ def _risk(row: PaymentIntent) -> dict[str, Any] | None:
     return {name: row.risk.get(name) for name in ("decision_id", "score", "action", "reasons")}
 
 
-def answer(actor: Actor, row: PaymentIntent, *, driving: bool = False) -> Answer:
+def answer(
+    actor: Actor, row: PaymentIntent, *, driving: bool = False, redirect_word: str = "redirect_to_url"
+) -> Answer:
     """An intent and its `ETag`, as this caller may see it.
 
     Whoever drives the payment from a server gets a client secret to hand on; the browser that pays with it
@@ -129,7 +131,7 @@ def answer(actor: Actor, row: PaymentIntent, *, driving: bool = False) -> Answer
     """
     over = row.lifecycle.is_terminal(row.status)
     secret = tokens.client_secret(row) if driving and not over and actor.kind in SERVER else None
-    view = IntentView.of(row, client_secret=secret)
+    view = IntentView.of(row, redirect_word=redirect_word, client_secret=secret)
     if actor.kind == ActorKind.CLIENT_SECRET:
         view.metadata, view.merchant_account_id, view.request_id = {}, None, None
     return Answer(view, {"ETag": f'"{row.version}"'})

@@ -129,9 +129,11 @@ def _responses(surface: Surface, policy: Policy, schemas: dict[str, Any]) -> dic
         success["content"] = {"application/json": {"schema": schema}}
     statuses = sorted({status_of(surface, status) for status in _REFUSALS})
     empty = {"204": {"description": "Nothing to tell"}} if policy.may_be_empty else {}
+    onward = {"302": {"description": "To the page that comes next"}} if policy.may_lead_on else {}
     return {
         str(policy.status): success,
         **empty,
+        **onward,
         **{str(status): {"description": HTTPStatus(status).phrase, "content": error} for status in statuses},
     }
 

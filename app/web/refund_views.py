@@ -25,6 +25,7 @@ class RefundView(View):
     failure_reason: str | None
     actions: list[Any]
     credit_note_id: str | None
+    group_id: str | None
     metadata: dict[str, Any]
     created_at: Instant
 
@@ -46,6 +47,7 @@ class RefundView(View):
             failure_reason=row.failure_reason,
             actions=row.actions,
             credit_note_id=row.credit_note_id,
+            group_id=row.group_id,
             metadata=row.metadata_,
             created_at=row.created_at,
         )

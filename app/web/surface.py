@@ -65,7 +65,8 @@ class Policy:
     """Everything that is declared of one endpoint; `sandbox_only` ones are absent in production.
 
     `accepts` are media types, besides JSON, whose bodies the endpoint reads itself (files); `downloads` says
-    that it answers a file (`endpoint.Download`); one that `may_be_empty` answers 204 at times.
+    that it answers a file (`endpoint.Download`); one that `may_be_empty` answers 204 at times, and one that
+    `may_lead_on` sends a browser elsewhere.
     """
 
     surface: Surface
@@ -88,6 +89,7 @@ class Policy:
     downloads: bool
     sandbox_only: bool
     may_be_empty: bool
+    may_lead_on: bool
     #: Dotted paths of body fields that may hold a card or account number.
     card_fields: frozenset[str]
 
@@ -166,6 +168,7 @@ class Surface:
                 downloads=declared.pop("downloads", False),
                 sandbox_only=declared.pop("sandbox_only", False),
                 may_be_empty=declared.pop("may_be_empty", False),
+                may_lead_on=declared.pop("may_lead_on", False),
                 card_fields=frozenset(declared.pop("card_fields", ())),
             )
             if declared:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.services.access import tenants
-from app.services.checkout import payment, simulations
+from app.services.checkout import payment, simulations, split_runs
 from app.services.events import audit, inbound
 from app.services.operations import examinations, exports
 from app.services.payments import bulk, dispute_evidence, disputes, late_success, refunds
@@ -38,6 +38,7 @@ HANDLERS: dict[str, Handler] = {
     "exports.run": lambda job: exports.run(job["export_id"]),
     "intents.create_many": bulk.create_intents,
     "payments.look_again": _noted(lambda job: payment.look_again(job["attempt_id"], "webhook")),
+    "splits.go_on": lambda job: split_runs.go_on(job["intent_id"], "job"),
     "payments.undo_late_success": _noted(lambda job: late_success.undo(job["attempt_id"])),
     "disputes.look_again": _noted(lambda job: disputes.look_again(job["attempt_id"], job["reference"])),
     "disputes.send_evidence": lambda job: dispute_evidence.send_again(job["submission_id"]),

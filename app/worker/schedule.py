@@ -12,7 +12,7 @@ import httpx2 as httpx
 
 from app.connectors.sandbox import notices
 from app.services.access import web_sessions
-from app.services.checkout import payment, reservations, sessions
+from app.services.checkout import payment, reservations, sessions, split_runs
 from app.services.events import audit
 from app.services.ledger import balances
 from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
@@ -47,6 +47,7 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
 TABLE = (
     Periodic("seal the journal", 0.3, audit.seal),
     Periodic("look at open payments", 2, payment.sweep),
+    Periodic("look at split payments", 30, split_runs.sweep),
     Periodic("look at open refunds", 2, refunds.sweep),
     Periodic("look at open disputes", 5, disputes.sweep),
     Periodic("look at open payouts", 2, payouts.sweep),

@@ -4,10 +4,13 @@ from app.api.checkout import (
     details,
     hosted,
     intents,
+    methods,
     reservations,
+    returns,
     sessions,
     shipping,
     totals,
+    wallet,
     webhooks,
 )
 from app.api.checkout.surface import surface
@@ -16,10 +19,13 @@ __all__ = [
     "details",
     "hosted",
     "intents",
+    "methods",
     "reservations",
+    "returns",
     "sessions",
     "shipping",
     "surface",
     "totals",
+    "wallet",
     "webhooks",
 ]

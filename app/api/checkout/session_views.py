@@ -8,6 +8,7 @@ from app.domain.actor import Actor
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.services.access import tokens
+from app.services.checkout import dues
 from app.services.payments import intents
 from app.web.endpoint import Answer
 from app.web.schemas import Instant, View
@@ -35,6 +36,7 @@ class SessionView(View):
     client_token: str
     calculation_id: str | None
     totals: dict[str, Any] | None
+    amount_due: int
     shipping_address: dict[str, Any] | None
     billing_address: dict[str, Any] | None
     selected_shipping: dict[str, Any] | None
@@ -69,6 +71,7 @@ class SessionView(View):
             client_token=tokens.client_token(row),
             calculation_id=row.calculation_id,
             totals=row.totals,
+            amount_due=dues.due(row),
             shipping_address=row.shipping_address,
             billing_address=row.billing_address,
             selected_shipping=row.selected_shipping,

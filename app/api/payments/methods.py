@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from app.api.payments.surface import surface
-from app.api.payments.tokens import NUMBER_FIELDS, Details
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest
 from app.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT
@@ -17,6 +16,7 @@ from app.services.payments import methods, saved_methods, verifications
 from app.services.payments.methods import MethodDraft
 from app.services.payments.saved_methods import MethodChange
 from app.web.endpoint import Answer
+from app.web.method_fields import NUMBER_FIELDS, Details
 from app.web.method_views import MethodView
 from app.web.schemas import Body, Instant, Integer, Listing, NumberedListing, Query, View
 from app.web.surface import Idempotency

@@ -20,6 +20,7 @@ from app.domain.lifecycles import (
     reservations,
     settlements,
     verifications,
+    wallet_holds,
 )
 from app.domain.lifecycles.base import Lifecycle
 
@@ -41,5 +42,6 @@ ALL: dict[str, Lifecycle[Any, Any]] = {
         connectors,
         methods,
         verifications,
+        wallet_holds,
     )
 }

@@ -66,6 +66,8 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
     totals: Mapped[dict[str, Any] | None]
     calculated_at: Mapped[datetime | None]
     totals_stale: Mapped[bool] = mapped_column(default=False)
+    #: Minor units of gift cards and store credit that are held for it, once it is completed that were taken.
+    wallet_applied: Mapped[int] = mapped_column(default=0)
     reservation_id: Mapped[str | None] = mapped_column(String(40))
     payment_intent_id: Mapped[str | None] = mapped_column(String(40), index=True)
     payment_attempts: Mapped[int] = mapped_column(Integer, default=0)
@@ -102,6 +104,7 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
             "failure_reason": self.failure_reason,
             "currency": self.currency,
             "totals": self.totals,
+            "wallet_applied": self.wallet_applied,
             "order_id": self.order_id,
             "reference": self.reference,
             "payment_link_id": self.payment_link_id,

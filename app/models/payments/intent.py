@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.domain.lifecycles import intents
 from app.models.base import Base, Owned, Timestamped
@@ -20,6 +20,9 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
 
     `amount_refunding` is reserved by refunds that are not failed (including succeeded ones), so that one
     conditional UPDATE keeps Σrefunds + disputes ≤ captured (reliability.md 12).
+
+    One that is `split` has no charge of its own: its parts are intents with `parent_intent_id`, numbered by
+    `part` (None: a later try has replaced it), and its sums are theirs (services/payments/parts.py).
     """
 
     __tablename__ = "payment_intents"
@@ -28,6 +31,20 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
         Index("ix_payment_intents_status", "tenant_id", "mode", "status", "id"),
         Index("ix_payment_intents_time", "tenant_id", "mode", "created_at", "id"),
         Index("ix_payment_intents_checkout", "checkout_id"),
+        Index(
+            "ix_payment_intents_parts",
+            "parent_intent_id",
+            "part",
+            sqlite_where=text("parent_intent_id IS NOT NULL"),
+            postgresql_where=text("parent_intent_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_payment_intents_split",
+            "status",
+            "updated_at",
+            sqlite_where=text("split"),
+            postgresql_where=text("split"),
+        ),
         CheckConstraint("amount_captured <= amount_authorized", name="captured_within_authorized"),
         CheckConstraint(
             "amount_refunding + amount_disputed <= amount_captured", name="refunds_within_captured"
@@ -57,6 +74,9 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     cancel_reason: Mapped[str | None] = mapped_column(String(20))
     settles_with_checkout: Mapped[bool] = mapped_column(default=False)
+    split: Mapped[bool] = mapped_column(default=False)
+    parent_intent_id: Mapped[str | None] = mapped_column(String(40))
+    part: Mapped[int | None] = mapped_column(Integer)
     amount_authorized: Mapped[int] = mapped_column(default=0)
     amount_captured: Mapped[int] = mapped_column(default=0)
     amount_refunding: Mapped[int] = mapped_column(default=0)
@@ -84,6 +104,11 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
             "metadata": self.metadata_,
             "version": self.version,
         }
+
+    def _journal(self, session: Session, event: str | None, cause: str, **facts: Any) -> None:
+        """A part tells of itself under names of its own: a merchant acts on the whole payment."""
+        told = event if self.parent_intent_id is None else f"payment_part.{self.status}"
+        super()._journal(session, told, cause, **facts)
 
     def journal_links(self) -> JournalLinks:
         """See `Stateful.journal_links`."""

@@ -19,7 +19,10 @@ _OPEN = "('pending', 'processing', 'requires_action')"
 
 
 class Refund(Owned, Timestamped, Stateful, Base):
-    """A refund; its amount is reserved on the intent from birth until it fails."""
+    """A refund; its amount is reserved on the intent from birth until it fails.
+
+    What was asked of a split payment goes back by its charges: those refunds have the same `group_id`.
+    """
 
     __tablename__ = "refunds"
     __table_args__ = (
@@ -66,6 +69,7 @@ class Refund(Owned, Timestamped, Stateful, Base):
     actions: Mapped[list[Any]] = mapped_column(default=list)
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     credit_note_id: Mapped[str | None] = mapped_column(String(40))
+    group_id: Mapped[str | None] = mapped_column(String(40))
     created_by: Mapped[str | None] = mapped_column(String(40))
     next_query_at: Mapped[datetime | None]
     queries: Mapped[int] = mapped_column(Integer, default=0)

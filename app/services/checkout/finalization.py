@@ -21,7 +21,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
-from app.services.checkout import link_uses, orders, reservations
+from app.services.checkout import link_uses, orders, reservations, wallet
 from app.services.payments import refunds, settling
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -52,6 +52,7 @@ def _complete(attempt: Attempt, cause: str) -> None:
             return
         reservations.commit(db, session, profile, cause=cause)
         link_uses.commit(db, session)
+        wallet.commit(db, session, cause=cause)
         order = orders.add_paid(db, session, cause=cause)
         settling.settle(db, intent, fresh, cause)
         complete_session(db, session, order_id=order.public_number, receipt_id=order.receipt_id, cause=cause)
@@ -86,6 +87,7 @@ def cancel_session(db: Session, session: CheckoutSession, cause: str) -> None:
     session.advance(_T.CANCELED, cause=cause, cancel_reason="requested")
     reservations.release(db, session, db.get_one(Tenant, session.tenant_id).profile(), cause=cause)
     link_uses.release(db, session)
+    wallet.release(db, session, cause=cause)
 
 
 def _give_back(attempt: Attempt, cause: str) -> None:
@@ -96,6 +98,7 @@ def _give_back(attempt: Attempt, cause: str) -> None:
             return
         settling.settle(db, intent, fresh, cause)
         link_uses.release(db, session)
+        wallet.release(db, session, cause=cause)
         session.advance(_T.FAILED, cause=cause, failure_reason="inventory")
         profile = db.get_one(Tenant, session.tenant_id).profile()
         refunds.create(

@@ -11,32 +11,40 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.connectors.base import CardDetails
 from app.db import reading, transaction
 from app.domain.actor import Actor, TenantProfile
-from app.domain.errors import Conflict, Gone, InvalidState
+from app.domain.errors import Conflict, InvalidState
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.kit.failpoints import failpoint
-from app.models.access.tenant import Tenant
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.services.checkout import finalization, link_uses, orders, reservations, sessions, totals
-from app.services.checkout.hosted import has_lapsed
+from app.services.checkout import (
+    dues,
+    finalization,
+    following,
+    link_uses,
+    orders,
+    reservations,
+    sessions,
+    split_runs,
+    totals,
+    wallet,
+)
+from app.services.checkout import intents as session_intents
 from app.services.operations import sweeping
 from app.services.operations.settings import checkout_settings
-from app.services.payments import attempts, driver, intents, late_success, methods, settling
+from app.services.payments import attempts, claims, driver, intents, late_success, methods, parts, settling
 from app.services.payments.attempts import Flow
 from app.services.risk import opinions
 from app.services.risk.opinions import Opinion
-from app.services.risk.screening import FRAUD_BLOCK
 from app.services.risk.subjects import Buyer
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -50,7 +58,7 @@ class Order:
     """What the payer sent with the pay button, beside the method; `opinion` is added on the way.
 
     `return_url` is where they go after 3-D Secure or a bank, instead of the session's page; `off_session`
-    says that they are not there.
+    says that they are not there; `intent_id` names the payment where it has to be that one.
     """
 
     nonce: str
@@ -61,6 +69,7 @@ class Order:
     return_url: str | None = None
     force_three_ds: bool = False
     off_session: bool = False
+    intent_id: str | None = None
 
 
 def pay_by_card(actor: Actor, checkout_id: str, card: CardDetails, order: Order) -> CheckoutSession:
@@ -94,10 +103,10 @@ def finish_free(actor: Actor, checkout_id: str, order: Order) -> CheckoutSession
     """
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
-        _refuse_unpayable(session)
+        session_intents.refuse_unpayable(session)
         _note_shopper(session, order)
         totals.calculate(db, session, actor.tenant)
-        if session.grand_total == 0:
+        if dues.due(session) == 0:
             hold = checkout_settings(actor.tenant).hold_ttl_seconds
             reservations.hold(db, session, actor.tenant, ttl_seconds=hold, cause=str(actor.kind))
             _complete_free(db, session, actor.tenant, str(actor.kind))
@@ -123,11 +132,20 @@ def resume(return_nonce: str) -> Landing | None:
     if attempt is None:
         return None
     look_again(attempt.id, "return")
-    attempt, intent, _ = attempts.load(attempt.id)
+    attempt, intent = whole_of(attempt.id)
     if attempt.checkout_id is None:
         return Landing(attempt, intent, None)
     with reading() as db:
         return Landing(attempt, intent, db.get_one(CheckoutSession, attempt.checkout_id))
+
+
+def whole_of(attempt_id: str) -> tuple[Attempt, PaymentIntent]:
+    """An attempt as it is now, and its payment: of a part the payment that is split."""
+    attempt, intent, _ = attempts.load(attempt_id)
+    if intent.parent_intent_id is not None:
+        with reading() as db:
+            intent = db.get_one(PaymentIntent, intent.parent_intent_id)
+    return attempt, intent
 
 
 def give_up(actor: Actor, checkout_id: str) -> None:
@@ -139,6 +157,8 @@ def give_up(actor: Actor, checkout_id: str) -> None:
     if attempt is not None:
         flow = flow_of(intents.get(actor, session.payment_intent_id))
         driver.give_up(attempt.id, flow, str(actor.kind), "authentication_abandoned")
+        if flow is split_runs.PART:
+            split_runs.go_on(session.payment_intent_id, str(actor.kind))
 
 
 def look_again(attempt_id: str, cause: str) -> None:
@@ -148,6 +168,8 @@ def look_again(attempt_id: str, cause: str) -> None:
         late_success.undo(attempt.id)
         return
     driver.drive(attempt.id, flow_of(intent), cause)
+    if intent.parent_intent_id is not None:
+        split_runs.go_on(intent.parent_intent_id, cause)
 
 
 def sweep(limit: int = 50) -> int:
@@ -157,7 +179,9 @@ def sweep(limit: int = 50) -> int:
 
 
 def flow_of(intent: PaymentIntent) -> Flow:
-    """What hangs on a payment: its checkout, or nothing."""
+    """What hangs on a payment: its checkout, the payment that it is a part of, or nothing."""
+    if intent.split or intent.parent_intent_id is not None:
+        return split_runs.PART
     if intent.checkout_id is None:
         return settling.STANDING_ALONE
     return FINALISING if intent.settles_with_checkout else FOLLOWED
@@ -167,9 +191,10 @@ def _pay(
     actor: Actor, checkout_id: str, make_method: Callable[[], PaymentMethod], order: Order
 ) -> CheckoutSession:
     session = sessions.get(actor, checkout_id)
+    _refuse_other(order, session.payment_intent_id)
     if _has_nonce(session, order.nonce):
         return session
-    _refuse_unpayable(session)
+    session_intents.refuse_unpayable(session)
     method = make_method()
     failpoint("started")
     order = replace(order, opinion=_ask(actor, session, method, order))
@@ -185,7 +210,7 @@ def _ask(actor: Actor, session: CheckoutSession, method: PaymentMethod, order: O
     return opinions.ask(
         actor,
         method,
-        amount=session.grand_total,
+        amount=dues.due(session),
         currency=session.currency,
         buyer=Buyer.of_session(session, email=order.email, billing=order.billing_address),
     )
@@ -199,7 +224,7 @@ def _start(actor: Actor, checkout_id: str, method: PaymentMethod, order: Order) 
             session = sessions.find(db, actor, checkout_id, lock=True)
             if _has_nonce(session, order.nonce):
                 return None
-            _refuse_unpayable(session)
+            session_intents.refuse_unpayable(session)
             _note_shopper(session, order)
             totals.calculate(db, session, actor.tenant)
             moved = order.quote is not None and order.quote != totals.quote(session)
@@ -217,11 +242,13 @@ def _write_attempt(
     cause = str(actor.kind)
     reservations.hold(db, session, actor.tenant, ttl_seconds=settings.hold_ttl_seconds, cause=cause)
     failpoint("reserved")
-    if session.grand_total == 0:
+    if dues.due(session) == 0:
         _complete_free(db, session, actor.tenant, cause)
         return None
-    intent = _intent_for(db, actor, session)
-    intents.refuse_unusable(actor, intent, method)
+    intent = session_intents.ensure(db, actor, session)
+    _refuse_other(order, intent.id)
+    parts.drop(db, intent, cause=cause, reason="split_replaced")  # whoever pays on our page pays all of it
+    claims.refuse_unusable(actor, intent, method)
     attempt = attempts.open_attempt(
         db,
         intent,
@@ -244,35 +271,14 @@ def _write_attempt(
 
 def _complete_free(db: Session, session: CheckoutSession, profile: TenantProfile, cause: str) -> None:
     """Nothing is left to pay: the sale is made without a gateway."""
+    session_intents.drop(db, session, cause=cause)
     reservations.commit(db, session, profile, cause=cause)
     link_uses.commit(db, session)
+    wallet.commit(db, session, cause=cause)
     order = orders.add_paid(db, session, cause=cause)
     finalization.complete_session(
         db, session, order_id=order.public_number, receipt_id=order.receipt_id, cause=cause
     )
-
-
-def _intent_for(db: Session, actor: Actor, session: CheckoutSession) -> PaymentIntent:
-    """The session's intent for exactly the amount due: the one that it has, or a new one."""
-    if session.payment_intent_id:
-        intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
-        if intent.amount != session.grand_total:
-            intent.amount = session.grand_total
-        intent.customer_id = session.customer.get("customer_id")
-        intent.settles_with_checkout = session.finalises_itself
-        return intent
-    draft = intents.IntentDraft(
-        amount=session.grand_total,
-        currency=session.currency,
-        capture_mode=session.options.get("capture_mode"),
-        customer_id=session.customer.get("customer_id"),
-        description=session.title,
-        metadata=session.metadata_,
-        checkout_id=session.id,
-        method_types=tuple(session.method_types),
-        settles_with_checkout=session.finalises_itself,
-    )
-    return intents.add(db, actor, draft)
 
 
 def _note_shopper(session: CheckoutSession, order: Order) -> None:
@@ -286,13 +292,10 @@ def _has_nonce(session: CheckoutSession, nonce: str) -> bool:
     return session.payment_intent_id is not None and intents.was_asked(session.payment_intent_id, nonce)
 
 
-def _refuse_unpayable(session: CheckoutSession) -> None:
-    if session.status == _S.PAYMENT_PROCESSING:
-        raise Conflict("A payment is already under way", code="payment_in_progress")
-    if has_lapsed(session):
-        raise Gone("This checkout has expired", code="checkout_expired")
-    if session.status not in lifecycle.OPEN:
-        raise InvalidState(f"A checkout that is {session.status} cannot be paid")
+def _refuse_other(order: Order, intent_id: str | None) -> None:
+    """An intent that was given up is not paid by way of the one that came after it."""
+    if order.intent_id not in (None, intent_id):
+        raise InvalidState("This payment was given up; the checkout has another or none")
 
 
 def _intent_id(actor: Actor, checkout_id: str) -> str:
@@ -301,35 +304,9 @@ def _intent_id(actor: Actor, checkout_id: str) -> str:
     return found
 
 
-def _lock_session(db: Session, attempt: Attempt) -> None:
-    assert attempt.checkout_id is not None
-    db.execute(select(CheckoutSession.id).where(CheckoutSession.id == attempt.checkout_id).with_for_update())
-
-
-def _follow(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:
-    """The session goes where its payment went, in the same transaction."""
-    session = db.get_one(CheckoutSession, intent.checkout_id)
-    if session.status != _S.PAYMENT_PROCESSING:
-        return
-    if intent.status == _Intent.REQUIRES_PAYMENT_METHOD:
-        session.advance(_T.DECLINED, cause=cause)
-    elif intent.status == _Intent.FAILED:
-        blocked = attempt.block_code == FRAUD_BLOCK
-        session.advance(_T.FAILED, cause=cause, failure_reason="fraud" if blocked else "payment_declined")
-        _let_go(db, session, cause)
-    elif intent.status == _Intent.CANCELED:
-        finalization.cancel_session(db, session, cause)
-
-
-def _let_go(db: Session, session: CheckoutSession, cause: str) -> None:
-    profile = db.get_one(Tenant, session.tenant_id).profile()
-    reservations.release(db, session, profile, cause=cause)
-    link_uses.release(db, session)
-
-
 def _settle_followed(attempt: Attempt, cause: str) -> None:
     with transaction() as db:
-        _lock_session(db, attempt)
+        following.lock(db, attempt)
         settling.STANDING_ALONE.settle(attempt, cause)
         session = db.get_one(CheckoutSession, attempt.checkout_id)
         canceled = db.get_one(PaymentIntent, attempt.intent_id).cancel_requested
@@ -338,6 +315,6 @@ def _settle_followed(attempt: Attempt, cause: str) -> None:
 
 
 #: A hosted checkout: the payment succeeds together with the order.
-FINALISING = Flow(_lock_session, _follow, finalization.finish)
+FINALISING = Flow(following.lock, following.follow, finalization.finish)
 #: A checkout that its merchant finalises by API (OP-31): the payment succeeds by itself.
-FOLLOWED = Flow(_lock_session, _follow, _settle_followed)
+FOLLOWED = Flow(following.lock, following.follow, _settle_followed)

@@ -26,10 +26,11 @@ from app.models.insertion import insert_now
 from app.models.payments.intent import PaymentIntent
 from app.models.reading import Reader
 from app.providers.base import CartSnapshot
-from app.services.checkout import buyers, drafts, link_uses, reservations, totals
+from app.services.checkout import buyers, drafts, link_uses, reservations, totals, wallet
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations import sweeping
 from app.services.operations.settings import CheckoutSettings, checkout_settings
+from app.services.payments import parts
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -311,9 +312,11 @@ def _end(
         reservations.release(db, session, profile, cause=cause)
     if was_open:  # a failed session has given its use of a link back already
         link_uses.release(db, session)
+    wallet.release(db, session, cause=cause)
     intent = db.get(PaymentIntent, session.payment_intent_id) if session.payment_intent_id else None
     if intent is not None and intent.lifecycle.allows(intent.status, "canceled"):
         why = "timeout" if reason == "expired" else "user_cancel"
+        parts.drop(db, intent, cause=cause, reason=why)
         intent.advance("canceled", cause=cause, cancel_reason=why)
     if reason == "expired":
         record(

@@ -152,8 +152,9 @@ def _held_codes(db: Session, session: CheckoutSession) -> list[str]:
 
 
 def quote(session: CheckoutSession) -> str:
-    """A hash of what the shopper sees: lines and totals. Another hash at paying means other totals."""
-    return fingerprint([session.cart_snapshot, session.totals])[:32]
+    """A hash of what the shopper sees: lines, totals and what is covered. Another one means other totals."""
+    seen = [session.cart_snapshot, session.totals]
+    return fingerprint([*seen, session.wallet_applied] if session.wallet_applied else seen)[:32]
 
 
 def get(actor: Actor, calculation_id: str) -> Calculation:

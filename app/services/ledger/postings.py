@@ -20,6 +20,7 @@ from app.db import Command, reading
 from app.domain.actor import Actor
 from app.kit import clock
 from app.kit.ids import new_id
+from app.models.checkout.wallet_hold import WalletHold
 from app.models.ledger.posting import LedgerTransaction, Posting
 from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute
@@ -32,6 +33,7 @@ from app.services.ledger import balances as guarded
 MERCHANT = "merchant_balance"
 #: What the merchant owes its customers in goods.
 STORE_CREDIT = "store_credit"
+GIFT_CARDS = "gift_cards"
 #: What is kept from the merchant while a dispute is open.
 WITHHELD = "merchant_disputed"
 BANK = "bank"
@@ -121,6 +123,16 @@ def post_store_credit(db: Session, refund: Refund) -> None:
         refund.currency,
         ((MERCHANT, refund.amount), (STORE_CREDIT, -refund.amount)),
     )
+
+
+def post_stored_value(db: Session, hold: WalletHold, intent_id: str | None) -> None:
+    """A gift card or credit is spent: the merchant owes its customer less, and is owed the sale."""
+    _post_stored_value(db, hold, "stored_value", intent_id, hold.amount)
+
+
+def post_stored_value_return(db: Session, hold: WalletHold, intent_id: str | None) -> None:
+    """A sale that was paid with stored value is undone: its postings the other way round."""
+    _post_stored_value(db, hold, "stored_value_return", intent_id, -hold.amount)
 
 
 def post_dispute_opened(db: Session, dispute: Dispute) -> None:
@@ -261,6 +273,12 @@ def _move(db: Session, payout: Payout, kind: str, source: str, target: str, *, t
         ((target, payout.amount), (source, -payout.amount)),
         taken=taken,
     )
+
+
+def _post_stored_value(db: Session, hold: WalletHold, kind: str, intent_id: str | None, amount: int) -> None:
+    owed = GIFT_CARDS if hold.kind == "gift_card" else STORE_CREDIT
+    sides = ((owed, amount), (MERCHANT, -amount))
+    _post(db, f"{kind}:{hold.id}", kind, hold.tenant_id, hold.mode, intent_id, hold.currency, sides)
 
 
 def _post_dispute(

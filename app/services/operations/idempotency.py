@@ -72,8 +72,8 @@ class KeyScope:
     request_id: str
 
 
-def scope(actor: Actor, method: str, path: str, key: str, body: Any) -> KeyScope:
-    """The scope of a key.
+def scope(actor: Actor, method: str, path: str, key: str, body: Any, *, route: str | None = None) -> KeyScope:
+    """The scope of a key; `route` is what is kept of the path, which may hold what must not be read.
 
     Raises:
         InvalidRequest: empty, too long, or not printable ASCII.
@@ -86,9 +86,9 @@ def scope(actor: Actor, method: str, path: str, key: str, body: Any) -> KeyScope
         )
     parts = "\n".join((actor.tenant_id, str(actor.mode), actor.id, method, path, key))
     digest = hashlib.sha256(parts.encode()).hexdigest()
-    route = f"{method} {path}"[:160]
+    shown = (route or f"{method} {path}")[:160]
     asked = hash_token(fingerprint([method, path, body]))  # keyed: a body may hold what must not be guessed
-    return KeyScope(digest, actor.tenant_id, key, route, asked, actor.request_id)
+    return KeyScope(digest, actor.tenant_id, key, shown, asked, actor.request_id)
 
 
 def local(actor: Actor, key: KeyScope, work: Callable[[], Reply]) -> Reply:

@@ -19,6 +19,7 @@ from app.models.checkout.order import Order
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
+from app.models.checkout.wallet_hold import WalletHold
 from app.models.events.journal import JournalEntry
 from app.models.ledger.posting import LedgerTransaction, Posting
 from app.models.payments.attempt import Attempt
@@ -30,7 +31,7 @@ from app.models.payments.refund import Refund
 from app.models.payments.verification import MethodVerification
 from app.models.treasury.payout import Payout
 from app.models.treasury.settlement import Settlement
-from app.services.operations import treasury_invariants
+from app.services.operations import split_invariants, treasury_invariants, wallet_invariants
 from app.services.operations.violations import Violation
 
 
@@ -63,6 +64,7 @@ def _captures_are_posted(db: Session) -> Iterator[Violation]:
         .outerjoin(posted, posted.c.payment_intent_id == PaymentIntent.id)
         .where(
             PaymentIntent.status == "succeeded",
+            PaymentIntent.split.is_(False),
             PaymentIntent.amount_captured != func.coalesce(posted.c.amount, 0),
         )
     )
@@ -111,6 +113,7 @@ def _sums_hold(db: Session) -> Iterator[Violation]:
     statement = (
         select(PaymentIntent.id, PaymentIntent.amount_refunding, func.coalesce(reserved, 0))
         .outerjoin(Refund, (Refund.intent_id == PaymentIntent.id) & (Refund.status != "failed"))
+        .where(PaymentIntent.split.is_(False))
         .group_by(PaymentIntent.id, PaymentIntent.amount_refunding)
         .having(PaymentIntent.amount_refunding != func.coalesce(reserved, 0))
     )
@@ -124,6 +127,7 @@ def _disputes_hold(db: Session) -> Iterator[Violation]:
     statement = (
         select(PaymentIntent.id, PaymentIntent.amount_disputed, reserved)
         .outerjoin(Dispute, Dispute.intent_id == PaymentIntent.id)
+        .where(PaymentIntent.split.is_(False))
         .group_by(PaymentIntent.id, PaymentIntent.amount_disputed)
         .having(PaymentIntent.amount_disputed != reserved)
     )
@@ -296,6 +300,7 @@ def _statuses_are_told(db: Session) -> Iterator[Violation]:
         ConnectorAccount,
         Settlement,
         Payout,
+        WalletHold,
     )
     for model in entities:
         last = (
@@ -330,4 +335,6 @@ _RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     _transitions_were_legal,
     _statuses_are_told,
     *treasury_invariants.RULES,
+    *wallet_invariants.RULES,
+    *split_invariants.RULES,
 )

@@ -49,6 +49,7 @@ def overview(actor: Actor) -> Overview:
         PaymentIntent.tenant_id == actor.tenant_id,
         PaymentIntent.mode == actor.mode,
         PaymentIntent.created_at >= since,
+        PaymentIntent.parent_intent_id.is_(None),
     )
     day = func.date(PaymentIntent.succeeded_at)
     by_day = (

@@ -150,7 +150,9 @@ class _Span:
                 _times(table.amount_captured > 0, "captured"),
             )
             .select_from(table)
-            .where(*self._within(table, table.created_at), table.attempts > 0)
+            .where(
+                *self._within(table, table.created_at), table.attempts > 0, table.parent_intent_id.is_(None)
+            )
         )
         return self._joined(statement, group, Attempt.id == _last_attempt())
 

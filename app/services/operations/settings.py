@@ -25,6 +25,8 @@ GL_TYPES = frozenset(
         "capture",
         "refund",
         "refund_return",
+        "stored_value",
+        "stored_value_return",
         "dispute_opened",
         "dispute_won",
         "dispute_lost",
@@ -44,6 +46,7 @@ GL_TYPES = frozenset(
         "bank",
         "merchant_balance",
         "store_credit",
+        "gift_cards",
         "write_offs",
     ]
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -183,11 +183,12 @@ def load(attempt_id: str) -> tuple[Attempt, PaymentIntent, PaymentMethod]:
 
 
 def of_intent(actor: Actor, intent_id: str) -> list[Attempt]:
-    """The attempts of an intent of this merchant, oldest first."""
+    """The attempts of an intent of this merchant, of a split one those of its parts, oldest first."""
+    below = select(PaymentIntent.id).where(PaymentIntent.parent_intent_id == intent_id)
     statement = (
         select(Attempt)
         .where(
-            Attempt.intent_id == intent_id,
+            or_(Attempt.intent_id == intent_id, Attempt.intent_id.in_(below)),
             Attempt.tenant_id == actor.tenant_id,
             Attempt.mode == actor.mode,
         )

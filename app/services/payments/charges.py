@@ -20,7 +20,7 @@ from app.domain.lifecycles import refunds as refund_lifecycle
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.payments.attempt import Attempt
 from app.models.payments.refund import Refund
-from app.services.payments import intents
+from app.services.payments import intents, parts
 
 _S, _R = lifecycle.Status, refund_lifecycle.Status
 
@@ -102,7 +102,7 @@ def of_intent(
     actor: Actor, intent_id: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
 ) -> Page[Attempt]:
     """The charges of an intent, newest first."""
-    statement = _mine(actor).where(Attempt.intent_id == intents.get(actor, intent_id).id)
+    statement = _mine(actor).where(parts.charged_for(intents.get(actor, intent_id)))
     if cursor:
         statement = statement.where(Attempt.id < _decoded(cursor))
     with reading() as db:
@@ -119,10 +119,10 @@ def transactions(
     """
     intent = intents.get(actor, intent_id)
     refunds = select(Refund).where(
-        Refund.intent_id == intent.id, Refund.tenant_id == actor.tenant_id, Refund.mode == actor.mode
+        parts.refunded_for(intent), Refund.tenant_id == actor.tenant_id, Refund.mode == actor.mode
     )
     with reading() as db:
-        charges = {row.id: row for row in db.scalars(_mine(actor).where(Attempt.intent_id == intent.id))}
+        charges = {row.id: row for row in db.scalars(_mine(actor).where(parts.charged_for(intent)))}
         found = [item for charge in charges.values() for item in _of_charge(charge)]
         for refund in db.scalars(refunds):
             found += _of_refund(refund, charges[refund.attempt_id])

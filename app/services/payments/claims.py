@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.db import Lookup
-from app.domain.actor import Actor
+from app.domain.actor import Actor, ActorKind
 from app.domain.errors import Unprocessable
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import methods as lifecycle
@@ -27,6 +27,12 @@ _ACTIVE = Lookup(
     select(PaymentMethod.id)
     .where(PaymentMethod.id == bindparam("id"), PaymentMethod.status == lifecycle.Status.ACTIVE)
     .with_for_update(read=True)
+)
+
+
+#: Callers that are a shopper's browser.
+BROWSERS = frozenset(
+    {ActorKind.CLIENT_TOKEN, ActorKind.CLIENT_SECRET, ActorKind.PUBLISHABLE_KEY, ActorKind.SHOPPER}
 )
 
 
@@ -56,6 +62,30 @@ def refuse_type(actor: Actor | None, intent: PaymentIntent, method_type: str) ->
     ]
     if any(method_type not in types for types in allowed if types):
         raise Unprocessable("This payment method is not available", code="payment_method_not_supported")
+
+
+def refuse_unusable(actor: Actor, intent: PaymentIntent, method: PaymentMethod) -> None:
+    """Whether this caller may pay this intent with this method.
+
+    A saved method is its customer's: a browser picks it for that customer's payments alone. One that is kept
+    for no customer it cannot pick at all; what its server chose it may use.
+
+    Raises:
+        Unprocessable: `payment_method_revoked`, `payment_method_customer_mismatch`.
+    """
+    if method.revoked_at is not None:
+        raise Unprocessable("This payment method was revoked", code="payment_method_revoked")
+    picked = actor.kind in BROWSERS and intent.payment_method_id != method.id
+    if method.customer_id is None:
+        foreign = picked and method.reusable
+    else:
+        foreign = method.customer_id != intent.customer_id and (picked or intent.customer_id is not None)
+    if foreign:
+        raise Unprocessable(
+            "This payment method belongs to another customer",
+            code="payment_method_customer_mismatch",
+            field="payment_method_id",
+        )
 
 
 def _claimed_at_once(db: Session, intent: PaymentIntent, method: PaymentMethod) -> bool:

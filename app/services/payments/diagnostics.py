@@ -25,6 +25,7 @@ WINDOW = timedelta(hours=24)
 NAMED = 20
 
 _S, _A, _R = lifecycle.Status, attempt_lifecycle.Status, refund_lifecycle.Status
+_whole = PaymentIntent.parent_intent_id.is_(None)
 _IN_FLIGHT = (
     _S.REQUIRES_CONFIRMATION,
     _S.PROCESSING,
@@ -91,7 +92,7 @@ def _in_flight(db: Session, actor: Actor) -> list[Waiting]:
     review = func.sum(case((PaymentIntent.needs_review, 1), else_=0))
     statement = (
         select(PaymentIntent.status, func.count(), func.min(PaymentIntent.created_at), review)
-        .where(*_mine(actor, PaymentIntent), PaymentIntent.status.in_(_IN_FLIGHT))
+        .where(*_mine(actor, PaymentIntent), _whole, PaymentIntent.status.in_(_IN_FLIGHT))
         .group_by(PaymentIntent.status)
         .order_by(PaymentIntent.status)
     )
@@ -103,7 +104,7 @@ def _oldest(db: Session, actor: Actor) -> list[tuple[str, str, datetime]]:
     waiting = (_S.PROCESSING, _S.REQUIRES_ACTION, _S.AUTHORIZED)
     statement = (
         select(PaymentIntent.id, PaymentIntent.status, PaymentIntent.created_at)
-        .where(*_mine(actor, PaymentIntent), PaymentIntent.status.in_(waiting))
+        .where(*_mine(actor, PaymentIntent), _whole, PaymentIntent.status.in_(waiting))
         .order_by(PaymentIntent.id)
         .limit(NAMED)
     )

@@ -62,6 +62,8 @@ def change(actor: Actor, intent_id: str, wanted: IntentChange) -> PaymentIntent:
 
 
 def _change_money(actor: Actor, intent: PaymentIntent, wanted: IntentChange) -> None:
+    if intent.parent_intent_id is not None:
+        raise InvalidState("This is a part of a split payment", code="part_of_split")
     if intent.status not in EDITABLE:
         raise InvalidState(f"A payment that is {intent.status} cannot be changed; its metadata can")
     if wanted.amount is not None and wanted.amount != intent.amount:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.db import Lookup, in_transaction, reading, transaction
 from app.domain import money
-from app.domain.actor import Actor, ActorKind
+from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import intents as lifecycle
@@ -29,7 +29,7 @@ from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.models.reading import Reader
 from app.services.operations.settings import checkout_settings
-from app.services.payments import attempts, driver, methods, settling
+from app.services.payments import attempts, claims, driver, methods, settling
 from app.services.payments.attempts import Flow
 from app.services.payments.methods import MethodDraft
 from app.services.risk import screening
@@ -37,18 +37,13 @@ from app.services.risk import screening
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Attempt = attempt_lifecycle.Status
 
-#: Callers that are a shopper's browser.
-BROWSERS = frozenset(
-    {ActorKind.CLIENT_TOKEN, ActorKind.CLIENT_SECRET, ActorKind.PUBLISHABLE_KEY, ActorKind.SHOPPER}
-)
-
 #: PY-015.
 CANCEL_REASONS = frozenset({"user_cancel", "timeout", "fraud"})
 
 
 @dataclass(frozen=True, slots=True)
 class IntentDraft:
-    """What an intent is made from; `amount` in minor units."""
+    """What an intent is made from; `amount` in minor units, `attempts` are tries of one before it."""
 
     amount: int
     currency: str
@@ -63,6 +58,9 @@ class IntentDraft:
     checkout_id: str | None = None
     method_types: tuple[str, ...] = ()
     settles_with_checkout: bool = False
+    attempts: int = 0
+    parent_intent_id: str | None = None
+    part: int | None = None
 
 
 def create(actor: Actor, draft: IntentDraft) -> PaymentIntent:
@@ -80,9 +78,9 @@ def create(actor: Actor, draft: IntentDraft) -> PaymentIntent:
     return intent
 
 
-def add(db: Session, actor: Actor, draft: IntentDraft) -> PaymentIntent:
+def add(db: Session, actor: Actor, draft: IntentDraft, method: PaymentMethod | None = None) -> PaymentIntent:
     """Make an intent in the caller's transaction, to go on with in it; see `create`."""
-    intent = _made_of(actor, draft, None)
+    intent = _made_of(actor, draft, method)
     db.add(intent)
     intent.begin(cause="api")
     return intent
@@ -108,12 +106,15 @@ def _made_of(actor: Actor, draft: IntentDraft, method: PaymentMethod | None) -> 
         payment_method_options=draft.payment_method_options,
         merchant_account_id=draft.merchant_account_id,
         request_id=draft.request_id,
-        max_attempts=settings.max_payment_attempts,
+        attempts=draft.attempts,
+        max_attempts=settings.max_payment_attempts if draft.part is None else 1,
+        parent_intent_id=draft.parent_intent_id,
+        part=draft.part,
         settles_with_checkout=draft.settles_with_checkout,
         status=str(_S.REQUIRES_CONFIRMATION if method else _S.REQUIRES_PAYMENT_METHOD),
     )
     if method is not None:
-        refuse_unusable(actor, intent, method)
+        claims.refuse_unusable(actor, intent, method)
     return intent
 
 
@@ -183,7 +184,9 @@ def list_page(
 ) -> Page[PaymentIntent]:
     """Intents of this merchant, newest first; keyset pages."""
     statement = select(PaymentIntent).where(
-        PaymentIntent.tenant_id == actor.tenant_id, PaymentIntent.mode == actor.mode
+        PaymentIntent.tenant_id == actor.tenant_id,
+        PaymentIntent.mode == actor.mode,
+        PaymentIntent.parent_intent_id.is_(None),
     )
     if status:
         statement = statement.where(PaymentIntent.status == status)
@@ -205,7 +208,7 @@ def attach(actor: Actor, intent_id: str, method_id: str) -> PaymentIntent:
 
     Raises:
         InvalidState: it is being paid, or over.
-        Unprocessable: the method is revoked, or another customer's.
+        Unprocessable: the method is revoked, another customer's, or of a type that is not taken.
     """
     lifecycle.LIFECYCLE.edge(get(actor, intent_id).status, _T.ATTACHED)  # before a token is spent
     if method_id.startswith("tok_"):
@@ -214,33 +217,12 @@ def attach(actor: Actor, intent_id: str, method_id: str) -> PaymentIntent:
         method = methods.usable(actor, method_id)
     with transaction(actor) as db:
         intent = find(db, actor, intent_id, lock=True)
-        refuse_unusable(actor, intent, method)
+        if intent.split:
+            raise InvalidState("This payment is split: attach to its parts", code="payment_is_split")
+        claims.refuse_unusable(actor, intent, method)
+        claims.refuse_type(actor, intent, method.type)
         intent.advance(_T.ATTACHED, cause="api", payment_method_id=method.id)
         return intent
-
-
-def refuse_unusable(actor: Actor, intent: PaymentIntent, method: PaymentMethod) -> None:
-    """Whether this caller may pay this intent with this method.
-
-    A saved method is its customer's: a browser picks it for that customer's payments alone. One that is kept
-    for no customer it cannot pick at all; what its server chose it may use.
-
-    Raises:
-        Unprocessable: `payment_method_revoked`, `payment_method_customer_mismatch`.
-    """
-    if method.revoked_at is not None:
-        raise Unprocessable("This payment method was revoked", code="payment_method_revoked")
-    picked = actor.kind in BROWSERS and intent.payment_method_id != method.id
-    if method.customer_id is None:
-        foreign = picked and method.reusable
-    else:
-        foreign = method.customer_id != intent.customer_id and (picked or intent.customer_id is not None)
-    if foreign:
-        raise Unprocessable(
-            "This payment method belongs to another customer",
-            code="payment_method_customer_mismatch",
-            field="payment_method_id",
-        )
 
 
 def confirm(
@@ -296,7 +278,7 @@ def _open(
             intent = find(db, actor, intent_id, lock=True)
             if intent.attempts and was_asked(intent.id, nonce):
                 return None
-            refuse_unusable(actor, intent, method)
+            claims.refuse_unusable(actor, intent, method)
             return attempts.open_attempt(db, intent, method, nonce=nonce, cause="api", **terms).id
     except IntegrityError as error:
         raise Conflict("A payment is already under way", code="payment_in_progress") from error
@@ -376,7 +358,7 @@ def cancel(
             raise InvalidState(f"A payment that is {intent.status} cannot be canceled")
         attempt = _live_attempt(db, intent)
         if not intent.cancel_requested:
-            _request_cancel(db, intent, reason)
+            request_cancel(db, intent, reason)
         held = attempt.status == _Attempt.AUTHORIZED
         if held:  # in this transaction, so that of a capture and a void one wins
             attempt.advance(
@@ -391,7 +373,8 @@ def cancel(
     return get(actor, intent_id)
 
 
-def _request_cancel(db: Session, intent: PaymentIntent, reason: str) -> None:
+def request_cancel(db: Session, intent: PaymentIntent, reason: str) -> None:
+    """Note on a locked intent that it is to be canceled as soon as its outcome is known."""
     before = intent.facts()
     intent.cancel_requested, intent.cancel_reason = True, reason
     db.flush()

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.connectors import base
@@ -30,7 +30,7 @@ from app.models.payments.refund import Refund
 from app.services.access import tenants
 from app.services.ledger import postings
 from app.services.operations import jobs
-from app.services.payments import credit_notes, gateway, intents, reserves, store_credit
+from app.services.payments import credit_notes, gateway, intents, parts, reserves, store_credit
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -59,7 +59,9 @@ def create(
 ) -> Refund:
     """Refund a payment; without `amount` all that is left. A reason in free text is kept as such.
 
-    In store credit it has succeeded when this returns; else the money goes back by a job.
+    In store credit it has succeeded when this returns; else the money goes back by a job. Of a split payment
+    each charge gives back its own part, in the order in which they were made; the first refund is answered,
+    and all have its id as `group_id`.
 
     Raises:
         NotFound: no such payment, or it has no such charge.
@@ -70,31 +72,67 @@ def create(
         intent = intents.find(db, actor, intent_id)
         if intent.amount_captured == 0:
             raise InvalidState("Nothing was captured, so there is nothing to refund")
-        attempt = _captured_attempt(db, intent.id, charge_id)
         wanted = amount if amount is not None else left_to_refund(intent)
-        _reserve(db, intent, wanted, refund_method)
-        refund = Refund(
-            id=new_id("rf"),
-            tenant_id=intent.tenant_id,
-            mode=intent.mode,
-            intent_id=intent.id,
-            attempt_id=attempt.id,
-            checkout_id=intent.checkout_id,
-            amount=wanted,
-            currency=intent.currency,
-            reason=reason if reason in REASONS else "other",
-            reason_text=reason if reason and reason not in REASONS else None,
-            refund_method=refund_method,
-            metadata_=metadata or {},
-            created_by=actor.id,
-        )
-        db.add(refund)
-        refund.begin(cause=str(actor.kind))
-        if refund_method == STORE_CREDIT:
-            _pay_in_store_credit(db, refund, str(intent.customer_id))
-        else:
-            _enqueue(db, refund)
-        return refund
+        how = {
+            "reason": reason if reason in REASONS else "other",
+            "reason_text": reason if reason and reason not in REASONS else None,
+            "refund_method": refund_method,
+            "metadata_": metadata or {},
+            "created_by": actor.id,
+        }
+        if intent.split:
+            return _spread(db, actor, intent, wanted, charge_id, how)
+        attempt = _captured_attempt(db, intent.id, charge_id)
+        return _add(db, actor, intent, attempt, wanted, how)
+
+
+def _add(
+    db: Session, actor: Actor, intent: PaymentIntent, attempt: Attempt, amount: int, how: dict[str, Any]
+) -> Refund:
+    """Reserve the amount and write the refund of a charge."""
+    _reserve(db, intent, amount, how["refund_method"])
+    refund = Refund(
+        id=new_id("rf"),
+        tenant_id=intent.tenant_id,
+        mode=intent.mode,
+        intent_id=intent.id,
+        attempt_id=attempt.id,
+        checkout_id=intent.checkout_id,
+        amount=amount,
+        currency=intent.currency,
+        **how,
+    )
+    db.add(refund)
+    refund.begin(cause=str(actor.kind))
+    if refund.refund_method == STORE_CREDIT:
+        _pay_in_store_credit(db, refund, str(intent.customer_id))
+    else:
+        _enqueue(db, refund)
+    return refund
+
+
+def _spread(
+    db: Session, actor: Actor, whole: PaymentIntent, wanted: int, charge_id: str | None, how: dict[str, Any]
+) -> Refund:
+    """Refund a split payment by its charges; `charge_id` narrows it down to one."""
+    pairs = [(part, _captured_attempt(db, part.id, None)) for part in parts.of(db, whole.id, lock=True)]
+    if charge_id is not None:
+        pairs = [pair for pair in pairs if pair[1].id == charge_id]
+        if not pairs:
+            raise NotFound("The payment has no such charge", code="charge_not_found")
+    left = sum(left_to_refund(part) for part, _ in pairs)
+    if not 0 < wanted <= left:
+        raise _too_much(left)
+    made: list[Refund] = []
+    for part, attempt in pairs:
+        share = min(wanted, left_to_refund(part))
+        if share:
+            group = made[0].id if made else None
+            made.append(_add(db, actor, part, attempt, share, {**how, "group_id": group}))
+            wanted -= share
+    if len(made) > 1:
+        made[0].group_id = made[0].id
+    return made[0]
 
 
 def left_to_refund(intent: PaymentIntent) -> int:
@@ -113,8 +151,8 @@ def get(actor: Actor, refund_id: str) -> Refund:
 
 
 def of_intent(actor: Actor, intent_id: str) -> list[Refund]:
-    """The refunds of a payment, oldest first."""
-    statement = _mine(actor).where(Refund.intent_id == intent_id).order_by(Refund.id)
+    """The refunds of a payment, of a split one those of its charges, oldest first."""
+    statement = _mine(actor).where(_of(intent_id)).order_by(Refund.id)
     with reading() as db:
         return list(db.scalars(statement))
 
@@ -130,7 +168,7 @@ def list_page(
     """Refunds of this merchant, or of one payment, newest first."""
     statement = _mine(actor)
     if intent_id:
-        statement = statement.where(Refund.intent_id == intent_id)
+        statement = statement.where(_of(intent_id))
     if status:
         statement = statement.where(Refund.status == status)
     if cursor:
@@ -304,12 +342,16 @@ def _reserve(db: Session, intent: PaymentIntent, amount: int, refund_method: str
             "Store credit needs a payment with a customer", code="customer_required", field="refund_method"
         )
     if not reserves.for_refund(db, intent.id, amount):
-        raise Unprocessable(
-            "More than is left to refund",
-            code="refund_exceeds_captured",
-            field="amount",
-            explain={"reason": "refund_exceeds_captured", "left": left_to_refund(intent)},
-        )
+        raise _too_much(left_to_refund(intent))
+
+
+def _too_much(left: int) -> Unprocessable:
+    return Unprocessable(
+        "More than is left to refund",
+        code="refund_exceeds_captured",
+        field="amount",
+        explain={"reason": "refund_exceeds_captured", "left": left},
+    )
 
 
 def _enqueue(db: Session, refund: Refund) -> None:
@@ -332,6 +374,12 @@ def _captured_attempt(db: Session, intent_id: str, charge_id: str | None) -> Att
     if charge_id not in (None, charge.id):
         raise NotFound("The payment has no such charge", code="charge_not_found")
     return charge
+
+
+def _of(intent_id: str) -> ColumnElement[bool]:
+    """Refunds of a payment, or of the parts of a split one."""
+    below = select(PaymentIntent.id).where(PaymentIntent.parent_intent_id == intent_id)
+    return or_(Refund.intent_id == intent_id, Refund.intent_id.in_(below))
 
 
 def _mine(actor: Actor) -> Any:

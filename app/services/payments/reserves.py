@@ -16,6 +16,7 @@ from app.domain.rules.refundable import refundable
 from app.kit import clock
 from app.models.payments.dispute import Dispute
 from app.models.payments.intent import PaymentIntent
+from app.services.payments import parts
 
 _LEFT: Any = PaymentIntent.amount_captured - PaymentIntent.amount_refunding - PaymentIntent.amount_disputed
 
@@ -54,6 +55,7 @@ def adjust(db: Session, intent_id: str, *, refunding: int = 0, refunded: int = 0
     )
     if refunding < 0 or disputed < 0:
         _cover_disputes(db, intent_id)
+    parts.sum_up(db, intent_id)
 
 
 def _cover_disputes(db: Session, intent_id: str) -> None:
@@ -75,7 +77,10 @@ def _cover_disputes(db: Session, intent_id: str) -> None:
 
 def _take(db: Session, intent_id: str, amount: int, **changes: Any) -> bool:
     statement = _change(intent_id, **changes).where(amount <= _LEFT, literal(amount) > 0)
-    return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+    taken = bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+    if taken:
+        parts.sum_up(db, intent_id)
+    return taken
 
 
 def _change(intent_id: str, **changes: Any) -> Update:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from sqlalchemy import Select, String, cast, or_, select
+from sqlalchemy import Select, String, cast, func, or_, select
+from sqlalchemy.orm import aliased
 
 from app.db import reading
 from app.domain import money
@@ -16,6 +17,9 @@ from app.models.payments.method import PaymentMethod
 
 #: More hits than anybody reads.
 MAX_HITS = 100
+
+
+_charged = aliased(PaymentIntent)
 
 
 def find(actor: Actor, query: str) -> list[str]:
@@ -31,7 +35,11 @@ def find(actor: Actor, query: str) -> list[str]:
         PaymentIntent.checkout_id == text,
         CheckoutSession.reference == text,
         CheckoutSession.order_id == text,
-        PaymentIntent.id.in_(select(Attempt.intent_id).where(Attempt.id == text)),
+        PaymentIntent.id.in_(
+            select(func.coalesce(_charged.parent_intent_id, _charged.id))
+            .join(Attempt, Attempt.intent_id == _charged.id)
+            .where(Attempt.id == text)
+        ),
     ]
     if "@" in text:
         conditions.append(cast(CheckoutSession.customer, String).contains(text, autoescape=True))
@@ -58,7 +66,9 @@ def session_of(actor: Actor, intent: PaymentIntent) -> CheckoutSession | None:
 
 def _mine(actor: Actor) -> Select[str]:
     return select(PaymentIntent.id).where(
-        PaymentIntent.tenant_id == actor.tenant_id, PaymentIntent.mode == actor.mode
+        PaymentIntent.tenant_id == actor.tenant_id,
+        PaymentIntent.mode == actor.mode,
+        PaymentIntent.parent_intent_id.is_(None),
     )
 
 

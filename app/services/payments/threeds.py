@@ -30,7 +30,7 @@ class Result(StrEnum):
 
 
 #: Under which a challenge is given up that the bank has not decided.
-_CODES = {Result.FAILED: "authentication_failed", Result.ABANDONED: "authentication_abandoned"}
+CODES = {Result.FAILED: "authentication_failed", Result.ABANDONED: "authentication_abandoned"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ def complete(actor: Actor, intent_id: str, told: Completion, flow: Flow) -> Paym
     attempt = challenged(actor, intent_id)
     if attempt is None:
         raise InvalidState("This payment has no 3-D Secure challenge", code="three_ds_not_pending")
-    _check_transaction(attempt, told)
-    if told.result in _CODES:
-        driver.give_up(attempt.id, flow, "three_ds", _CODES[told.result])
+    check_transaction(attempt, told)
+    if told.result in CODES:
+        driver.give_up(attempt.id, flow, "three_ds", CODES[told.result])
     else:
         driver.drive(attempt.id, flow, "three_ds")
     attempts.use_up(attempt.id)
@@ -73,7 +73,8 @@ def challenged(actor: Actor, intent_id: str) -> Attempt | None:
     return newest if action.get("type") == ActionType.THREE_DS_CHALLENGE else None
 
 
-def _check_transaction(attempt: Attempt, told: Completion) -> None:
+def check_transaction(attempt: Attempt, told: Completion) -> None:
+    """Raises Unprocessable where what a client tells is of another challenge."""
     ours = ((attempt.action or {}).get("challenge") or {}).get("transaction_id")
     theirs = {told.transaction_id} if told.transaction_id else set()
     if told.cres:

@@ -30,6 +30,7 @@ def amount(db: Session, tenant_id: str, mode: str, currency: str) -> int | None:
             PaymentIntent.tenant_id == tenant_id,
             PaymentIntent.mode == mode,
             PaymentIntent.status == Status.SUCCEEDED,
+            PaymentIntent.parent_intent_id.is_(None),
         )
         .order_by(PaymentIntent.id.desc())
         .limit(LAST)

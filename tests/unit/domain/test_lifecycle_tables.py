@@ -99,6 +99,7 @@ WALKS = {
     ],
     "payment_method": ["active>revoked"],
     "method_verification": ["pending>verified", "pending>failed"],
+    "wallet_hold": ["held>taken>returned", "held>released"],
     "order": ["pending>paid>shipped>delivered", "pending>cancelled", "paid>cancelled"],
 }
 #: Steps beyond reliability.md's words, each needed by something that lives.
@@ -114,6 +115,7 @@ EXTRA = {
     },
     "attempt": {("unknown", "voided")},
     "reservation": {("active", "active")},
+    "wallet_hold": {("held", "held")},
     "delivery": {("pending", "exhausted"), ("retry_wait", "exhausted")},
     "job": {("retry_wait", "leased")},
 }
