@@ -28,7 +28,7 @@ from app.services.checkout import dues, reservations, sessions, split_runs, stor
 from app.services.checkout import intents as session_intents
 from app.services.checkout.wallet import GIFT_CARD, STORE_CREDIT
 from app.services.operations.settings import checkout_settings
-from app.services.payments import attempts, claims, driver, intents, methods, parts
+from app.services.payments import attempts, claims, driver, intents, methods, parts, settling
 from app.services.payments.editing import EDITABLE
 from app.services.payments.intents import IntentDraft
 from app.services.risk import screening
@@ -155,8 +155,7 @@ def cancel(actor: Actor, whole: PaymentIntent, reason: str) -> PaymentIntent:
         intent = intents.find(db, actor, whole.id, lock=True)
         if lifecycle.LIFECYCLE.is_terminal(intent.status):
             raise InvalidState(f"A payment that is {intent.status} cannot be canceled")
-        if not intent.cancel_requested:
-            intents.request_cancel(db, intent, reason)
+        settling.request_cancel(db, intent, reason)
     split_runs.go_on(whole.id, "cancel")
     return intents.get(actor, whole.id)
 

@@ -357,8 +357,7 @@ def cancel(
         if lifecycle.LIFECYCLE.is_terminal(intent.status):
             raise InvalidState(f"A payment that is {intent.status} cannot be canceled")
         attempt = _live_attempt(db, intent)
-        if not intent.cancel_requested:
-            request_cancel(db, intent, reason)
+        settling.request_cancel(db, intent, reason)
         held = attempt.status == _Attempt.AUTHORIZED
         if held:  # in this transaction, so that of a capture and a void one wins
             attempt.advance(
@@ -371,14 +370,6 @@ def cancel(
             return intent
     driver.drive(attempt.id, flow or settling.STANDING_ALONE, "cancel", fresh=held)
     return get(actor, intent_id)
-
-
-def request_cancel(db: Session, intent: PaymentIntent, reason: str) -> None:
-    """Note on a locked intent that it is to be canceled as soon as its outcome is known."""
-    before = intent.facts()
-    intent.cancel_requested, intent.cancel_reason = True, reason
-    db.flush()
-    intent.note("payment_intent.cancel_requested", cause="api", before=before)
 
 
 def _live_attempt(db: Session, intent: PaymentIntent, attempt_id: str | None = None) -> Attempt:

@@ -204,8 +204,15 @@ def _may_see(actor: Actor, method: PaymentMethod) -> bool:
         return True
     chosen = (
         select(PaymentIntent.id)
-        .join(CheckoutSession, CheckoutSession.payment_intent_id == PaymentIntent.id)
-        .where(CheckoutSession.id == actor.session_id, PaymentIntent.payment_method_id == method.id)
+        .join(
+            CheckoutSession,
+            CheckoutSession.payment_intent_id.in_((PaymentIntent.id, PaymentIntent.parent_intent_id)),
+        )
+        .where(
+            CheckoutSession.id == actor.session_id,
+            PaymentIntent.checkout_id == actor.session_id,
+            PaymentIntent.payment_method_id == method.id,
+        )
     )
     with reading() as db:
         return db.scalar(chosen) is not None

@@ -33,6 +33,16 @@ def settle(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> 
         )
 
 
+def request_cancel(db: Session, intent: PaymentIntent, reason: str) -> None:
+    """Note on a locked intent that whatever becomes of it is to be undone; asking again changes nothing."""
+    if intent.cancel_requested:
+        return
+    before = intent.facts()
+    intent.cancel_requested, intent.cancel_reason = True, reason
+    db.flush()
+    intent.note("payment_intent.cancel_requested", cause="api", before=before)
+
+
 def _lock_nothing(db: Session, attempt: Attempt) -> None:
     """Nothing above the intent has to be locked."""
 

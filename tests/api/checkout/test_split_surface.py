@@ -8,10 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.connectors.sandbox import challenges
-from app.services.payments import refunds
+from app.services.payments import methods, refunds
 from tests import catalogue
 from tests.checkout_api import Checkout
-from tests.shops import CHALLENGED, GOOD, Shop, make
+from tests.shops import CHALLENGED, GOOD, Shop, card, make
 
 pytestmark = pytest.mark.usefixtures("holds")
 DUE = 1620
@@ -212,6 +212,24 @@ def test_a_split_is_its_sessions_and_its_merchants(checkout: Checkout, client: F
         assert told["code"] == "payment_intent_not_found"
     checkout.confirmed(GOOD)
     assert checkout.intent("/split", body, 409)["code"] == "payment_in_progress"
+
+
+def test_a_browser_pays_with_the_kept_card_that_its_server_put_into_a_part(
+    client: FlaskClient, shop: Shop
+) -> None:
+    checkout = Checkout(client, shop, customer={"customer_id": "cust_1"})
+    checkout.opened()
+    kept = methods.tokenize_card(shop.actor, card(GOOD), customer_id="cust_1", consent=True).id
+    body = {
+        "allocations": [
+            {"payment_method_id": checkout.card(), "amount": 1000},
+            {"payment_method_id": kept, "amount": 620},
+        ]
+    }
+    browser = checkout.browser()
+    assert browser.intent("/split", body, 404)["code"] == "payment_method_not_found"
+    checkout.intent("/split", body)
+    assert browser.intent("/confirm")["status"] == "succeeded"
 
 
 def test_a_split_takes_only_methods_that_the_payment_takes(client: FlaskClient, shop: Shop) -> None:
