@@ -365,13 +365,14 @@ def _system(intent: PaymentIntent) -> Actor:
 
 
 def _call_on(db: Session, part: PaymentIntent, attempt: Attempt, cause: str) -> None:
-    """Something is known of a part: whoever dies now, the run goes on."""
+    """Something is known of a part: whoever dies now, the run goes on; until then it is its caller's."""
     jobs.enqueue(
         db,
         "splits.go_on",
         {"intent_id": part.parent_intent_id},
         tenant_id=part.tenant_id,
         mode=part.mode,
+        due_at=clock.now() + timedelta(seconds=attempts.GRACE_SECONDS),
     )
 
 

@@ -350,7 +350,8 @@ def test_a_run_that_nobody_drives_is_seen_through_by_its_jobs(
         patch.setattr(splits.split_runs, "go_on", lambda *_: None)
         assert paid.confirm().status == "processing"
     assert paid.statuses == ["requires_capture", "requires_confirmation"]
-    disputed.work()
+    with later(31):
+        disputed.work()
     assert (paid.whole.status, paid.read().status) == ("succeeded", "completed")
 
 
