@@ -134,6 +134,8 @@ def apply_store_credit(
         had = present.amount if present is not None else 0
         amount += had if more else 0
         available = row.balance - row.held + had if row is not None else 0
+        if row is None and not amount:
+            return session, Part(STORE_CREDIT, session.currency, 0, 0)
         if row is None or amount > available:
             raise Unprocessable(
                 "There is not so much store credit",

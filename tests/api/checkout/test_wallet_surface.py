@@ -165,6 +165,7 @@ def test_credit_is_its_customers_as_the_server_named_them(client: FlaskClient, s
     euros = Checkout(client, shop, customer={"customer_id": "cust_2"})
     assert euros.of("/apply-store-credit", {"amount": 1}, 422)["explain"]["available"] == 0
     assert euros.get("/wallet")["available"] == []
+    assert euros.of("/apply-store-credit", {"amount": 0})["amount_due"] == DUE
     poor = Checkout(client, shop, customer={"customer_id": "cust_3"})
     assert poor.of("/apply-store-credit", {"amount": 1}, 422)["code"] == "insufficient_store_credit"
     assert catalogue.of_customer(shop, "cust_1") == (500, 0)
