@@ -23,6 +23,8 @@ Services raise these; one handler of the web floor lets the surface render its o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 
@@ -32,6 +34,8 @@ class DomainError(Exception):
     http_status: ClassVar[int] = 500
     default_code: ClassVar[str] = "internal_error"
     default_message: ClassVar[str] = "Something went wrong on our side"
+    #: What stands beside `error` and `code` in the bodies of the checkout and payments surfaces.
+    extra: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,

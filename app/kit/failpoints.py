@@ -6,7 +6,7 @@ import os
 
 from app import settings
 
-#: Every point, in the order in which a card payment passes them.
+#: Every point of a card payment that finalises by itself, in the order in which it passes them.
 POINTS = (
     "started",
     "reserved",
@@ -23,6 +23,21 @@ POINTS = (
 
 #: Those of a split payment beside them.
 PART_POINTS = ("part_submitted", "part_captured", "part_voided")
+#: Further points of POST finalize and its job, before and after those of the capture (`finalize_begun` on).
+FINALIZE_POINTS = ("finalize_started", "finalize_begun")
+#: And where an order or a receipt is kept by another system.
+HANDOVER_POINTS = ("order_answered", "receipt_answered")
+#: The points of a rollback: after what will be undone is written, and after each of its steps.
+ROLLBACK_POINTS = (
+    "rollback_begun",
+    "rollback_order",
+    "rollback_receipt",
+    "rollback_wallet",
+    "rollback_reservation",
+    "rollback_refund_written",
+    "rollback_payment",
+    "rolled_back",
+)
 
 
 def failpoint(name: str) -> None:

@@ -2,17 +2,45 @@
 
 from app.models.access import api_key, role, tenant, user
 from app.models.base import Base
-from app.models.catalogue import cart, credit_note, product, promotion, shipping, stock, stored_value, tax
-from app.models.checkout import calculation, order, payment_link, reservation, session, wallet_hold
+from app.models.catalogue import (
+    cart,
+    credit_note,
+    product,
+    promotion,
+    receipt,
+    shipping,
+    stock,
+    stored_value,
+    tax,
+)
+from app.models.checkout import (
+    calculation,
+    finalization,
+    order,
+    payment_link,
+    reservation,
+    session,
+    wallet_hold,
+)
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
 from app.models.ledger import balance, posting
-from app.models.operations import examination, export, heartbeat, idempotency, job, job_item, rate_window
+from app.models.operations import (
+    alert,
+    examination,
+    export,
+    heartbeat,
+    idempotency,
+    job,
+    job_item,
+    rate_window,
+)
 from app.models.payments import attempt, connector, dispute, intent, method, refund, upload, verification
 from app.models.risk import fraud_decision, velocity_counter
 from app.models.treasury import payout, reconciliation, settlement
 
 __all__ = [
     "Base",
+    "alert",
     "api_key",
     "attempt",
     "balance",
@@ -24,6 +52,7 @@ __all__ = [
     "dispute",
     "examination",
     "export",
+    "finalization",
     "fraud_decision",
     "heartbeat",
     "idempotency",
@@ -40,6 +69,7 @@ __all__ = [
     "promotion",
     "provider_event",
     "rate_window",
+    "receipt",
     "reconciliation",
     "refund",
     "reservation",

@@ -4,17 +4,17 @@ from flask import Flask
 from flask_wtf import CSRFProtect
 
 from app import settings
-from app.pages import checkout, docs, downloads, links, returns, sandbox
+from app.pages import checkout, docs, downloads, links, receipts, returns, sandbox
 
 
 def register(app: Flask, csrf: CSRFProtect) -> None:
     """Mount the pages; the simulated bank exists outside production only."""
     # A bank posts the shopper back from its own site, without our form's token; it only says "look again".
     csrf.exempt(returns.blueprint)
-    for module in (checkout, links, returns, docs, downloads):
+    for module in (checkout, links, receipts, returns, docs, downloads):
         app.register_blueprint(module.blueprint)
     if not settings.current().production:
         app.register_blueprint(sandbox.blueprint)
 
 
-__all__ = ["checkout", "docs", "downloads", "links", "register", "returns", "sandbox"]
+__all__ = ["checkout", "docs", "downloads", "links", "receipts", "register", "returns", "sandbox"]

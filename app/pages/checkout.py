@@ -218,7 +218,7 @@ def _render(
             "review": bool(intent and intent.needs_review),
         }
     else:
-        context |= _ended_context(session, profile)
+        context |= _ended_context(session, profile, intent)
     answer = status if step is steps.PAY and status else step.status
     return Response(render_template(step.template, **context), answer, mimetype="text/html")
 
@@ -260,10 +260,13 @@ def _receipt_context(
     }
 
 
-def _ended_context(session: CheckoutSession, profile: TenantProfile) -> dict[str, Any]:
+def _ended_context(
+    session: CheckoutSession, profile: TenantProfile, intent: PaymentIntent | None
+) -> dict[str, Any]:
     copyable = copies.allowed(session, profile)
     return {
         "again_url": f"/pay/{session.hosted_id}/again" if copyable else None,
         "back_url": session.cancel_url,
         "reason": None,
+        "money": views.money_taken(intent),
     }

@@ -145,8 +145,16 @@ def receipt(
         "email": session.customer.get("email"),
         "method": {"type": method.type, "brand": method.brand, "last4": method.last4} if method else None,
         "refunded": intent.amount_refunded if intent else 0,
+        "url": f"/pay/{session.hosted_id}/receipt" if session.receipt_id else None,
         "pdf_url": None,
     }
+
+
+def money_taken(intent: PaymentIntent | None) -> str | None:
+    """What became of money that was taken for a session that is over: `back`, `kept`; None: none was."""
+    if intent is None or intent.amount_captured == 0:
+        return None
+    return "back" if intent.amount_refunding >= intent.amount_captured else "kept"
 
 
 #: How the page shows each type of next action; any other leads to a bank's page.

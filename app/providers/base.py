@@ -7,7 +7,8 @@ out and so are called with nothing open (`remote` says which). Amounts are minor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -223,8 +224,130 @@ class CreditNoteDraft:
     invoice_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OrderDraft:
+    """A sale as the Order Service is told of it. `key` names it: asked again under it, nothing new is made.
+
+    `hint` is what the merchant had to say to the service; `receipt_id` the receipt that will be issued.
+    """
+
+    key: str
+    checkout_id: str
+    payment_intent_id: str | None
+    currency: str
+    lines: tuple[dict[str, Any], ...]
+    totals: Mapping[str, Any]
+    discount_codes: tuple[str, ...] = ()
+    customer: Mapping[str, Any] = field(default_factory=dict)
+    shipping_address: Mapping[str, Any] | None = None
+    billing_address: Mapping[str, Any] | None = None
+    selected_shipping: Mapping[str, Any] | None = None
+    pickup_location: Mapping[str, Any] | None = None
+    reference: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    hint: Mapping[str, Any] | None = None
+    receipt_id: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form, which is kept before it is sent."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> OrderDraft:
+        """The draft that was kept."""
+        listed = {"lines": tuple(kept["lines"]), "discount_codes": tuple(kept["discount_codes"])}
+        return cls(**{**kept, **listed})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedOrder:
+    """An order that is there."""
+
+    order_id: str
+
+
+class OrderRefused(Exception):
+    """The Order Service will never do this; the message says why in a few words."""
+
+
+class OrdersUnavailable(Exception):
+    """It is not known whether the Order Service has done it: ask again, with the same content."""
+
+
+class Orders(Provider, Protocol):
+    """Takes orders (the Order Service)."""
+
+    def create(self, scope: Scope, draft: OrderDraft) -> PlacedOrder:
+        """Place an order; for a `key` that has one already, that one.
+
+        Raises:
+            OrderRefused: it will not take this order.
+            OrdersUnavailable: it is not known.
+        """
+        ...
+
+    def cancel(self, scope: Scope, key: str, order_id: str | None) -> None:
+        """Cancel the order that was placed under `key`, unless it has been sent off; again changes nothing.
+
+        `order_id` is None where the answer to `create` was lost: then there may be no order, which is well.
+
+        Raises:
+            OrderRefused: it is shipped, or cannot be canceled any more.
+            OrdersUnavailable: it is not known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptDraft:
+    """What a receipt says. `source` (`checkout:chk_…`) names its one cause, `receipt_id` the id promised.
+
+    `amount` is what was paid, in minor units; `payment` says by what (`type`, `brand`, `last4`).
+    """
+
+    source: str
+    receipt_id: str
+    amount: int
+    currency: str
+    seller: Mapping[str, Any]
+    buyer: Mapping[str, Any]
+    lines: tuple[dict[str, Any], ...]
+    totals: Mapping[str, Any]
+    payment: Mapping[str, Any] | None
+    paid_at: datetime
+    order_id: str | None = None
+    payment_intent_id: str | None = None
+    reference: str | None = None
+
+
+class BillingUnavailable(Exception):
+    """It is not known whether the Billing Service has done it: ask again."""
+
+
 class Billing(Provider, Protocol):
-    """Keeps invoices and credits them."""
+    """Keeps invoices and receipts, and credits them."""
+
+    def issue_receipt(self, scope: Scope, draft: ReceiptDraft) -> str:
+        """Issue a receipt and return its id; for a source that has a valid one already, that one's.
+
+        Raises:
+            BillingUnavailable: it is not known.
+        """
+        ...
+
+    def void_receipt(self, scope: Scope, source: str) -> None:
+        """Take the receipt of a source back. Voiding again, or where there is none, changes nothing.
+
+        Raises:
+            BillingUnavailable: it is not known.
+        """
+        ...
 
     def issue_credit_note(self, scope: Scope, draft: CreditNoteDraft) -> str:
         """Issue a credit note and return its id; for a source that has one already, that one's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.domain.actor import TenantProfile
-from app.providers.base import Billing, Carts, Fraud, Inventory, Promotions, Shipping, Taxes
+from app.providers.base import Billing, Carts, Fraud, Inventory, Orders, Promotions, Shipping, Taxes
 from app.providers.builtin.billing import BuiltinBilling
 from app.providers.builtin.catalogue import (
     BuiltinCarts,
@@ -15,11 +15,12 @@ from app.providers.builtin.catalogue import (
 )
 from app.providers.builtin.fraud import BuiltinFraud
 from app.providers.builtin.inventory import BuiltinInventory
+from app.providers.builtin.orders import BuiltinOrders
 from app.providers.remote.fraud import HttpFraud
 
 _CARTS, _PROMOTIONS, _TAXES = BuiltinCarts(), BuiltinPromotions(), BuiltinTaxes()
 _SHIPPING, _INVENTORY = BuiltinShipping(), BuiltinInventory()
-_BILLING, _FRAUD = BuiltinBilling(), BuiltinFraud()
+_ORDERS, _BILLING, _FRAUD = BuiltinOrders(), BuiltinBilling(), BuiltinFraud()
 
 
 def carts(tenant: TenantProfile) -> Carts:
@@ -47,8 +48,18 @@ def inventory(tenant: TenantProfile) -> Inventory:
     return _INVENTORY
 
 
+def orders(tenant: TenantProfile) -> Orders:
+    """Who takes this merchant's orders."""
+    return _ORDERS
+
+
 def billing(tenant: TenantProfile) -> Billing:
     """Who keeps this merchant's invoices."""
+    return _BILLING
+
+
+def own_billing() -> Billing:
+    """The billing of this house: it issues what it promised, whoever bills for a merchant by then."""
     return _BILLING
 
 

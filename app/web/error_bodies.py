@@ -9,8 +9,8 @@ from app.domain.errors import DomainError, MfaRequired, RateLimited
 
 
 def lower(error: DomainError, request_id: str) -> dict[str, Any]:
-    """Checkout and payments: `{error, code, explain?, field?, request_id}`."""
-    body: dict[str, Any] = {"error": error.message, "code": error.code}
+    """Checkout and payments: `{error, code, explain?, field?, request_id}`, and what the error adds."""
+    body: dict[str, Any] = {"error": error.message, "code": error.code, **error.extra}
     if error.explain:
         body["explain"] = error.explain
     if error.field:
@@ -54,6 +54,12 @@ SCHEMAS: dict[Callable[[DomainError, str], dict[str, Any]], dict[str, Any]] = {
             "explain": {"type": "object", "description": "What a program may act on"},
             "field": {**_TEXT, "description": "Where the trouble is: a dotted path or a JSON pointer"},
             "request_id": _TEXT,
+            "status": {**_TEXT, "description": "`failed`, where a checkout could not be finalised"},
+            "failure_reasons": {
+                "type": "array",
+                "description": "What a person has to sort out first: code, reason, message, explain",
+                "items": {"type": "object"},
+            },
         },
     },
     upper: {

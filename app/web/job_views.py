@@ -23,6 +23,11 @@ _WORDS: dict[Status, Word] = {
 }
 
 
+def word_of(row: Job) -> Word:
+    """A job's status as the contract says it (OP-35)."""
+    return _WORDS[Status(row.status)]
+
+
 class JobAccepted(View):
     """Work that is done in the background."""
 
@@ -66,7 +71,7 @@ class JobView(View):
             id=row.id,
             job_id=row.id,
             type=row.name,
-            status=_WORDS[Status(row.status)],
+            status=word_of(row),
             result=result,
             errors=refused,
             created_at=row.created_at,

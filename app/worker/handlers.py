@@ -6,7 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from app.services.access import tenants
-from app.services.checkout import payment, simulations, split_runs
+from app.services.checkout import (
+    finalization,
+    finalization_jobs,
+    payment,
+    rollback,
+    simulations,
+    split_runs,
+)
 from app.services.events import audit, inbound
 from app.services.operations import examinations, exports
 from app.services.payments import bulk, dispute_evidence, disputes, late_success, refunds
@@ -35,6 +42,9 @@ def _examine(job: dict[str, Any]) -> None:
 
 HANDLERS: dict[str, Handler] = {
     "installation.examine": _examine,
+    "checkout.finalize": finalization_jobs.run,
+    "checkout.resume": lambda job: finalization.resume(job["finalization_id"]),
+    "checkout.roll_back": lambda job: rollback.resume(job["finalization_id"]),
     "exports.run": lambda job: exports.run(job["export_id"]),
     "intents.create_many": bulk.create_intents,
     "payments.look_again": _noted(lambda job: payment.look_again(job["attempt_id"], "webhook")),

@@ -12,7 +12,7 @@ import httpx2 as httpx
 
 from app.connectors.sandbox import notices
 from app.services.access import web_sessions
-from app.services.checkout import payment, reservations, sessions, split_runs
+from app.services.checkout import payment, receipts, reservations, sessions, split_runs
 from app.services.events import audit
 from app.services.ledger import balances
 from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
@@ -56,6 +56,7 @@ TABLE = (
     Periodic("sum up the ledger's days", 5, balances.sum_days),
     Periodic("expire sessions", 5, sessions.expire_due),
     Periodic("expire reservations", 5, reservations.expire_due),
+    Periodic("issue receipts", 2, receipts.issue_due),
     Periodic("sandbox webhooks", 1, send_sandbox_notices),
     Periodic("keep the leases of long jobs", 1, queue.keep_leases),
     Periodic("bury jobs that kill their workers", 30, jobs.bury_lapsed),

@@ -16,6 +16,7 @@ MODULES = sorted((ROOT / "app").rglob("*.py"))
 PAGES = (
     "/pay/",
     "/l/",
+    "/receipts/",
     "/return/",
     "/sandbox/",
     "/dashboard",

@@ -2,6 +2,7 @@
 
 from app.api.checkout import (
     details,
+    finalization,
     hosted,
     intents,
     methods,
@@ -17,6 +18,7 @@ from app.api.checkout.surface import surface
 
 __all__ = [
     "details",
+    "finalization",
     "hosted",
     "intents",
     "methods",

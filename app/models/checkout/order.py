@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, String, UniqueConstraint
+from sqlalchemy import Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.lifecycles import orders
@@ -13,15 +14,34 @@ from app.models.events.journal import JournalLinks
 from app.models.stateful import Stateful
 from app.models.types import CurrencyCode
 
+#: Its receipt is promised and not issued yet.
+_RECEIPT_DUE = "receipt_id IS NOT NULL AND receipt_issued_at IS NULL AND status <> 'cancelled'"
+
 
 class Order(Owned, Timestamped, Stateful, Base):
     """An order. `number` is the integer id of the orders surface, `order_<n>` elsewhere (OP-75).
 
-    One order per session: `checkout_id` is unique (reliability.md 18).
+    One order per session that is not cancelled: `checkout_id` is unique among them (reliability.md 18).
+    `hint` is what the merchant had to tell the Order Service. `receipt_id` is promised with the order, and
+    the receipt is issued at `receipt_issued_at`.
     """
 
     __tablename__ = "orders"
-    __table_args__ = (UniqueConstraint("checkout_id"),)
+    __table_args__ = (
+        Index(
+            "uq_orders_live",
+            "checkout_id",
+            unique=True,
+            sqlite_where=text("status <> 'cancelled'"),
+            postgresql_where=text("status <> 'cancelled'"),
+        ),
+        Index(
+            "ix_orders_receipt_due",
+            "number",
+            sqlite_where=text(_RECEIPT_DUE),
+            postgresql_where=text(_RECEIPT_DUE),
+        ),
+    )
     lifecycle = orders.LIFECYCLE
 
     #: The database counts; nobody computes the next number.
@@ -39,7 +59,9 @@ class Order(Owned, Timestamped, Stateful, Base):
     grand_total: Mapped[int]
     discount_code: Mapped[str | None] = mapped_column(String(64))
     lines: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    hint: Mapped[dict[str, Any] | None]
     receipt_id: Mapped[str | None] = mapped_column(String(40))
+    receipt_issued_at: Mapped[datetime | None]
 
     @property
     def public_number(self) -> str:

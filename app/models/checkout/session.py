@@ -20,6 +20,7 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
 
     `surface` says where it was made (`checkout merchant sessions link`) and so which rules of lifetime it
     has. A `hosted_id` means that a hosted page exists, and that the session finalises by itself (OP-31).
+    `finalization_id` is the latest run of the last steps that left a row (models/checkout/finalization.py).
     """
 
     __tablename__ = "checkout_sessions"
@@ -71,8 +72,9 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
     reservation_id: Mapped[str | None] = mapped_column(String(40))
     payment_intent_id: Mapped[str | None] = mapped_column(String(40), index=True)
     payment_attempts: Mapped[int] = mapped_column(Integer, default=0)
-    order_id: Mapped[str | None] = mapped_column(String(40))
-    receipt_id: Mapped[str | None] = mapped_column(String(40))
+    finalization_id: Mapped[str | None] = mapped_column(String(40))
+    order_id: Mapped[str | None] = mapped_column(String(64))
+    receipt_id: Mapped[str | None] = mapped_column(String(64))
     payment_link_id: Mapped[str | None] = mapped_column(String(40), index=True)
     product_id: Mapped[str | None] = mapped_column(String(36))
     price_id: Mapped[str | None] = mapped_column(String(36))
@@ -106,6 +108,7 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
             "totals": self.totals,
             "wallet_applied": self.wallet_applied,
             "order_id": self.order_id,
+            "receipt_id": self.receipt_id,
             "reference": self.reference,
             "payment_link_id": self.payment_link_id,
             "metadata": self.metadata_,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Integer, String, UniqueConstraint
+from sqlalchemy import Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.lifecycles import jobs
 from app.models.base import Base, Timestamped
 from app.models.types import PrimaryId
+
+#: Still to be done.
+_OPEN = "status IN ('queued', 'leased', 'retry_wait')"
 
 
 class Job(Timestamped, Base):
@@ -20,6 +23,15 @@ class Job(Timestamped, Base):
     __table_args__ = (
         Index("ix_jobs_due", "status", "due_at"),
         Index("ix_jobs_tenant", "tenant_id", "mode", "id"),
+        Index(
+            "ix_jobs_open",
+            "tenant_id",
+            "mode",
+            "name",
+            "id",
+            sqlite_where=text(_OPEN),
+            postgresql_where=text(_OPEN),
+        ),
         UniqueConstraint("unique_key"),
     )
     lifecycle = jobs.LIFECYCLE

@@ -11,7 +11,7 @@ from app.models.access.tenant import Tenant
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
-from app.services.checkout import finalization, link_uses, reservations, wallet
+from app.services.checkout import link_uses, reservations, sale, wallet
 from app.services.risk.screening import FRAUD_BLOCK
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -34,6 +34,8 @@ def go_along(db: Session, intent: PaymentIntent, cause: str, *, blocked: bool = 
     session = db.get_one(CheckoutSession, intent.checkout_id)
     if session.status != _S.PAYMENT_PROCESSING:
         return
+    if session.finalization_id is not None and sale.follow(db, session, intent, cause):
+        return
     if intent.status == _Intent.REQUIRES_PAYMENT_METHOD:
         session.advance(_T.DECLINED, cause=cause)
     elif intent.status == _Intent.FAILED:
@@ -43,4 +45,4 @@ def go_along(db: Session, intent: PaymentIntent, cause: str, *, blocked: bool = 
         link_uses.release(db, session)
         wallet.release(db, session, cause=cause)
     elif intent.status == _Intent.CANCELED:
-        finalization.cancel_session(db, session, cause)
+        sale.cancel_session(db, session, cause)

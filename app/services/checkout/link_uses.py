@@ -39,6 +39,17 @@ def release(db: Session, session: CheckoutSession) -> None:
         _change(db, session.payment_link_id, used=0)
 
 
+def restore(db: Session, session: CheckoutSession) -> None:
+    """Take back a use that was counted: its sale was undone."""
+    if session.payment_link_id:
+        db.execute(
+            update(PaymentLink)
+            .where(PaymentLink.id == session.payment_link_id)
+            .values(used=PaymentLink.used - 1)
+            .execution_options(synchronize_session=False)
+        )
+
+
 def _change(db: Session, link_id: str, *, used: int) -> None:
     db.execute(
         update(PaymentLink)

@@ -1,44 +1,43 @@
-"""Orders that a completed checkout leaves behind: one a session, with its receipt number."""
+"""Orders of completed checkouts: what the Order Service is told, and where the order is found again."""
 
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app.db import reading
 from app.domain.lifecycles import orders as lifecycle
-from app.kit.ids import new_id
+from app.models.checkout.finalization import Finalization
 from app.models.checkout.order import Order
 from app.models.checkout.session import CheckoutSession
+from app.providers.base import OrderDraft
 
 
-def add_paid(db: Session, session: CheckoutSession, *, cause: str) -> Order:
-    """The paid order of a session, in the caller's transaction; its checkout id is unique."""
-    totals = session.totals or {}
-    order = Order(
-        id=new_id("ord"),
-        tenant_id=session.tenant_id,
-        mode=session.mode,
+def draft(session: CheckoutSession, run: Finalization | None, *, receipt_id: str | None) -> OrderDraft:
+    """What the Order Service is told of a sale; its key is the run's, or the checkout's where it has none."""
+    return OrderDraft(
+        key=run.id if run is not None else session.id,
         checkout_id=session.id,
         payment_intent_id=session.payment_intent_id,
         currency=session.currency,
-        sub_total=totals["sub_total"],
-        discount_total=totals["discount_total"],
-        tax_total=totals["tax_total"],
-        shipping_total=totals["shipping_total"],
-        fee_total=totals["fee_total"],
-        grand_total=totals["grand_total"],
-        discount_code=session.applied_promotions[0]["code"] if session.applied_promotions else None,
-        lines=session.cart_snapshot["lines"],
-        receipt_id=new_id("rcpt"),
-        status=str(lifecycle.Status.PAID),
+        lines=tuple(session.cart_snapshot["lines"]),
+        totals=session.totals or {},
+        discount_codes=tuple(promotion["code"] for promotion in session.applied_promotions),
+        customer={**session.contact, **session.customer},
+        shipping_address=session.shipping_address,
+        billing_address=session.billing_address,
+        selected_shipping=session.selected_shipping,
+        pickup_location=session.pickup_location,
+        reference=session.reference,
+        metadata=session.metadata_,
+        hint=run.order_hint if run is not None else None,
+        receipt_id=receipt_id,
     )
-    db.add(order)
-    order.begin(cause=cause)
-    return order
 
 
 def of_session(session: CheckoutSession) -> Order | None:
-    """The order of a completed session."""
+    """The order of a completed session that is kept here."""
+    statement = select(Order).where(
+        Order.checkout_id == session.id, Order.status != lifecycle.Status.CANCELLED
+    )
     with reading() as db:
-        return db.scalars(select(Order).where(Order.checkout_id == session.id)).one_or_none()
+        return db.scalars(statement).one_or_none()

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors.base import CardDetails
 from app.db import reading, transaction
-from app.domain.actor import Actor, TenantProfile
+from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidState
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import checkout_sessions as lifecycle
@@ -28,15 +28,12 @@ from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.services.checkout import (
     dues,
-    finalization,
     following,
-    link_uses,
-    orders,
     reservations,
+    sale,
     sessions,
     split_runs,
     totals,
-    wallet,
 )
 from app.services.checkout import intents as session_intents
 from app.services.operations import sweeping
@@ -109,7 +106,7 @@ def finish_free(actor: Actor, checkout_id: str, order: Order) -> CheckoutSession
         if dues.due(session) == 0:
             hold = checkout_settings(actor.tenant).hold_ttl_seconds
             reservations.hold(db, session, actor.tenant, ttl_seconds=hold, cause=str(actor.kind))
-            _complete_free(db, session, actor.tenant, str(actor.kind))
+            sale.sell_free(db, session, actor.tenant, cause=str(actor.kind))
             return session
     raise Conflict(_TOTAL_CHANGED, code="quote_changed")
 
@@ -243,7 +240,7 @@ def _write_attempt(
     reservations.hold(db, session, actor.tenant, ttl_seconds=settings.hold_ttl_seconds, cause=cause)
     failpoint("reserved")
     if dues.due(session) == 0:
-        _complete_free(db, session, actor.tenant, cause)
+        sale.sell_free(db, session, actor.tenant, cause=cause)
         return None
     intent = session_intents.ensure(db, actor, session)
     _refuse_other(order, intent.id)
@@ -267,18 +264,6 @@ def _write_attempt(
         payment_attempts=session.payment_attempts + 1,
     )
     return attempt.id
-
-
-def _complete_free(db: Session, session: CheckoutSession, profile: TenantProfile, cause: str) -> None:
-    """Nothing is left to pay: the sale is made without a gateway."""
-    session_intents.drop(db, session, cause=cause)
-    reservations.commit(db, session, profile, cause=cause)
-    link_uses.commit(db, session)
-    wallet.commit(db, session, cause=cause)
-    order = orders.add_paid(db, session, cause=cause)
-    finalization.complete_session(
-        db, session, order_id=order.public_number, receipt_id=order.receipt_id, cause=cause
-    )
 
 
 def _note_shopper(session: CheckoutSession, order: Order) -> None:
@@ -311,10 +296,10 @@ def _settle_followed(attempt: Attempt, cause: str) -> None:
         session = db.get_one(CheckoutSession, attempt.checkout_id)
         canceled = db.get_one(PaymentIntent, attempt.intent_id).cancel_requested
         if canceled and session.status == _S.PAYMENT_PROCESSING:
-            finalization.cancel_session(db, session, cause)
+            sale.cancel_session(db, session, cause)
 
 
 #: A hosted checkout: the payment succeeds together with the order.
-FINALISING = Flow(following.lock, following.follow, finalization.finish)
+FINALISING = Flow(following.lock, following.follow, sale.finish)
 #: A checkout that its merchant finalises by API (OP-31): the payment succeeds by itself.
 FOLLOWED = Flow(following.lock, following.follow, _settle_followed)

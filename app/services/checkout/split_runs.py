@@ -30,7 +30,8 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.services.access import tenants
-from app.services.checkout import finalization, following, link_uses, orders, reservations, wallet
+from app.services.checkout import following, handover, runs, sale
+from app.services.checkout.handover import HandedOver
 from app.services.operations import jobs, sweeping
 from app.services.payments import attempts, driver, intents, methods, parts, recording, refunds, settling
 from app.services.payments.attempts import Flow
@@ -295,44 +296,40 @@ def _let_go(part_id: str) -> None:
 def _finish(whole_id: str, cause: str) -> None:
     """Every part is captured: the payment has succeeded, and a session that finalises itself is sold."""
     failpoint("finishing")
+    left = HandedOver()
     try:
-        _complete(whole_id, cause)
+        left = _complete(whole_id, cause)
     except Conflict as lost:
         if lost.code != "inventory_shortfall":
             raise
-        _give_back(whole_id, cause)
+        _give_back(whole_id, lost, cause)
+    if left.run_id is not None:
+        handover.go_on(left.run_id, cause)
 
 
-def _complete(whole_id: str, cause: str) -> None:
+def _complete(whole_id: str, cause: str) -> HandedOver:
     with transaction() as db:
         run = _locked(db, whole_id)
         if run is None or run.whole.cancel_requested or not _all_captured(run):
-            return
+            return HandedOver()
         session = run.session
         if not run.whole.settles_with_checkout:
             _succeed(db, run, cause)
-            return
+            return HandedOver()
         profile = db.get_one(Tenant, session.tenant_id).profile()
-        reservations.commit(db, session, profile, cause=cause)
-        link_uses.commit(db, session)
-        wallet.commit(db, session, cause=cause)
-        order = orders.add_paid(db, session, cause=cause)
+        sale.take_goods(db, session, profile, cause=cause)
         _succeed(db, run, cause)
-        finalization.complete_session(
-            db, session, order_id=order.public_number, receipt_id=order.receipt_id, cause=cause
-        )
+        return handover.conclude(db, session, runs.running(db, session), profile, cause=cause)
 
 
-def _give_back(whole_id: str, cause: str) -> None:
-    """The goods are gone: the payment stands, and all of it is refunded (finalization.py)."""
+def _give_back(whole_id: str, lost: Conflict, cause: str) -> None:
+    """The goods are gone: the payment stands, and all of it is refunded (sale.py)."""
     with transaction() as db:
         run = _locked(db, whole_id)
         if run is None or not _all_captured(run):
             return
         _succeed(db, run, cause)
-        link_uses.release(db, run.session)
-        wallet.release(db, run.session, cause=cause)
-        run.session.advance("failed", cause=cause, failure_reason="inventory")
+        sale.fail_sold_out(db, run.session, lost, cause=cause)
         db.flush()
         refunds.create(_system(run.whole), whole_id, reason="Sold out while you were paying")
 

@@ -15,6 +15,7 @@ from app.domain.lifecycles.registry import ALL
 from app.models.catalogue.credit_note import CreditNote
 from app.models.catalogue.promotion import Coupon
 from app.models.catalogue.stock import StockItem
+from app.models.checkout.finalization import Finalization
 from app.models.checkout.order import Order
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.reservation import Reservation
@@ -31,7 +32,12 @@ from app.models.payments.refund import Refund
 from app.models.payments.verification import MethodVerification
 from app.models.treasury.payout import Payout
 from app.models.treasury.settlement import Settlement
-from app.services.operations import split_invariants, treasury_invariants, wallet_invariants
+from app.services.operations import (
+    checkout_invariants,
+    split_invariants,
+    treasury_invariants,
+    wallet_invariants,
+)
 from app.services.operations.violations import Violation
 
 
@@ -206,27 +212,6 @@ def _one_charge_per_intent(db: Session) -> Iterator[Violation]:
         yield Violation("one_charge_per_intent", intent_id, f"{count} live attempts")
 
 
-def _sessions_have_their_order(db: Session) -> Iterator[Violation]:
-    statement = (
-        select(CheckoutSession.id)
-        .outerjoin(Order, Order.checkout_id == CheckoutSession.id)
-        .where(
-            CheckoutSession.status == "completed",
-            CheckoutSession.hosted_id.is_not(None),
-            Order.id.is_(None),
-        )
-    )
-    for checkout_id in db.scalars(statement):
-        yield Violation("sessions_have_their_order", checkout_id, "completed without an order")
-    unpaid = (
-        select(CheckoutSession.id)
-        .join(PaymentIntent, PaymentIntent.id == CheckoutSession.payment_intent_id)
-        .where(CheckoutSession.status == "completed", PaymentIntent.status != "succeeded")
-    )
-    for checkout_id in db.scalars(unpaid):
-        yield Violation("sessions_have_their_order", checkout_id, "completed without its payment")
-
-
 def _stock_holds(db: Session) -> Iterator[Violation]:
     held: dict[tuple[str, str, str, str], int] = {}
     statement = select(Reservation).where(Reservation.status == "active")
@@ -295,6 +280,7 @@ def _statuses_are_told(db: Session) -> Iterator[Violation]:
         PaymentMethod,
         MethodVerification,
         CheckoutSession,
+        Finalization,
         Reservation,
         Order,
         ConnectorAccount,
@@ -328,7 +314,7 @@ _RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     _sandbox_disputes_agree,
     _credit_notes_match,
     _one_charge_per_intent,
-    _sessions_have_their_order,
+    *checkout_invariants.RULES,
     _stock_holds,
     _coupon_holds,
     _link_holds,

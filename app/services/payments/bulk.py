@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 from app.db import retrying, transaction
-from app.domain.actor import Actor, ActorKind, Mode
+from app.domain.actor import Actor
 from app.domain.errors import DomainError, VersionConflict
 from app.kit.ids import new_id
-from app.services.access import tenants
+from app.services.access import errands
 from app.services.operations import job_items, jobs
 from app.services.payments import intents, refunds
 from app.services.payments.intents import IntentDraft
@@ -45,14 +45,14 @@ def create_refunds(job: dict[str, Any]) -> None:
 
 def _enqueue(actor: Actor, name: str, items: list[dict[str, Any]]) -> str:
     job_id = new_id("job")
-    arguments = {"job_id": job_id, "items": items, "actor": _as_json(actor)}
+    arguments = {"job_id": job_id, "items": items, "actor": errands.kept(actor)}
     with transaction(actor) as db:
         jobs.enqueue(db, name, arguments, tenant_id=actor.tenant_id, mode=str(actor.mode), job_id=job_id)
     return job_id
 
 
 def _run(job: dict[str, Any], make: Make) -> None:
-    actor, done = _actor(job["actor"]), job_items.done(job["job_id"])
+    actor, done = errands.recalled(job["actor"]), job_items.done(job["job_id"])
     for position, item in enumerate(job["items"]):
         if position not in done:
             retrying(partial(_one, actor, job["job_id"], position, item, make))
@@ -74,24 +74,3 @@ def _one(actor: Actor, job_id: str, position: int, item: dict[str, Any], make: M
         with transaction(actor) as db:
             if job_items.claim(db, job_id, position):
                 job_items.note(db, job_id, position, refused=refused)
-
-
-def _as_json(actor: Actor) -> dict[str, Any]:
-    """Who asked for it, so that the journal names them and not the worker."""
-    names = ("id", "tenant_id", "label", "request_id", "created_by", "on_behalf_of")
-    return {"kind": str(actor.kind), "mode": str(actor.mode), **{n: getattr(actor, n) for n in names}}
-
-
-def _actor(kept: dict[str, Any]) -> Actor:
-    """Their right to do it was checked when they asked."""
-    return Actor(
-        ActorKind(kept["kind"]),
-        kept["id"],
-        tenants.profile(kept["tenant_id"]),
-        Mode(kept["mode"]),
-        frozenset({"*"}),
-        kept["label"],
-        request_id=kept["request_id"],
-        created_by=kept["created_by"],
-        on_behalf_of=kept["on_behalf_of"],
-    )

@@ -21,7 +21,7 @@ BREAKS = {
     "sums_hold": "UPDATE payment_intents SET amount_refunding = amount_refunding + 1",
     "sandbox_agrees": "UPDATE sandbox_payments SET captured = captured - 1",
     "stock_holds": "UPDATE stock_items SET held = held + 1",
-    "sessions_have_their_order": "DELETE FROM orders",
+    "sales_have_their_order": "DELETE FROM orders",
     "statuses_are_told": "UPDATE payment_intents SET status = 'canceled'",
 }
 

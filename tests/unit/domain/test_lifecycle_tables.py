@@ -100,6 +100,12 @@ WALKS = {
     "payment_method": ["active>revoked"],
     "method_verification": ["pending>verified", "pending>failed"],
     "wallet_hold": ["held>taken>returned", "held>released"],
+    "finalization": [
+        "running>completed>undoing>undone",
+        "running>failed>undoing>undo_failed>undoing",
+        "running>canceled",
+        "running>undoing",
+    ],
     "order": ["pending>paid>shipped>delivered", "pending>cancelled", "paid>cancelled"],
 }
 #: Steps beyond reliability.md's words, each needed by something that lives.
@@ -203,6 +209,7 @@ def test_nothing_is_born_halfway() -> None:
         "payment_intent",
         "dispute",
         "order",
+        "finalization",
         "connector",
     }
 

@@ -1,0 +1,37 @@
+"""Receipts as pages: /receipts/{token}, for whoever was given the address; a paid page leads there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Blueprint, Response, redirect, render_template
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.pages import views
+from app.services.checkout import receipts, sessions
+
+blueprint = Blueprint("receipts", __name__)
+
+
+@blueprint.get("/receipts/<token>")
+def show(token: str) -> Response:
+    """A receipt, to read and to print."""
+    shown = receipts.by_token(token)
+    kept = shown.receipt
+    page = render_template(
+        "receipts/show.html",
+        receipt=kept,
+        content=kept.content,
+        paid_at=datetime.fromisoformat(kept.content["paid_at"]),
+        refunded=shown.refunded,
+        merchant={**views.merchant(shown.profile), "name": kept.content["seller"]["name"]},
+        mode=kept.mode,
+    )
+    return Response(page, mimetype="text/html")
+
+
+@blueprint.get("/pay/<hosted_id>/receipt")
+def of_session(hosted_id: str) -> AnyResponse:
+    """To the receipt of a paid checkout; a promised one is issued for the first who asks."""
+    session, _, _ = sessions.find_hosted(hosted_id)
+    return redirect(receipts.url_of(receipts.of_checkout(session)), 303)

@@ -1,0 +1,84 @@
+"""What must hold of checkouts: a sale has its order, payment and receipt, and an undone one has nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from app.models.catalogue.receipt import Receipt
+from app.models.checkout.finalization import Finalization
+from app.models.checkout.order import Order
+from app.models.checkout.reservation import Reservation
+from app.models.checkout.session import CheckoutSession
+from app.models.payments.intent import PaymentIntent
+from app.services.operations.violations import Violation
+
+_COMPLETED = CheckoutSession.status == "completed"
+_STANDING = and_(Order.checkout_id == CheckoutSession.id, Order.status != "cancelled")
+
+
+def _sales_have_their_order(db: Session) -> Iterator[Violation]:
+    """One that is kept here, unless another system keeps it or the merchant wanted none."""
+    elsewhere = or_(Finalization.order_draft.is_not(None), Finalization.create_order.is_(False))
+    statement = (
+        select(CheckoutSession.id)
+        .outerjoin(Order, _STANDING)
+        .outerjoin(Finalization, Finalization.id == CheckoutSession.finalization_id)
+        .where(_COMPLETED, Order.id.is_(None), or_(Finalization.id.is_(None), ~elsewhere))
+    )
+    for checkout_id in db.scalars(statement):
+        yield Violation("sales_have_their_order", checkout_id, "completed without an order")
+    loose = select(Order.id, CheckoutSession.status).join(CheckoutSession, _STANDING).where(~_COMPLETED)
+    for order_id, status in db.execute(loose):
+        yield Violation("sales_have_their_order", order_id, f"stands, and its checkout is {status}")
+
+
+def _sales_are_paid(db: Session) -> Iterator[Violation]:
+    """A completed checkout's payment has succeeded; one that was canceled paid nothing of it."""
+    statement = (
+        select(CheckoutSession.id)
+        .join(PaymentIntent, PaymentIntent.id == CheckoutSession.payment_intent_id)
+        .where(_COMPLETED, PaymentIntent.status.not_in(("succeeded", "canceled")))
+    )
+    for checkout_id in db.scalars(statement):
+        yield Violation("sales_are_paid", checkout_id, "completed without its payment")
+
+
+def _receipts_are_of_sales(db: Session) -> Iterator[Violation]:
+    statement = (
+        select(Receipt.id, CheckoutSession.status)
+        .join(CheckoutSession, Receipt.source == "checkout:" + CheckoutSession.id)
+        .where(Receipt.voided_at.is_(None), ~_COMPLETED)
+    )
+    for receipt_id, status in db.execute(statement):
+        yield Violation("receipts_are_of_sales", receipt_id, f"valid, and its checkout is {status}")
+
+
+def _undone_is_undone(db: Session) -> Iterator[Violation]:
+    """What was rolled back holds no goods and no money."""
+    undone = (
+        select(Finalization.id, Finalization.checkout_id)
+        .join(CheckoutSession, CheckoutSession.finalization_id == Finalization.id)
+        .where(Finalization.status == "undone", CheckoutSession.status == "failed")
+    ).subquery()
+    goods = select(Reservation.id, undone.c.id).join(undone, undone.c.checkout_id == Reservation.checkout_id)
+    for reservation_id, run_id in db.execute(goods.where(Reservation.status.in_(("active", "captured")))):
+        yield Violation("undone_is_undone", run_id, f"{reservation_id} still has its goods")
+    left = PaymentIntent.amount_captured - PaymentIntent.amount_refunding - PaymentIntent.amount_disputed
+    money = select(PaymentIntent.id, undone.c.id).join(
+        undone, undone.c.checkout_id == PaymentIntent.checkout_id
+    )
+    for intent_id, run_id in db.execute(
+        money.where(or_(left > 0, PaymentIntent.status.in_(("authorized", "requires_capture"))))
+    ):
+        yield Violation("undone_is_undone", run_id, f"{intent_id} still has its money")
+
+
+RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
+    _sales_have_their_order,
+    _sales_are_paid,
+    _receipts_are_of_sales,
+    _undone_is_undone,
+)
