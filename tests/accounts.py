@@ -12,7 +12,7 @@ from app.connectors.sandbox.connector import SandboxConnector
 from app.domain.actor import Actor
 from app.kit.breaker import Breaker
 from app.models.payments.connector import ConnectorAccount, ConnectorLog, RoutingRule
-from app.services.payments import connector_logs, connectors, routing, routing_rules
+from app.services.payments import connector_logs, connectors, gateway, routing, routing_rules
 from app.services.payments.connectors import ConnectorDraft
 from app.services.payments.routing_rules import RuleDraft
 
@@ -30,6 +30,11 @@ class Elsewhere(SandboxConnector):
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry with a second connector."""
     monkeypatch.setattr(registry, "_ALL", (*registry._ALL, Elsewhere()))
+
+
+def takes_in_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No gateway can authorise and capture in one call."""
+    monkeypatch.setattr(gateway, "Sells", type("NobodySells", (), {}))
 
 
 @pytest.fixture

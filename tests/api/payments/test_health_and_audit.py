@@ -20,7 +20,7 @@ from app.services.events import audit
 from app.services.operations import health, jobs
 from app.services.payments import connectors, intents, methods, probes, refunds
 from app.services.payments.connectors import ConnectorChange
-from tests.accounts import account
+from tests.accounts import account, takes_in_two_calls
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card, later, make
 from tests.stripe_standin import StandIn
 
@@ -167,6 +167,7 @@ def test_a_capture_without_an_answer_is_in_flight(
     def broken(*_: Any) -> None:
         raise ConnectionResetError
 
+    takes_in_two_calls(monkeypatch)
     monkeypatch.setattr(type(registry.get("sandbox")), "capture", broken)
     stuck = pay(shop, GOOD)
     found = get(client, shop, DIAGNOSTICS)

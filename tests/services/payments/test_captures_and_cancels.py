@@ -23,6 +23,7 @@ from app.services.checkout import payment, payments
 from app.services.payments import attempts, gateway, intents, methods, refunds
 from app.services.payments.intents import IntentDraft
 from app.worker.handlers import HANDLERS
+from tests.accounts import takes_in_two_calls
 from tests.buyers import together
 from tests.shops import CHALLENGED, GOOD, TIMES_OUT_AFTER, WRONG_AMOUNT, Shop, card, later
 
@@ -123,11 +124,6 @@ def test_each_reason_of_a_cancel_is_kept_and_told(shop: Shop, reason: str) -> No
     assert told.data["object"]["cancel_reason"] == reason
     with pytest.raises(InvalidState):
         intents.cancel(shop.actor, intent_id, reason)
-
-
-def takes_in_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gateway cannot authorise and capture in one."""
-    monkeypatch.setattr(gateway, "Sells", type("NobodySells", (), {}))
 
 
 def capture_loses(monkeypatch: pytest.MonkeyPatch, result: base.OperationResult, *, executed: bool) -> None:
