@@ -11,8 +11,8 @@ from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
+from app.services.checkout import finalization, payments, sessions, splits
 from app.services.checkout import intents as session_intents
-from app.services.checkout import payments, sessions, splits
 from app.services.checkout.intents import Terms
 from app.services.checkout.payment import Order
 from app.services.checkout.splits import Allocation
@@ -284,7 +284,7 @@ def complete_three_ds(actor: Actor, payment_intent_id: str, body: ThreeDSComplet
 )
 def capture(actor: Actor, payment_intent_id: str, body: Capture, idempotency_key: str | None) -> Answer:
     """Capture an authorised payment, then go on to the order."""
-    done, session = payments.capture_and_finish(
+    done, session = finalization.capture_and_finalize(
         actor, payment_intent_id, body.amount, nonce=nonce_of(idempotency_key)
     )
     whole = answer(actor, done)

@@ -83,6 +83,21 @@ def finalize(
     return outcome(actor, checkout_id)
 
 
+def capture_and_finalize(
+    actor: Actor, intent_id: str, amount: int | None = None, *, nonce: str | None = None
+) -> tuple[PaymentIntent, CheckoutSession | None]:
+    """Capture an intent, and finalise the checkout that it belongs to (CK-026, OP-31).
+
+    A good capture stands whatever becomes of the sale: the session shows how far it has come.
+    """
+    done, session = payments.capture_and_finish(actor, intent_id, amount, nonce=nonce)
+    if session is None or done.status != _Intent.SUCCEEDED:
+        return done, session
+    with suppress(FinalizationFailed, FinalizationInProgress, InvalidState):
+        finalize(actor, session.id)
+    return done, sessions.get(actor, session.id)
+
+
 def refuse_shopper(actor: Actor, create_order: bool, order_hint: dict[str, Any] | None) -> None:
     """Raises PermissionDenied where a shopper's browser says what becomes of the order."""
     if actor.is_shopper and (not create_order or order_hint):

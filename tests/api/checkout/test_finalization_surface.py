@@ -234,3 +234,24 @@ def test_the_page_of_an_undone_sale_says_where_the_money_is(
     rollback.roll_back(shop.actor, session.id)
     page = client.get(f"/pay/{session.hosted_id}").get_data(as_text=True)
     assert "on its way back to you" in page
+
+
+def test_a_capture_leads_into_it_and_stands_where_the_sale_does_not(client: FlaskClient, shop: Shop) -> None:
+    session = ready(shop, "manual")
+    answer = post(client, shop, f"/payment-intents/{shop.intent(session).id}/capture", Idempotency_Key="c1")
+    assert answer.status_code == 200
+    done = (answer.json or {})["finalization"]
+    assert [(done["status"], done["order_id"])] == [
+        ("completed", order_id) for order_id, _ in orders(session)
+    ]
+    second = ready(shop, "manual", options={"require_billing_address": True})
+    answer = post(client, shop, f"/payment-intents/{shop.intent(second).id}/capture")
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert (answer.json["status"], answer.json["finalization"]["status"]) == (
+        "succeeded",
+        "payment_processing",
+    )
+    assert charges() == [("captured", 1620, 0), ("captured", 1620, 0)]
+    refused = post(client, shop, f"/sessions/{second.id}/finalize")
+    assert (refused.json or {})["failure_reasons"][0]["code"] == "missing_billing_address"
