@@ -1,4 +1,4 @@
-"""Receipts as pages: /receipts/{token}, for whoever was given the address; a paid page leads there."""
+"""Receipts as pages and files: /receipts/{token}, for who was given the address; a paid page leads there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from flask import Blueprint, Response, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.pages import views
+from app.pages import receipt_pdf, views
 from app.services.checkout import receipts, sessions
 
 blueprint = Blueprint("receipts", __name__)
@@ -28,6 +28,23 @@ def show(token: str) -> Response:
         mode=kept.mode,
     )
     return Response(page, mimetype="text/html")
+
+
+@blueprint.get("/receipts/<token>.pdf")
+def as_file(token: str) -> Response:
+    """The same as a PDF file."""
+    shown = receipts.by_token(token)
+    response = Response(receipt_pdf.draw(shown), mimetype="application/pdf")
+    name = f"receipt-{shown.receipt.public_number}.pdf"
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
+@blueprint.get("/pay/<hosted_id>/receipt.pdf")
+def file_of_session(hosted_id: str) -> AnyResponse:
+    """To the file of a paid checkout's receipt."""
+    session, _, _ = sessions.find_hosted(hosted_id)
+    return redirect(f"{receipts.url_of(receipts.of_checkout(session))}.pdf", 303)
 
 
 @blueprint.get("/pay/<hosted_id>/receipt")

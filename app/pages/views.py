@@ -146,7 +146,7 @@ def receipt(
         "method": {"type": method.type, "brand": method.brand, "last4": method.last4} if method else None,
         "refunded": intent.amount_refunded if intent else 0,
         "url": f"/pay/{session.hosted_id}/receipt" if session.receipt_id else None,
-        "pdf_url": None,
+        "pdf_url": f"/pay/{session.hosted_id}/receipt.pdf" if session.receipt_id else None,
     }
 
 

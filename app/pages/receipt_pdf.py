@@ -1,0 +1,133 @@
+"""Receipts as PDF files, drawn by fpdf2 when one is asked for (docs/adr/0020).
+
+The typeface is a file that is installed with the front-end files; it has Latin, Greek, Cyrillic, Hebrew and
+Arabic letters. What it has no letter for is shown as a box.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from babel.dates import format_datetime
+from flask_babel import gettext as _
+
+from app.domain.money import format_money
+from app.services.checkout.receipts import Shown
+from app.web.languages import language
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
+FONTS = Path(__file__).resolve().parents[2] / "node_modules" / "dejavu-fonts-ttf" / "ttf"
+#: Millimetres of an A4 page, and of a line of text.
+MARGIN, WIDTH, LINE = 20, 170, 6
+
+
+def draw(shown: Shown) -> bytes:
+    """The file of a receipt, in the reader's language; the same receipt gives the same bytes."""
+    receipt, content = shown.receipt, shown.receipt.content
+    pdf = _page(f"{_('Receipt')} {receipt.public_number}", content["seller"]["name"], receipt.issued_at)
+    if receipt.voided_at:
+        _text(pdf, _("This receipt is void."), bold=True)
+    for line in content["lines"]:
+        price = _money(line["unit_price"], receipt.currency)
+        name = line["name"] if line["quantity"] == 1 else f"{line['quantity']} × {line['name']} ({price})"
+        _row(pdf, name, _money(line["quantity"] * line["unit_price"], receipt.currency))
+    _rule(pdf)
+    for label, amount in _sums(content["totals"]):
+        _row(pdf, label, _money(amount, receipt.currency))
+    _row(pdf, _("Total"), _money(content["totals"]["grand_total"], receipt.currency), bold=True)
+    if receipt.amount != content["totals"]["grand_total"]:
+        _row(pdf, _("Paid"), _money(receipt.amount, receipt.currency))
+    if shown.refunded:
+        _row(pdf, _("Refunded"), _money(shown.refunded, receipt.currency))
+    _rule(pdf)
+    for label, value in _facts(receipt.order_id, content):
+        _row(pdf, label, value)
+    return bytes(pdf.output())
+
+
+def _page(title: str, seller: str, issued_at: datetime) -> FPDF:
+    from fpdf import FPDF  # half a second and some megabytes, for those who want a file
+
+    pdf = FPDF(format="A4")
+    pdf.set_margin(MARGIN)
+    for style, file in (("", "DejaVuSans.ttf"), ("B", "DejaVuSans-Bold.ttf")):
+        pdf.add_font("DejaVu", style, _font(file))
+    pdf.set_text_shaping(True)
+    pdf.set_title(title)
+    pdf.set_author(seller)
+    pdf.set_creator("Till")
+    pdf.set_lang(language())
+    pdf.set_creation_date(issued_at)
+    pdf.add_page()
+    _text(pdf, seller, size=12)
+    _text(pdf, title, size=20, bold=True)
+    pdf.ln(LINE)
+    return pdf
+
+
+@lru_cache(maxsize=2)
+def _font(name: str) -> str:
+    return str(FONTS / name)
+
+
+def _sums(totals: dict[str, Any]) -> list[tuple[str, int]]:
+    """What leads from the goods to the total."""
+    extras = [
+        (_("Discount"), -totals["discount_total"]),
+        (_("Delivery"), totals["shipping_total"]),
+        (_("Tax"), totals["tax_total"]),
+        (_("Fees"), totals["fee_total"]),
+    ]
+    return [(_("Subtotal"), totals["sub_total"]), *((label, amount) for label, amount in extras if amount)]
+
+
+def _facts(order_id: str | None, content: dict[str, Any]) -> list[tuple[str, str]]:
+    payment, buyer = content["payment"] or {}, content["buyer"]
+    card = f"{(payment.get('brand') or '').title()} •••• {payment['last4']}" if payment.get("last4") else None
+    paid_at = datetime.fromisoformat(content["paid_at"])
+    found = [
+        (_("Date"), format_datetime(paid_at, "medium", locale=language())),
+        (_("Order"), order_id),
+        (_("Reference"), content["reference"]),
+        (_("Paid with"), card or (payment.get("type") or "").replace("_", " ") or None),
+        (_("Paid to"), content["seller"]["name"]),
+        (_("Paid by"), buyer.get("name") or buyer.get("email")),
+    ]
+    return [(label, value) for label, value in found if value]
+
+
+def _money(minor: int, currency: str) -> str:
+    return format_money(minor, currency, language())
+
+
+def _text(pdf: FPDF, text: str, *, size: int = 10, bold: bool = False) -> None:
+    pdf.set_font("DejaVu", "B" if bold else "", size)
+    pdf.multi_cell(WIDTH, size * 0.6, text, new_x="LMARGIN", new_y="NEXT")
+
+
+def _row(pdf: FPDF, left: str, right: str, *, bold: bool = False) -> None:
+    """Two columns; a long text on the left takes more lines, and no row is torn apart by a page's end."""
+    pdf.set_font("DejaVu", "B" if bold else "", 10)
+    widths = (WIDTH * 0.65, WIDTH * 0.35)
+    tall = max(
+        cast(float, pdf.multi_cell(width, LINE, text, dry_run=True, output="HEIGHT"))
+        for width, text in zip(widths, (left, right), strict=True)
+    )
+    if pdf.will_page_break(tall):
+        pdf.add_page()
+    top = pdf.get_y()
+    pdf.multi_cell(widths[0], LINE, left, align="L")
+    pdf.set_xy(MARGIN + widths[0], top)
+    pdf.multi_cell(widths[1], LINE, right, align="R")
+    pdf.set_xy(MARGIN, top + tall)
+
+
+def _rule(pdf: FPDF) -> None:
+    pdf.ln(2)
+    pdf.line(MARGIN, pdf.get_y(), MARGIN + WIDTH, pdf.get_y())
+    pdf.ln(2)

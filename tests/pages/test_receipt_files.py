@@ -1,0 +1,46 @@
+"""Receipts as PDF files: what is on the page is in the file, and the same receipt gives the same bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.providers.base import CartLine, CartSnapshot
+from app.services.checkout import sessions
+from app.services.checkout.drafts import SessionDraft
+from tests import finalizations
+from tests.shops import Shop
+
+pytestmark = pytest.mark.usefixtures("holds")
+
+
+def paid(shop: Shop, lines: list[CartLine]) -> Any:
+    draft = SessionDraft("checkout", cart=CartSnapshot("GBP", tuple(lines)), hosted=True)
+    session = sessions.create(shop.actor, draft)
+    shop.pay(session)
+    return session
+
+
+def test_a_receipt_is_saved_as_a_file(client: FlaskClient, shop: Shop) -> None:
+    session = paid(shop, [CartLine("line_1", "MUG", "Kübel – شاي", 2, 1500)])
+    assert f"/pay/{session.hosted_id}/receipt.pdf" in client.get(f"/pay/{session.hosted_id}").get_data(True)
+    led = client.get(f"/pay/{session.hosted_id}/receipt.pdf")
+    issued = finalizations.receipts(session)[0]
+    assert (led.status_code, led.location.endswith(f"/receipts/{issued.token}.pdf")) == (303, True)
+    file = client.get(f"/receipts/{issued.token}.pdf")
+    assert (file.status_code, file.mimetype) == (200, "application/pdf")
+    assert file.headers["Content-Disposition"] == f"attachment; filename=receipt-{issued.public_number}.pdf"
+    assert file.data.startswith(b"%PDF-")
+    assert file.data == client.get(f"/receipts/{issued.token}.pdf").data
+    assert f"/receipts/{issued.token}.pdf" in client.get(f"/receipts/{issued.token}").get_data(True)
+    assert client.get(f"/receipts/{issued.id}.pdf").status_code == 404
+
+
+def test_a_long_one_has_more_pages(client: FlaskClient, shop: Shop) -> None:
+    lines = [CartLine(f"line_{n}", "TEA", f"Tea number {n}", 1, 100) for n in range(120)]
+    session = paid(shop, lines)
+    client.get(f"/pay/{session.hosted_id}/receipt")
+    file = client.get(f"/receipts/{finalizations.receipts(session)[0].token}.pdf").data
+    assert file.count(b"/Type /Page\n") == 4
