@@ -1,3 +1,8 @@
-"""What every test may ask for: databases (both kinds), a shop to buy in, the app, a frozen clock, Stripe."""
+"""What every test may ask for: databases (both kinds), a shop to buy in, the app, a frozen clock, Stripe, a merchant's systems."""
 
-pytest_plugins = ["tests.databases", "tests.shops", "tests.stripe_standin.fixtures"]
+pytest_plugins = [
+    "tests.databases",
+    "tests.shops",
+    "tests.stripe_standin.fixtures",
+    "tests.providers_apart",
+]

@@ -17,6 +17,7 @@
     ├── Unprocessable                   422  understood, and refused by a rule
     ├── RateLimited                     429  with the seconds until a slot is free
     └── ServiceUnavailable              503  try again later; nothing was done
+        └── ProviderUnavailable         503  a system that the checkout asks gave no usable answer
 
 Services raise these; one handler of the web floor lets the surface render its own body (OP-10).
 """
@@ -190,3 +191,13 @@ class ServiceUnavailable(DomainError):
     default_message = "Please try again in a moment"
     #: Seconds after which trying again makes sense.
     retry_after = 2
+
+
+class ProviderUnavailable(ServiceUnavailable):
+    """A provider of the merchant's own gave no usable answer; `problem` says why in a few words."""
+
+    default_code = "provider_unavailable"
+
+    def __init__(self, provider: str, problem: str) -> None:
+        super().__init__(explain={"reason": "provider_unavailable", "provider": provider, "problem": problem})
+        self.provider, self.problem = provider, problem

@@ -226,8 +226,18 @@ class SafeClient:
         """Post a body; see `request`."""
         return self.request("POST", url, content, headers)
 
-    def request(self, method: str, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+    def request(
+        self,
+        method: str,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        *,
+        within: float | None = None,
+    ) -> Answer:
         """Make a request; the answer's body is kept as it came, never decompressed.
+
+        `within` are the seconds that this one has, where that is less than the client allows.
 
         Raises:
             AddressRefused: the URL or the address behind it may not be called.
@@ -235,7 +245,7 @@ class SafeClient:
         """
         target = _target(url)
         started = time.monotonic()
-        self._network.start(self._total)
+        self._network.start(self._total if within is None else min(within, self._total))
         try:
             with self._pool.stream(
                 method,

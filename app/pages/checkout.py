@@ -10,7 +10,15 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.connectors.base import CardDetails
 from app.domain.actor import Actor, TenantProfile, shopper_actor
-from app.domain.errors import Conflict, DomainError, Gone, InvalidState, NotFound, RateLimited
+from app.domain.errors import (
+    Conflict,
+    DomainError,
+    Gone,
+    InvalidState,
+    NotFound,
+    RateLimited,
+    ServiceUnavailable,
+)
 from app.domain.money import format_money
 from app.kit import qr
 from app.kit.ids import random_token
@@ -169,7 +177,8 @@ def _pay(
         answer.headers["Retry-After"] = str(refused.retry_after)
         return answer
     except DomainError as refused:
-        return _render(session, profile, intent, form=form, refused=refused, status=422)
+        status = 503 if isinstance(refused, ServiceUnavailable) else 422
+        return _render(session, profile, intent, form=form, refused=refused, status=status)
     return redirect(f"/pay/{session.hosted_id}", 303)
 
 

@@ -1,7 +1,8 @@
 """The systems that a checkout asks, one small protocol each, and the facts that travel.
 
-Built-in providers live over `models/catalogue` and work inside the caller's transaction; remote ones call
-out and so are called with nothing open (`remote` says which). Amounts are minor units.
+Built-in providers live over `models/catalogue` and work inside the caller's transaction. Remote ones are a
+merchant's own systems: they are asked with nothing open, and told by jobs (providers/remote/questions.py);
+`remote` says which. Amounts are minor units.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from typing import Any, Protocol
 
 from app.domain.actor import TenantProfile
 from app.domain.rules.fraud import Assessment, Facts, Rule
+
+#: More lines than any cart has, and still one quick calculation.
+MAX_LINES = 500
+MAX_QUANTITY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +57,9 @@ class CartSnapshot:
     currency: str
     lines: tuple[CartLine, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """A discount in force: a percentage off the goods."""
-
-    code: str
-    percent: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionAnswer:
-    """Which of the asked codes hold, and why the others do not (code → reason)."""
-
-    applied: tuple[Promotion, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form that sessions keep."""
+        return {"currency": self.currency, "lines": [line.as_dict() for line in self.lines]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,48 +83,6 @@ class ShippingOption:
     days_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class HeldLine:
-    """What the inventory could hold of a line; `reserved_qty` may be less than asked for, also 0."""
-
-    line_id: str
-    sku: str
-    location: str
-    requested_qty: int
-    reserved_qty: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """The JSON form that reservations keep."""
-        return {
-            "line_id": self.line_id,
-            "sku": self.sku,
-            "location": self.location,
-            "requested_qty": self.requested_qty,
-            "reserved_qty": self.reserved_qty,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Lot:
-    """So many units of a SKU from one place, where the caller chooses the places."""
-
-    sku: str
-    location: str
-    quantity: int
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """From which places to take: `best_fit` one place that covers a line, else the fullest first;
-    `fifo` the oldest place first; `explicit_lots` from `lots` alone."""
-
-    strategy: str = "best_fit"
-    lots: tuple[Lot, ...] = ()
-
-
-BEST_FIT = Allocation()
-
-
 class Provider(Protocol):
     """Every provider says whether a call leaves this process."""
 
@@ -146,68 +97,45 @@ class Carts(Provider, Protocol):
         ...
 
 
-class Promotions(Provider, Protocol):
-    """Knows discount codes."""
+class Pricing(Provider, Protocol):
+    """Knows what goods cost."""
 
-    def resolve(self, scope: Scope, codes: Sequence[str], *, held: Sequence[str] = ()) -> PromotionAnswer:
-        """Which codes are in force now; matching ignores case and spaces around (OP-77).
+    def price(self, scope: Scope, currency: str, lines: Sequence[CartLine]) -> list[CartLine]:
+        """The same lines at the prices that hold now.
 
-        `held` are canonical codes of which the asking checkout already holds a use.
+        Raises:
+            Unprocessable: `no_price`: some of it is not sold.
         """
-        ...
-
-    def hold(self, scope: Scope, codes: Sequence[str]) -> list[str]:
-        """Promise one use of each canonical code; those that could be promised, never beyond the limit."""
-        ...
-
-    def release(self, scope: Scope, codes: Sequence[str]) -> None:
-        """Give promised uses back."""
-        ...
-
-    def commit(self, scope: Scope, codes: Sequence[str]) -> None:
-        """Count promised uses."""
         ...
 
 
 class Taxes(Provider, Protocol):
     """Knows tax rates."""
 
-    def rate(self, scope: Scope, address: Mapping[str, Any] | None) -> TaxRateQuote:
-        """The rate for goods sent to `address` (None: the merchant's default)."""
+    def rate(
+        self,
+        scope: Scope,
+        address: Mapping[str, Any] | None,
+        *,
+        currency: str = "",
+        lines: Sequence[CartLine] = (),
+    ) -> TaxRateQuote:
+        """The rate for these goods sent to `address` (None: the merchant's default)."""
         ...
 
 
 class Shipping(Provider, Protocol):
     """Knows ways of delivery."""
 
-    def options(self, scope: Scope, currency: str, address: Mapping[str, Any] | None) -> list[ShippingOption]:
-        """Ways to deliver to `address`, cheapest first."""
-        ...
-
-
-class Inventory(Provider, Protocol):
-    """Holds, sells and takes back stock. SKUs that it does not track are always available."""
-
-    def hold(
-        self, scope: Scope, lines: Sequence[CartLine], allocation: Allocation = BEST_FIT
-    ) -> list[HeldLine]:
-        """Hold what can be held of each line, in SKU order, never beyond what is on hand."""
-        ...
-
-    def release(self, scope: Scope, held: Sequence[HeldLine]) -> None:
-        """Give a hold back."""
-        ...
-
-    def commit(self, scope: Scope, held: Sequence[HeldLine]) -> None:
-        """Turn a hold into a sale."""
-        ...
-
-    def restock(self, scope: Scope, held: Sequence[HeldLine]) -> None:
-        """Take sold goods back into stock."""
-        ...
-
-    def available(self, scope: Scope, skus: Sequence[str]) -> dict[str, int]:
-        """Units that could be held now, for the SKUs that are tracked."""
+    def options(
+        self,
+        scope: Scope,
+        currency: str,
+        address: Mapping[str, Any] | None,
+        *,
+        lines: Sequence[CartLine] = (),
+    ) -> list[ShippingOption]:
+        """Ways to deliver these goods to `address`, cheapest first."""
         ...
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.domain.actor import TenantProfile
-from app.providers.base import Billing, Carts, Fraud, Inventory, Orders, Promotions, Shipping, Taxes
+from app.domain.rules import providers
+from app.domain.rules.providers import url_of
+from app.providers.base import Billing, Carts, Fraud, Orders, Pricing, Shipping, Taxes
 from app.providers.builtin.billing import BuiltinBilling
 from app.providers.builtin.catalogue import (
     BuiltinCarts,
+    BuiltinPricing,
     BuiltinPromotions,
     BuiltinShipping,
     BuiltinTaxes,
@@ -16,46 +19,74 @@ from app.providers.builtin.catalogue import (
 from app.providers.builtin.fraud import BuiltinFraud
 from app.providers.builtin.inventory import BuiltinInventory
 from app.providers.builtin.orders import BuiltinOrders
+from app.providers.holding import Inventory, Promotions
+from app.providers.remote.billing import HttpBilling
 from app.providers.remote.fraud import HttpFraud
+from app.providers.remote.goods import HttpCarts, HttpPricing
+from app.providers.remote.inventory import HttpInventory
+from app.providers.remote.orders import HttpOrders
+from app.providers.remote.places import HttpShipping, HttpTaxes
+from app.providers.remote.promotions import HttpPromotions
 
-_CARTS, _PROMOTIONS, _TAXES = BuiltinCarts(), BuiltinPromotions(), BuiltinTaxes()
-_SHIPPING, _INVENTORY = BuiltinShipping(), BuiltinInventory()
+_CARTS, _PRICING, _PROMOTIONS = BuiltinCarts(), BuiltinPricing(), BuiltinPromotions()
+_TAXES, _SHIPPING, _INVENTORY = BuiltinTaxes(), BuiltinShipping(), BuiltinInventory()
 _ORDERS, _BILLING, _FRAUD = BuiltinOrders(), BuiltinBilling(), BuiltinFraud()
 
 
 def carts(tenant: TenantProfile) -> Carts:
     """Where this merchant's carts are."""
-    return _CARTS
+    url = url_of(tenant.settings, providers.CARTS)
+    return HttpCarts(url) if url else _CARTS
+
+
+def pricing(tenant: TenantProfile) -> Pricing:
+    """Who knows what this merchant's goods cost."""
+    url = url_of(tenant.settings, providers.PRICING)
+    return HttpPricing(url) if url else _PRICING
 
 
 def promotions(tenant: TenantProfile) -> Promotions:
     """Who knows this merchant's discount codes."""
-    return _PROMOTIONS
+    return promotions_at(url_of(tenant.settings, providers.PROMOTIONS))
+
+
+def promotions_at(url: str | None) -> Promotions:
+    """The codes behind that address; None: the built-in ones."""
+    return HttpPromotions(url) if url else _PROMOTIONS
 
 
 def taxes(tenant: TenantProfile) -> Taxes:
     """Who knows this merchant's tax rates."""
-    return _TAXES
+    url = url_of(tenant.settings, providers.TAX)
+    return HttpTaxes(url) if url else _TAXES
 
 
 def shipping(tenant: TenantProfile) -> Shipping:
     """Who knows this merchant's ways of delivery."""
-    return _SHIPPING
+    url = url_of(tenant.settings, providers.SHIPPING)
+    return HttpShipping(url) if url else _SHIPPING
 
 
 def inventory(tenant: TenantProfile) -> Inventory:
     """Who keeps this merchant's stock."""
-    return _INVENTORY
+    return inventory_at(url_of(tenant.settings, providers.INVENTORY))
+
+
+def inventory_at(url: str | None) -> Inventory:
+    """The stock behind that address; None: the built-in one."""
+    return HttpInventory(url) if url else _INVENTORY
 
 
 def orders(tenant: TenantProfile) -> Orders:
     """Who takes this merchant's orders."""
-    return _ORDERS
+    url = url_of(tenant.settings, providers.ORDERS)
+    return HttpOrders(url) if url else _ORDERS
 
 
 def billing(tenant: TenantProfile) -> Billing:
     """Who keeps this merchant's invoices."""
-    return _BILLING
+    url = url_of(tenant.settings, providers.BILLING)
+    return HttpBilling(url) if url else _BILLING
 
 
 def own_billing() -> Billing:

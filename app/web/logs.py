@@ -34,6 +34,7 @@ FIELDS = frozenset(
         "job",
         "name",
         "exception",
+        "problem",
         "threads",
         "url",
     }

@@ -15,7 +15,7 @@ from app.services.checkout import (
     split_runs,
 )
 from app.services.events import audit, inbound
-from app.services.operations import examinations, exports
+from app.services.operations import consulting, examinations, exports
 from app.services.payments import bulk, dispute_evidence, disputes, late_success, refunds
 from app.services.treasury import comparison, payouts, statements
 
@@ -54,6 +54,7 @@ HANDLERS: dict[str, Handler] = {
     "disputes.send_evidence": lambda job: dispute_evidence.send_again(job["submission_id"]),
     "disputes.give_in": lambda job: disputes.give_in_again(job["dispute_id"]),
     "sandbox.simulate": simulations.run,
+    "providers.tell": consulting.tell,
     "refunds.create_many": bulk.create_refunds,
     "refunds.give_back_canceled": lambda job: refunds.give_back_canceled(job["intent_id"]),
     "payouts.send": lambda job: payouts.send(job["payout_id"]),

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import event
 
 from app import db
-from app.providers.base import Allocation, CartLine, Lot, Scope
+from app.providers.base import CartLine, Scope
 from app.providers.builtin.inventory import UNTRACKED, BuiltinInventory
+from app.providers.holding import Allocation, Lot
 from tests import catalogue
 from tests.buyers import together
 from tests.shops import Shop, make

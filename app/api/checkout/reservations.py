@@ -10,7 +10,7 @@ from app.api.checkout.surface import surface
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest
 from app.models.checkout.reservation import Reservation
-from app.providers.base import Allocation, Lot
+from app.providers.holding import Allocation, Lot
 from app.services.checkout import holds
 from app.web.schemas import Body, Instant, Integer, Nothing, View
 from app.web.surface import BROWSER

@@ -42,6 +42,8 @@ class Reservation(Owned, Timestamped, Stateful, Base):
     partial: Mapped[bool] = mapped_column(default=False)
     lines: Mapped[list[dict[str, Any]]]
     coupons: Mapped[list[str]] = mapped_column(default=list)
+    #: Where remote providers hold it: `key`, and the addresses of `inventory` and `promotions` among them.
+    held_by: Mapped[dict[str, Any] | None]
     expires_at: Mapped[datetime]
     extended_until_at: Mapped[datetime | None]
 

@@ -1,4 +1,4 @@
-"""Built-in carts, promotions, taxes and delivery options, over the catalogue tables."""
+"""Built-in carts, prices, promotions, taxes and delivery options, over the catalogue tables."""
 
 from __future__ import annotations
 
@@ -14,15 +14,8 @@ from app.models.catalogue.cart import Cart
 from app.models.catalogue.promotion import Coupon
 from app.models.catalogue.shipping import ShippingRate
 from app.models.catalogue.tax import TaxRate
-from app.providers.base import (
-    CartLine,
-    CartSnapshot,
-    Promotion,
-    PromotionAnswer,
-    Scope,
-    ShippingOption,
-    TaxRateQuote,
-)
+from app.providers.base import CartLine, CartSnapshot, Scope, ShippingOption, TaxRateQuote
+from app.providers.holding import Hold, Promotion, PromotionAnswer
 
 #: Where a merchant has set no rate of its own (OP-70).
 DEFAULT_TAX = TaxRateQuote("Tax", Decimal(8))
@@ -66,6 +59,16 @@ class BuiltinCarts:
         return CartSnapshot(row.currency, tuple(CartLine(**line) for line in row.lines))
 
 
+class BuiltinPricing:
+    """Goods cost what their cart says."""
+
+    remote = False
+
+    def price(self, scope: Scope, currency: str, lines: Sequence[CartLine]) -> list[CartLine]:
+        """See `Pricing.price`."""
+        return list(lines)
+
+
 class BuiltinPromotions:
     """Coupons of the catalogue."""
 
@@ -89,7 +92,7 @@ class BuiltinPromotions:
                 applied.append(Promotion(code, found[code].percent))
         return PromotionAnswer(tuple(applied), refused)
 
-    def hold(self, scope: Scope, codes: Sequence[str]) -> list[str]:
+    def hold(self, scope: Scope, codes: Sequence[str], hold: Hold | None = None) -> list[str]:
         """See `Promotions.hold`. One statement; rows are locked in the order of their codes."""
         if not codes:
             return []
@@ -106,13 +109,16 @@ class BuiltinPromotions:
         with transaction() as db:
             return list(db.scalars(statement))
 
-    def release(self, scope: Scope, codes: Sequence[str]) -> None:
+    def release(self, scope: Scope, codes: Sequence[str], hold: Hold | None = None) -> None:
         """See `Promotions.release`."""
         self._give(scope, codes, used=0)
 
-    def commit(self, scope: Scope, codes: Sequence[str]) -> None:
+    def commit(self, scope: Scope, codes: Sequence[str], hold: Hold | None = None) -> None:
         """See `Promotions.commit`."""
         self._give(scope, codes, used=1)
+
+    def extend(self, scope: Scope, codes: Sequence[str], hold: Hold) -> None:
+        """See `Promotions.extend`: what is held here is held until it is let go."""
 
     @staticmethod
     def _give(scope: Scope, codes: Sequence[str], *, used: int) -> None:
@@ -151,7 +157,14 @@ class BuiltinTaxes:
 
     remote = False
 
-    def rate(self, scope: Scope, address: Mapping[str, Any] | None) -> TaxRateQuote:
+    def rate(
+        self,
+        scope: Scope,
+        address: Mapping[str, Any] | None,
+        *,
+        currency: str = "",
+        lines: Sequence[CartLine] = (),
+    ) -> TaxRateQuote:
         """See `Taxes.rate`."""
         place = {
             "country": (address or {}).get("country") or "",
@@ -166,7 +179,14 @@ class BuiltinShipping:
 
     remote = False
 
-    def options(self, scope: Scope, currency: str, address: Mapping[str, Any] | None) -> list[ShippingOption]:
+    def options(
+        self,
+        scope: Scope,
+        currency: str,
+        address: Mapping[str, Any] | None,
+        *,
+        lines: Sequence[CartLine] = (),
+    ) -> list[ShippingOption]:
         """See `Shipping.options`."""
         country = (address or {}).get("country")
         statement = (

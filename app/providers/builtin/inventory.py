@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.models.catalogue.stock import StockItem
-from app.providers.base import BEST_FIT, Allocation, CartLine, HeldLine, Scope
+from app.providers.base import CartLine, Scope
+from app.providers.holding import BEST_FIT, Allocation, HeldLine, Hold
 
 #: The location of SKUs that are not tracked.
 UNTRACKED = "-"
@@ -22,7 +23,11 @@ class BuiltinInventory:
     remote = False
 
     def hold(
-        self, scope: Scope, lines: Sequence[CartLine], allocation: Allocation = BEST_FIT
+        self,
+        scope: Scope,
+        lines: Sequence[CartLine],
+        allocation: Allocation = BEST_FIT,
+        hold: Hold | None = None,
     ) -> list[HeldLine]:
         """See `Inventory.hold`. Rows are locked in SKU order, so that two baskets cannot deadlock."""
         with transaction() as db:
@@ -38,20 +43,23 @@ class BuiltinInventory:
             _change(db, scope, held, held=+1)
             return held
 
-    def release(self, scope: Scope, held: Sequence[HeldLine]) -> None:
+    def release(self, scope: Scope, held: Sequence[HeldLine], hold: Hold | None = None) -> None:
         """See `Inventory.release`."""
         with transaction() as db:
             _change(db, scope, held, held=-1)
 
-    def commit(self, scope: Scope, held: Sequence[HeldLine]) -> None:
+    def commit(self, scope: Scope, held: Sequence[HeldLine], hold: Hold | None = None) -> None:
         """See `Inventory.commit`."""
         with transaction() as db:
             _change(db, scope, held, held=-1, on_hand=-1, sold=+1)
 
-    def restock(self, scope: Scope, held: Sequence[HeldLine]) -> None:
+    def restock(self, scope: Scope, held: Sequence[HeldLine], hold: Hold | None = None) -> None:
         """See `Inventory.restock`."""
         with transaction() as db:
             _change(db, scope, held, on_hand=+1, sold=-1)
+
+    def extend(self, scope: Scope, held: Sequence[HeldLine], hold: Hold) -> None:
+        """See `Inventory.extend`: what is held here is held until it is let go."""
 
     def available(self, scope: Scope, skus: Sequence[str]) -> dict[str, int]:
         """See `Inventory.available`."""

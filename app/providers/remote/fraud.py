@@ -3,27 +3,23 @@
 We post the facts as JSON, signed with the merchant's `fraud` secret (OP-18); it answers
 `{"score": 0..100, "action"?: "allow|challenge|deny", "reasons"?: [{"code", "weight"?, "text"?}]}` within
 `TIMEOUT_SECONDS`. Anything else is no opinion. One that has failed several times in a row is left alone for a
-while, so that its outage does not make every shopper wait.
+while, so that its outage does not make every shopper wait (see `caller`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from app import settings
+from app.domain.errors import ProviderUnavailable
 from app.domain.rules.fraud import MAX_SCORE, Action, Assessment, Facts, Reason, Rule
-from app.kit import clock, signing, strict_json
-from app.kit.breaker import Breaker
-from app.kit.http import AddressRefused, Answer, ConnectionFailed, SafeClient, TimedOut
+from app.kit.ids import random_token
 from app.providers.base import FraudProviderFailed
+from app.providers.remote import caller
+from app.providers.remote.caller import Call
 
-#: A shopper waits meanwhile.
+#: A shopper waits meanwhile: one try.
 TIMEOUT_SECONDS = 2.0
-#: By merchant and address: what one merchant is refused says nothing about another.
-BREAKER = Breaker()
 MAX_REASONS = 20
 
 
@@ -34,54 +30,23 @@ class HttpFraud:
     name = "http"
 
     def __init__(self, tenant_id: str, url: str, secret: Callable[[], str | None]) -> None:
-        self._url, self._secret = url, secret
-        self._known_as = f"{tenant_id} {url}"
+        self._tenant_id, self._url, self._secret = tenant_id, url, secret
 
     def assess(self, facts: Facts, rules: Sequence[Rule]) -> Assessment:
         """See `Fraud.assess`; it has rules of its own."""
-        if BREAKER.is_open(self._known_as):
-            raise FraudProviderFailed("left alone after failures")
-        try:
-            answer = self._ask(facts)
-        except FraudProviderFailed:
-            BREAKER.failed(self._known_as)
-            raise
-        BREAKER.succeeded(self._known_as)
-        if answer.status != 200:
-            raise FraudProviderFailed(f"answered {answer.status}")
-        return _read(answer.body)
-
-    def _ask(self, facts: Facts) -> Answer:
-        """What it answers; a server's error is none."""
         secret = self._secret()
         if not secret:
             raise FraudProviderFailed("there is no secret to sign with")
-        body = json.dumps(facts.as_dict(), separators=(",", ":")).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "X-Webhook-Signature": signing.timestamped_signature(body, [secret], clock.now()),
-        }
+        key = f"fraud_{random_token()}"
+        asked = Call(self._tenant_id, "", "fraud", self._url, "", facts.as_dict(), key, retries=False)
         try:
-            answer = _client(settings.current().loopback_webhooks_allowed).post(self._url, body, headers)
-        except TimedOut as error:
-            raise FraudProviderFailed("timed out") from error
-        except (ConnectionFailed, AddressRefused) as error:
-            raise FraudProviderFailed("could not be reached") from error
-        if answer.status >= 500:
-            raise FraudProviderFailed(f"answered {answer.status}")
-        return answer
+            return _read(caller.call(asked, [secret], within=TIMEOUT_SECONDS))
+        except ProviderUnavailable as failure:
+            raise FraudProviderFailed(failure.problem) from failure
 
 
-@lru_cache(maxsize=2)
-def _client(allow_loopback: bool) -> SafeClient:
-    return SafeClient(
-        allow_loopback=allow_loopback, connect_timeout=TIMEOUT_SECONDS, total_timeout=TIMEOUT_SECONDS
-    )
-
-
-def _read(body: bytes) -> Assessment:
+def _read(said: Mapping[str, Any]) -> Assessment:
     try:
-        said: dict[str, Any] = strict_json.loads(body)
         action = Action(said["action"]) if said.get("action") is not None else None
         reasons = tuple(_reason(item) for item in (said.get("reasons") or [])[:MAX_REASONS])
         return Assessment(_points(said["score"]), reasons, action)

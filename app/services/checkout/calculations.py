@@ -10,6 +10,7 @@ from app.domain.actor import Actor
 from app.domain.errors import DomainError
 from app.models.checkout.session import CheckoutSession
 from app.services.checkout import sessions, totals
+from app.services.operations.consulting import at_most, consulting
 
 
 class CalculationTimeout(DomainError):
@@ -32,16 +33,18 @@ def calculate(actor: Actor, checkout_id: str, *, force: bool, timeout_ms: int = 
     return {"calculation_id": kept.id, "calculated_at": kept.calculated_at, **kept.outputs}
 
 
+@consulting
 def current(actor: Actor, checkout_id: str, *, fresh: bool, timeout_ms: int | None = None) -> CheckoutSession:
     """The session with its totals up to date; when asked to be `fresh`, computed in any case."""
     session = sessions.get(actor, checkout_id)
     if not fresh and not session.totals_stale and session.calculation_id is not None:
         return session
-    with transaction(actor) as db:
+    seconds = None if timeout_ms is None else timeout_ms / 1000
+    with at_most(seconds, CalculationTimeout), transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
         sessions.refuse_closed(session)
         started = time.monotonic()
         totals.calculate(db, session, actor.tenant)
-        if timeout_ms is not None and (time.monotonic() - started) * 1000 > timeout_ms:
+        if seconds is not None and time.monotonic() - started > seconds:
             raise CalculationTimeout
         return session

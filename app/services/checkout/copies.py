@@ -11,6 +11,7 @@ from app.providers.base import CartSnapshot
 from app.services.checkout import link_uses, sessions, simple_sessions, totals
 from app.services.checkout.drafts import SessionDraft
 from app.services.checkout.hosted import has_lapsed
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 
 _LIFETIMES = {"sessions": simple_sessions.LIFETIME_SECONDS, "link": 1800, "merchant": 1800}
@@ -23,6 +24,7 @@ def allowed(session: CheckoutSession, profile: TenantProfile) -> bool:
     return over and checkout_settings(profile).fresh_copies
 
 
+@consulting
 def copy(actor: Actor, checkout_id: str) -> CheckoutSession:
     """The same purchase again, priced afresh.
 

@@ -11,11 +11,10 @@ from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest, PermissionDenied
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
-from app.providers import registry
-from app.providers.base import Scope
-from app.services.checkout import addresses, buyers, reservations, totals
+from app.services.checkout import addresses, buyers, reservations, shipping, totals
 from app.services.checkout.editing import edit
 from app.services.checkout.sessions import MAX_LIFETIME_SECONDS
+from app.services.operations.consulting import consulting
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,7 @@ class Change:
     version: int | None = None
 
 
+@consulting
 def change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
     """Change a session in part (CK-003). Unknown promotion codes become validation issues (OP-28).
 
@@ -75,6 +75,7 @@ def set_contact(actor: Actor, checkout_id: str, contact: Mapping[str, Any]) -> C
         return session
 
 
+@consulting
 def set_shipping_address(actor: Actor, checkout_id: str, address: Mapping[str, Any]) -> CheckoutSession:
     """Set where the goods go (CK-007): a chosen delivery that is not offered there is dropped.
 
@@ -87,8 +88,7 @@ def set_shipping_address(actor: Actor, checkout_id: str, address: Mapping[str, A
         session.totals_stale = True
         chosen = session.selected_shipping
         if chosen is not None:
-            scope = Scope(actor.tenant, session.mode)
-            offered = registry.shipping(actor.tenant).options(scope, session.currency, good)
+            offered = shipping.offered(actor.tenant, session)
             if chosen["id"] not in {option.shipping_option_id for option in offered}:
                 session.selected_shipping = None
         return session

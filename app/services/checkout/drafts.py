@@ -15,12 +15,8 @@ from app.domain.errors import InvalidRequest, NotFound, PermissionDenied, Unproc
 from app.kit.http import AddressRefused, check_url
 from app.models.catalogue.product import Price, Product
 from app.providers import registry
-from app.providers.base import CartLine, CartSnapshot, Scope
+from app.providers.base import MAX_LINES, MAX_QUANTITY, CartLine, CartSnapshot, Scope
 from app.services.operations.settings import checkout_settings
-
-#: More lines than any cart has, and still one quick calculation.
-MAX_LINES = 500
-MAX_QUANTITY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +70,30 @@ def resolve_cart(actor: Actor, draft: SessionDraft) -> CartSnapshot:
         cart = CartSnapshot(draft.currency or actor.tenant.default_currency, cart.lines)
     _check_lines(cart.lines)
     _check_currency(actor, cart.currency, draft.currency)
-    if draft.cart is not None and actor.kind == ActorKind.PUBLISHABLE_KEY:
+    from_browser = draft.cart is not None and actor.kind == ActorKind.PUBLISHABLE_KEY
+    if from_browser and not _is_priced_elsewhere(actor, draft.surface):
         _check_prices(actor, cart)
-    return cart
+    return priced(actor, draft.surface, cart)
+
+
+def priced(actor: Actor, surface: str, cart: CartSnapshot) -> CartSnapshot:
+    """The cart at the prices of the merchant's own pricing system, where there is one.
+
+    The other surfaces name an amount, which stands.
+
+    Raises:
+        Unprocessable: `no_price`, some of it is not sold; `tx_limit_exceeded`, it costs too much.
+    """
+    if not _is_priced_elsewhere(actor, surface):
+        return cart
+    scope = Scope(actor.tenant, str(actor.mode))
+    lines = tuple(registry.pricing(actor.tenant).price(scope, cart.currency, cart.lines))
+    _check_lines(lines)
+    return CartSnapshot(cart.currency, lines)
+
+
+def _is_priced_elsewhere(actor: Actor, surface: str) -> bool:
+    return surface == "checkout" and registry.pricing(actor.tenant).remote
 
 
 def check_return_url(actor: Actor, url: str | None, field_name: str) -> None:

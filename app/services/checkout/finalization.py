@@ -41,6 +41,7 @@ from app.services.checkout import (
     totals,
 )
 from app.services.checkout.prerequisites import FinalizationFailed, FinalizationInProgress
+from app.services.operations.consulting import consult, consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts
 
@@ -137,7 +138,7 @@ def _begun(
             return _begin(db, actor, session, create_order, order_hint)
 
     try:
-        return retrying(once)
+        return consult(lambda: retrying(once))
     except Conflict as refused:
         if refused.code not in ("inventory_shortfall", "promotion_invalid"):
             raise
@@ -218,6 +219,7 @@ def _look(run_id: str) -> tuple[Finalization, PaymentIntent | None]:
         return run, _intent_of(db, db.get_one(CheckoutSession, run.checkout_id))
 
 
+@consulting
 def _sell(run_id: str, cause: str) -> None:
     """The payment is in, and its goods are not taken yet; where they cannot be had it breaks off."""
     try:

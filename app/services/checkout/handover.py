@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import TenantProfile
+from app.domain.errors import ProviderUnavailable
 from app.domain.lifecycles import checkout_sessions
 from app.domain.lifecycles import finalizations as lifecycle
 from app.kit.failpoints import failpoint
@@ -30,6 +31,7 @@ from app.providers.base import (
     Scope,
 )
 from app.services.checkout import orders, receipts, runs
+from app.services.operations.consulting import consult
 
 _S = lifecycle.Status
 _Session = checkout_sessions
@@ -88,7 +90,8 @@ def go_on(run_id: str, cause: str) -> bool:
     try:
         if run.create_order and run.order_id is None:
             assert run.order_draft is not None
-            placed = registry.orders(profile).create(scope, OrderDraft.from_dict(run.order_draft))
+            told = OrderDraft.from_dict(run.order_draft)
+            placed = consult(lambda: registry.orders(profile).create(scope, told))
             failpoint("order_answered")
             run = _keep(run.id, order_id=_checked(placed))
         if run.status == _S.RUNNING and run.receipt_id is None:
@@ -96,15 +99,15 @@ def go_on(run_id: str, cause: str) -> bool:
                 said = receipts.draft(
                     db, session, profile, order_id=run.order_id, receipt_id=run.id.replace("fin_", "rcpt_", 1)
                 )
-            made = registry.billing(profile).issue_receipt(scope, said)
+            made = consult(lambda: registry.billing(profile).issue_receipt(scope, said))
             failpoint("receipt_answered")
             run = _keep(run.id, receipt_id=made)
         if run.status != _S.RUNNING:  # rolled back while others were told
-            _take_back(run, profile)
+            consult(lambda: _take_back(run, profile))
     except OrderRefused as refused:
         _break_off(run.id, str(refused), cause)
         return True
-    except (OrdersUnavailable, BillingUnavailable):
+    except (OrdersUnavailable, BillingUnavailable, ProviderUnavailable):
         return False
     _complete(run.id, cause)
     return True

@@ -15,8 +15,9 @@ from app.domain.lifecycles import reservations as lifecycle
 from app.kit import clock
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
-from app.providers.base import BEST_FIT, Allocation
+from app.providers.holding import BEST_FIT, Allocation
 from app.services.checkout import reservations, sessions, totals
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -25,6 +26,7 @@ _S, _T = lifecycle.Status, lifecycle.Trigger
 MAX_AGE_SECONDS = 24 * 3600
 
 
+@consulting
 def reserve(
     actor: Actor, checkout_id: str, *, ttl_seconds: int | None = None, allocation: Allocation = BEST_FIT
 ) -> Reservation:
@@ -75,7 +77,8 @@ def extend(actor: Actor, reservation_id: str, by_seconds: int) -> Reservation:
         until = min(reservation.expires_at + timedelta(seconds=by_seconds), limit)
         if until <= reservation.expires_at:
             raise Conflict("A reservation lasts at most 24 hours", code="hold_limit")
-        reservation.advance(_T.EXTENDED, cause=str(actor.kind), expires_at=until, extended_until_at=until)
+        reservation.extended_until_at = until
+        reservations.extend(reservation, actor.tenant, until, cause=str(actor.kind))
         return reservation
 
 

@@ -12,8 +12,9 @@ from app.domain.errors import InvalidRequest, InvalidState, Unprocessable
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
-from app.services.checkout import reservations, sessions, totals
-from app.services.checkout.drafts import MAX_QUANTITY
+from app.providers.base import MAX_QUANTITY, CartLine, CartSnapshot
+from app.services.checkout import drafts, reservations, sessions, totals
+from app.services.operations.consulting import consulting
 
 
 def url_of(session: CheckoutSession) -> str:
@@ -47,6 +48,7 @@ def has_lapsed(session: CheckoutSession, now: datetime | None = None) -> bool:
     return over and session.status in lifecycle.OPEN
 
 
+@consulting
 def apply_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
     """Add a coupon on the page; an invalid one changes nothing (OP-65).
 
@@ -68,6 +70,7 @@ def apply_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
         return session
 
 
+@consulting
 def change_quantity(actor: Actor, checkout_id: str, quantity: int) -> CheckoutSession:
     """Let the shopper buy more or fewer of the one thing on the page.
 
@@ -84,6 +87,7 @@ def change_quantity(actor: Actor, checkout_id: str, quantity: int) -> CheckoutSe
             raise InvalidState("The quantity is fixed")
         sessions.touch(session, cause="shopper")
         reservations.let_go(db, session, actor.tenant, cause="quantity changed")
-        session.cart_snapshot = {**session.cart_snapshot, "lines": [{**lines[0], "quantity": quantity}]}
+        wanted = CartSnapshot(session.currency, (CartLine(**{**lines[0], "quantity": quantity}),))
+        session.cart_snapshot = drafts.priced(actor, session.surface, wanted).as_dict()
         totals.calculate(db, session, actor.tenant)
         return session

@@ -22,6 +22,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.services.checkout import dues, sessions, totals
 from app.services.checkout.hosted import has_lapsed
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import intents, methods, parts, saved_methods
 from app.services.payments.intents import IntentDraft
@@ -45,6 +46,7 @@ class Terms:
     metadata: dict[str, Any] | None = None
 
 
+@consulting
 def open_for(actor: Actor, checkout_id: str, terms: Terms) -> PaymentIntent:
     """The session's payment on these terms: its open intent, or a new one (CK-021).
 

@@ -25,6 +25,7 @@ from app.models.events.journal import record
 from app.providers.base import CartLine, CartSnapshot
 from app.services.checkout import link_uses, sessions
 from app.services.checkout.drafts import SessionDraft
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 
 _SLUG = re.compile(r"^[a-z0-9](?:[a-z0-9-]{1,62}[a-z0-9])$")
@@ -214,6 +215,7 @@ def state(link: PaymentLink) -> str:
     return "payable"
 
 
+@consulting
 def pay(
     slug: str,
     *,

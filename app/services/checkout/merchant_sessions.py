@@ -13,6 +13,7 @@ from app.models.events.journal import record
 from app.providers.base import CartLine, CartSnapshot
 from app.services.checkout import sessions
 from app.services.checkout.drafts import SessionDraft
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 
 
@@ -28,6 +29,7 @@ class ReferenceDraft:
     cancel_url: str | None = None
 
 
+@consulting
 def create(actor: Actor, draft: ReferenceDraft) -> CheckoutSession:
     """Make a hosted session of half an hour that charges exactly the amount.
 

@@ -37,6 +37,7 @@ from app.services.checkout import (
 )
 from app.services.checkout import intents as session_intents
 from app.services.operations import sweeping
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts, claims, driver, intents, late_success, methods, parts, settling
 from app.services.payments.attempts import Flow
@@ -92,6 +93,7 @@ def pay_by_method(actor: Actor, checkout_id: str, method_id: str, order: Order) 
     return _pay(actor, checkout_id, lambda: methods.get(actor, method_id), order)
 
 
+@consulting
 def finish_free(actor: Actor, checkout_id: str, order: Order) -> CheckoutSession:
     """Finish a sale of which nothing is left to pay (discounts cover it all).
 
@@ -213,6 +215,7 @@ def _ask(actor: Actor, session: CheckoutSession, method: PaymentMethod, order: O
     )
 
 
+@consulting
 def _start(actor: Actor, checkout_id: str, method: PaymentMethod, order: Order) -> str | None:
     """Hold the goods and write the attempt; None where the nonce has its attempt, or nothing is due."""
     moved = False

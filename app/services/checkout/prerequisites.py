@@ -11,8 +11,7 @@ from app.domain.errors import Conflict, Unprocessable
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
-from app.providers import registry
-from app.providers.base import Scope
+from app.services.checkout import shipping
 
 _S = intent_lifecycle.Status
 
@@ -125,6 +124,5 @@ def _delivery(session: CheckoutSession, profile: TenantProfile) -> list[dict[str
     chosen = session.selected_shipping or session.pickup_location
     if session.shipping_address is None or chosen:
         return []
-    scope = Scope(profile, session.mode)
-    ways = registry.shipping(profile).options(scope, session.currency, session.shipping_address)
+    ways = shipping.offered(profile, session)
     return [reason("missing_shipping_choice", "validation", "No delivery has been chosen")] if ways else []

@@ -5,7 +5,8 @@ Everything here but the sweep works inside the caller's transaction, on a locked
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,10 +21,12 @@ from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
-from app.providers import registry
-from app.providers.base import BEST_FIT, Allocation, HeldLine, Scope
+from app.providers.holding import BEST_FIT, Allocation, HeldLine
+from app.services.checkout import keepers
+from app.services.checkout.keepers import Keepers
 from app.services.checkout.totals import lines_of
 from app.services.operations import sweeping
+from app.services.operations.settings import checkout_settings
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Checkout = checkout_sessions.Trigger
@@ -58,13 +61,14 @@ def hold(
     """
     until = clock.now() + timedelta(seconds=ttl_seconds)
     present = active(db, session)
-    if present is not None and not present.partial:
+    if present is not None and not present.partial and not keepers.has_lapsed(present):
         if present.expires_at < until:
-            present.advance(_T.EXTENDED, cause=cause, expires_at=until)
+            extend(present, profile, until, cause=cause)
         return present
     if present is not None:
         release(db, session, profile, cause="held again")
-    held, partial = _hold_goods(session, profile, allocation, require_full=require_full)
+    keeper = keepers.to_be(db, session, profile, until, whole=require_full)
+    held, partial = _hold_goods(keeper, session, allocation, require_full=require_full)
     reservation = Reservation(
         id=new_id("resv"),
         tenant_id=session.tenant_id,
@@ -73,7 +77,8 @@ def hold(
         allocation_strategy=allocation.strategy,
         partial=partial,
         lines=[part.as_dict() for part in held],
-        coupons=_hold_coupons(session, profile, _codes(session)) if coupons else [],
+        coupons=_hold_coupons(keeper, _codes(session)) if coupons else [],
+        held_by=keeper.held_by,
         expires_at=until,
     )
     db.add(reservation)
@@ -85,11 +90,11 @@ def hold(
 
 
 def _hold_goods(
-    session: CheckoutSession, profile: TenantProfile, allocation: Allocation, *, require_full: bool
+    keeper: Keepers, session: CheckoutSession, allocation: Allocation, *, require_full: bool
 ) -> tuple[list[HeldLine], bool]:
     """What the inventory holds for the session, and whether that is only a part."""
     lines = lines_of(session)
-    held = registry.inventory(profile).hold(Scope(profile, session.mode), lines, allocation)
+    held = keeper.hold_goods(lines, allocation)
     got = sum(part.reserved_qty for part in held)
     partial = got < sum(line.quantity for line in lines)
     if got == 0 or (partial and require_full):
@@ -101,8 +106,8 @@ def _hold_goods(
     return held, partial
 
 
-def _hold_coupons(session: CheckoutSession, profile: TenantProfile, codes: list[str]) -> list[str]:
-    held = registry.promotions(profile).hold(Scope(profile, session.mode), codes)
+def _hold_coupons(keeper: Keepers, codes: list[str], had: Sequence[str] = ()) -> list[str]:
+    held = keeper.hold_codes(codes, had=had)
     lost = sorted(set(codes) - set(held))
     if lost:
         raise Conflict(
@@ -118,11 +123,15 @@ def rehold_coupons(db: Session, session: CheckoutSession, profile: TenantProfile
     reservation = active(db, session)
     if reservation is None:
         return
-    wanted, had = _codes(session), set(reservation.coupons)
-    gone = sorted(had - set(wanted))
-    registry.promotions(profile).release(Scope(profile, session.mode), gone)
-    _hold_coupons(session, profile, [code for code in wanted if code not in had])
+    wanted = _codes(session)
+    _hold_coupons(keepers.of(reservation, profile), wanted, reservation.coupons)
     reservation.coupons = wanted
+
+
+def extend(reservation: Reservation, profile: TenantProfile, until: datetime, *, cause: str) -> None:
+    """Let a live hold last until then."""
+    reservation.advance(_T.EXTENDED, cause=cause, expires_at=until)
+    keepers.of(reservation, profile).extend(reservation)
 
 
 def commit(db: Session, session: CheckoutSession, profile: TenantProfile, *, cause: str) -> None:
@@ -132,12 +141,10 @@ def commit(db: Session, session: CheckoutSession, profile: TenantProfile, *, cau
         Conflict: `inventory_shortfall`: the hold is gone and cannot be had again.
     """
     reservation = active(db, session)
-    if reservation is None or reservation.partial:
+    if reservation is None or reservation.partial or keepers.has_lapsed(reservation):
         # The price was promised and may be paid already: a code used up meanwhile does not undo it.
         reservation = hold(db, session, profile, ttl_seconds=60, cause=cause, coupons=False)
-    scope = Scope(profile, session.mode)
-    registry.inventory(profile).commit(scope, _parts(reservation))
-    registry.promotions(profile).commit(scope, reservation.coupons)
+    keepers.of(reservation, profile).commit(reservation)
     reservation.advance(_T.CAPTURED, cause=cause)
 
 
@@ -153,9 +160,7 @@ def release(
     reservation = active(db, session)
     if reservation is None:
         return
-    scope = Scope(profile, session.mode)
-    registry.inventory(profile).release(scope, _parts(reservation))
-    registry.promotions(profile).release(scope, reservation.coupons)
+    keepers.of(reservation, profile).release(reservation)
     reservation.advance(_T.EXPIRED if lapsed else _T.RELEASED, cause=cause)
     session.reservation_id = None
 
@@ -187,9 +192,14 @@ def _expire(checkout_id: str) -> bool:
         session = db.get_one(CheckoutSession, checkout_id, with_for_update=True)
         reservation = active(db, session)
         paying = session.status == checkout_sessions.Status.PAYMENT_PROCESSING
-        if reservation is None or paying or reservation.expires_at > clock.now():
+        local = reservation is not None and reservation.held_by is None
+        if reservation is None or (paying and local) or reservation.expires_at > clock.now():
             return False
         profile = db.get_one(Tenant, session.tenant_id).profile()
+        if paying:  # a remote system lets go by itself unless it is told not to
+            until = clock.now() + timedelta(seconds=checkout_settings(profile).hold_ttl_seconds)
+            extend(reservation, profile, until, cause="payment under way")
+            return False
         let_go(db, session, profile, cause="expiry", lapsed=True)
         return True
 
@@ -197,7 +207,3 @@ def _expire(checkout_id: str) -> bool:
 def _codes(session: CheckoutSession) -> list[str]:
     """The discounts that are in the session's totals."""
     return [promotion["code"] for promotion in session.applied_promotions]
-
-
-def _parts(reservation: Reservation) -> list[HeldLine]:
-    return [HeldLine(**line) for line in reservation.lines]

@@ -36,9 +36,10 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
 from app.providers import registry
-from app.providers.base import BillingUnavailable, HeldLine, OrderRefused, OrdersUnavailable, Scope
+from app.providers.base import BillingUnavailable, OrderRefused, OrdersUnavailable, Scope
 from app.services.access import tenants
 from app.services.checkout import (
+    keepers,
     link_uses,
     orders,
     payments,
@@ -50,6 +51,7 @@ from app.services.checkout import (
 )
 from app.services.checkout import reservations as holds
 from app.services.operations import alerts
+from app.services.operations.consulting import consult
 from app.services.payments import intents, refunds
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -157,7 +159,7 @@ def _take(name: str, run_id: str, profile: TenantProfile, actor: Actor) -> str:
         if name == "payment":
             return _payment(run, actor)
         if _is_elsewhere(name, profile):
-            found = _STEPS[name](None, run, profile)
+            found = consult(lambda: _STEPS[name](None, run, profile))
             return _note(run_id, name, lambda _db, _run: found, actor)
         return _note(run_id, name, lambda db, fresh: _STEPS[name](db, fresh, profile), actor)
     except (OrdersUnavailable, BillingUnavailable, ServiceUnavailable, VersionConflict):
@@ -229,8 +231,7 @@ def _return_goods(db: Session | None, run: Finalization, profile: TenantProfile)
         holds.release(db, session, profile, cause="rollback")
         link_uses.release(db, session)
         return runs.DONE, {"reservation_id": found.id, "reservation_status": str(_Hold.RELEASED)}
-    parts = [HeldLine(**line) for line in found.lines]
-    registry.inventory(profile).restock(Scope(profile, run.mode), parts)
+    keepers.of(found, profile).restock(found)
     found.advance(reservations.Trigger.RETURNED, cause="rollback")
     link_uses.restore(db, session)
     return runs.DONE, {"reservation_id": found.id, "reservation_status": str(_Hold.RETURNED)}

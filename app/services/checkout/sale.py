@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.db import transaction
 from app.domain.actor import TenantProfile, system_actor
-from app.domain.errors import Conflict
+from app.domain.errors import Conflict, ProviderUnavailable
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.domain.lifecycles import finalizations as run_lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
@@ -23,7 +23,8 @@ from app.models.payments.intent import PaymentIntent
 from app.services.checkout import handover, link_uses, prerequisites, reservations, runs, wallet
 from app.services.checkout import intents as session_intents
 from app.services.checkout.handover import HandedOver
-from app.services.payments import refunds, settling
+from app.services.operations.consulting import consulting
+from app.services.payments import recording, refunds, settling
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Intent = intent_lifecycle.Status
@@ -39,11 +40,14 @@ def finish(attempt: Attempt, cause: str) -> None:
         if lost.code != "inventory_shortfall":
             raise
         _give_back(attempt, lost, cause)
+    except ProviderUnavailable:  # the money is taken: nothing is guessed, and nothing given up
+        recording.settle_later(attempt, "provider_unavailable")
     if left.run_id is not None:
         handover.go_on(left.run_id, cause)
     failpoint("finished")
 
 
+@consulting
 def _complete(attempt: Attempt, cause: str) -> HandedOver:
     with transaction() as db:
         session, intent, fresh = _locked(db, attempt)

@@ -29,6 +29,7 @@ from app.providers.base import CartSnapshot
 from app.services.checkout import buyers, drafts, link_uses, reservations, totals, wallet
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations import sweeping
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import CheckoutSettings, checkout_settings
 from app.services.payments import parts
 
@@ -38,6 +39,7 @@ _S, _T = lifecycle.Status, lifecycle.Trigger
 MAX_LIFETIME_SECONDS = 24 * 3600
 
 
+@consulting
 def create(actor: Actor, draft: SessionDraft) -> CheckoutSession:
     """Make a session with its totals; see `drafts.resolve_cart` for what is refused."""
     with transaction(actor) as db:
@@ -90,7 +92,7 @@ def _row(
         description=draft.description,
         reference=draft.reference,
         cart_id=draft.cart_id,
-        cart_snapshot={"currency": cart.currency, "lines": [line.as_dict() for line in cart.lines]},
+        cart_snapshot=cart.as_dict(),
         customer=buyers.checked(actor, draft.customer) if draft.surface == "checkout" else draft.customer,
         promotion_codes=list(draft.promotion_codes),
         options={"capture_mode": settings.default_capture_mode, **draft.options},

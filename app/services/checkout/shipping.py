@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from app.domain.actor import Actor
+from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import Unprocessable
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
@@ -14,12 +14,14 @@ from app.providers import registry
 from app.providers.base import Scope, ShippingOption
 from app.services.checkout import sessions, totals
 from app.services.checkout.editing import edit
+from app.services.operations.consulting import consulting
 
 
+@consulting
 def options(actor: Actor, checkout_id: str) -> tuple[str, list[ShippingOption]]:
     """The session's currency, and ways to deliver its goods to its address, cheapest first."""
     session = sessions.get(actor, checkout_id)
-    return session.currency, offered(actor, session)
+    return session.currency, offered(actor.tenant, session)
 
 
 def estimated_on(option: ShippingOption) -> date:
@@ -27,6 +29,7 @@ def estimated_on(option: ShippingOption) -> date:
     return (clock.now() + timedelta(days=option.days_max)).date()
 
 
+@consulting
 def select(
     actor: Actor,
     checkout_id: str,
@@ -41,7 +44,7 @@ def select(
         Unprocessable: `shipping_option_unavailable`: not offered, or not with this carrier and service.
     """
     with edit(actor, checkout_id) as (db, session):
-        found = next((o for o in offered(actor, session) if o.shipping_option_id == option_id), None)
+        found = next((o for o in offered(actor.tenant, session) if o.shipping_option_id == option_id), None)
         other = found is not None and (
             (carrier or found.carrier) != found.carrier
             or (service_code or found.service_code) != found.service_code
@@ -59,6 +62,7 @@ def select(
         return session
 
 
+@consulting
 def collect(actor: Actor, checkout_id: str, location: Mapping[str, Any]) -> CheckoutSession:
     """Choose a place to collect the goods from, in place of a delivery; totals follow at once."""
     with edit(actor, checkout_id) as (db, session):
@@ -79,7 +83,8 @@ def as_selected(option: ShippingOption) -> dict[str, Any]:
     }
 
 
-def offered(actor: Actor, session: CheckoutSession) -> list[ShippingOption]:
+def offered(profile: TenantProfile, session: CheckoutSession) -> list[ShippingOption]:
     """What is offered for the session as it stands."""
-    scope = Scope(actor.tenant, session.mode)
-    return registry.shipping(actor.tenant).options(scope, session.currency, session.shipping_address)
+    scope = Scope(profile, session.mode)
+    provider = registry.shipping(profile)
+    return provider.options(scope, session.currency, session.shipping_address, lines=totals.lines_of(session))

@@ -17,6 +17,7 @@ from app.providers import registry
 from app.providers.base import CartLine, CartSnapshot, Scope
 from app.services.checkout import buyers, sessions
 from app.services.checkout.drafts import SessionDraft
+from app.services.operations.consulting import consulting
 
 #: Not extendable (OP-26).
 LIFETIME_SECONDS = 3600
@@ -43,6 +44,7 @@ class SimpleDraft:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+@consulting
 def create(actor: Actor, draft: SimpleDraft) -> CheckoutSession:
     """Make a hosted session that finalises by itself.
 

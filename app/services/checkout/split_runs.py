@@ -20,7 +20,14 @@ from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import Actor, system_actor
-from app.domain.errors import Conflict, InvalidState, RateLimited, Unprocessable, VersionConflict
+from app.domain.errors import (
+    Conflict,
+    InvalidState,
+    ProviderUnavailable,
+    RateLimited,
+    Unprocessable,
+    VersionConflict,
+)
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import intents as lifecycle
 from app.kit import clock
@@ -33,6 +40,7 @@ from app.services.access import tenants
 from app.services.checkout import following, handover, runs, sale
 from app.services.checkout.handover import HandedOver
 from app.services.operations import jobs, sweeping
+from app.services.operations.consulting import consulting
 from app.services.payments import attempts, driver, intents, methods, parts, recording, refunds, settling
 from app.services.payments.attempts import Flow
 from app.services.payments.editing import EDITABLE
@@ -86,7 +94,10 @@ def go_on(whole_id: str, cause: str = "split") -> None:
             step = _next(db, run, cause) if run is not None else None
         if step is None:
             return
-        step()
+        try:
+            step()
+        except ProviderUnavailable:
+            return  # every part is captured: nothing is guessed or given up, the sweep comes again
 
 
 def sweep(limit: int = 200) -> int:
@@ -307,6 +318,7 @@ def _finish(whole_id: str, cause: str) -> None:
         handover.go_on(left.run_id, cause)
 
 
+@consulting
 def _complete(whole_id: str, cause: str) -> HandedOver:
     with transaction() as db:
         run = _locked(db, whole_id)

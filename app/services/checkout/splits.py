@@ -27,11 +27,13 @@ from app.models.payments.method import PaymentMethod
 from app.services.checkout import dues, reservations, sessions, split_runs, stored_value, totals
 from app.services.checkout import intents as session_intents
 from app.services.checkout.wallet import GIFT_CARD, STORE_CREDIT
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts, claims, driver, intents, methods, parts, settling
 from app.services.payments.editing import EDITABLE
 from app.services.payments.intents import IntentDraft
 from app.services.risk import screening
+from app.services.risk.opinions import Opinion
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Checkout = checkout_sessions.Trigger
@@ -69,6 +71,18 @@ def split(actor: Actor, intent_id: str, allocations: Sequence[Allocation]) -> Pa
     for allocation in allocations:
         if allocation.code is not None:
             stored_value.count_try(actor, checkout_id)
+    return _replace(actor, checkout_id, intent_id, allocations, chosen)
+
+
+@consulting
+def _replace(
+    actor: Actor,
+    checkout_id: str,
+    intent_id: str,
+    allocations: Sequence[Allocation],
+    chosen: Sequence[PaymentMethod | None],
+) -> PaymentIntent:
+    """The split in one transaction; see `split`."""
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
         session_intents.refuse_unpayable(session)
@@ -263,6 +277,20 @@ def _begin(actor: Actor, whole: PaymentIntent, nonce: str, return_url: str | Non
         first = parts.of(db, whole.id)[0]
     method = methods.get(actor, str(first.payment_method_id))
     opinion = screening.ask(actor, first, method)
+    return _open(actor, whole, first, method, opinion, nonce, return_url)
+
+
+@consulting
+def _open(
+    actor: Actor,
+    whole: PaymentIntent,
+    first: PaymentIntent,
+    method: PaymentMethod,
+    opinion: Opinion | None,
+    nonce: str,
+    return_url: str | None,
+) -> str | None:
+    """The transaction of `_begin`; None where the nonce has its attempt."""
     with transaction(actor) as db:
         session = sessions.find(db, actor, str(whole.checkout_id), lock=True)
         if _was_asked(whole.id, nonce):

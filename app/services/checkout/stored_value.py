@@ -27,6 +27,7 @@ from app.services.checkout import dues, gift_cards, intents, sessions, totals, w
 from app.services.checkout.editing import edit
 from app.services.checkout.wallet import GIFT_CARD, STORE_CREDIT
 from app.services.operations import rate_limits
+from app.services.operations.consulting import consulting
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 
@@ -60,6 +61,7 @@ def apply_gift_card(actor: Actor, checkout_id: str, code: str) -> tuple[Checkout
     return hold_gift_card(actor, checkout_id, code)
 
 
+@consulting
 def hold_gift_card(
     actor: Actor, checkout_id: str, code: str, *, amount: int | None = None
 ) -> tuple[CheckoutSession, Part]:
@@ -115,6 +117,7 @@ def remove_gift_card(actor: Actor, checkout_id: str, code: str) -> tuple[Checkou
         )
 
 
+@consulting
 def apply_store_credit(
     actor: Actor, checkout_id: str, amount: int, *, more: bool = False
 ) -> tuple[CheckoutSession, Part]:

@@ -58,7 +58,9 @@ def compute(
     """
     scope = Scope(profile, mode)
     promotions = registry.promotions(profile).resolve(scope, codes, held=held)
-    rate = registry.taxes(profile).rate(scope, address) if taxed else INCLUSIVE
+    rate = INCLUSIVE
+    if taxed:
+        rate = registry.taxes(profile).rate(scope, address, currency=currency, lines=lines)
     cost = int((shipping or {}).get("cost", 0))
     outputs = pricing.compute(
         currency,

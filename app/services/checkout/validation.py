@@ -9,13 +9,15 @@ from sqlalchemy.orm import Session
 
 from app.db import reading
 from app.domain.actor import Actor
+from app.domain.errors import Unprocessable
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.providers import registry
-from app.providers.base import Scope
-from app.services.checkout import reservations, sessions, shipping, totals
+from app.providers.base import CartSnapshot, Scope
+from app.services.checkout import drafts, reservations, sessions, shipping, totals
 from app.services.checkout.editing import edit
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 
 
@@ -33,6 +35,7 @@ class Finding:
         return self.code is None
 
 
+@consulting
 def refresh(actor: Actor, checkout_id: str) -> tuple[CheckoutSession, list[Finding]]:
     """Look at prices, delivery, discounts and tax again, and store totals and issues on the session.
 
@@ -53,6 +56,7 @@ def refresh(actor: Actor, checkout_id: str) -> tuple[CheckoutSession, list[Findi
         return session, found
 
 
+@consulting
 def blockers(actor: Actor, checkout_id: str) -> list[Finding]:
     """Everything that stands in the way of paying now; changes nothing."""
     with reading() as db:
@@ -69,14 +73,19 @@ def blockers(actor: Actor, checkout_id: str) -> list[Finding]:
 
 
 def _prices(actor: Actor, session: CheckoutSession) -> Finding:
-    """Whether the cart that the snapshot was taken of still asks the same prices."""
-    if session.cart_id is None:
-        return Finding("pricing")
-    cart = registry.carts(actor.tenant).get(Scope(actor.tenant, session.mode), session.cart_id)
-    asked = {line.line_id: line.unit_price for line in cart.lines} if cart else {}
+    """Whether the goods still cost what the snapshot says: by the pricing system, else by the cart."""
+    lines = totals.lines_of(session)
+    if session.cart_id is None or registry.pricing(actor.tenant).remote:
+        cart = CartSnapshot(session.currency, tuple(lines))
+        try:
+            asked = _by_line(drafts.priced(actor, session.surface, cart))
+        except Unprocessable as unsold:
+            return Finding("pricing", unsold.code, unsold.explain)
+    else:
+        asked = _by_line(registry.carts(actor.tenant).get(Scope(actor.tenant, session.mode), session.cart_id))
     moved = [
         {"line_id": line.line_id, "snapshot": line.unit_price, "cart": asked[line.line_id]}
-        for line in totals.lines_of(session)
+        for line in lines
         if asked.get(line.line_id, line.unit_price) != line.unit_price
     ]
     if not moved:
@@ -84,11 +93,15 @@ def _prices(actor: Actor, session: CheckoutSession) -> Finding:
     return Finding("pricing", "price_changed", {"reason": "price_changed", "lines": moved})
 
 
+def _by_line(cart: CartSnapshot | None) -> dict[str, int]:
+    return {line.line_id: line.unit_price for line in cart.lines} if cart else {}
+
+
 def _delivery(actor: Actor, session: CheckoutSession) -> Finding:
     chosen = session.selected_shipping
     if chosen is None:
         return Finding("shipping")
-    ways = shipping.offered(actor, session)
+    ways = shipping.offered(actor.tenant, session)
     option = next((o for o in ways if o.shipping_option_id == chosen["id"]), None)
     if option is None:
         session.selected_shipping = None

@@ -23,6 +23,7 @@ from app.kit import clock
 from app.kit.canonical import fingerprint
 from app.models.operations.idempotency import IdempotencyRecord
 from app.services.operations import secrets_at_rest
+from app.services.operations.consulting import consult
 from app.services.operations.secrets_at_rest import hash_token
 
 _TABLE: Any = IdempotencyRecord.__table__
@@ -92,7 +93,7 @@ def scope(actor: Actor, method: str, path: str, key: str, body: Any, *, route: s
 
 
 def local(actor: Actor, key: KeyScope, work: Callable[[], Reply]) -> Reply:
-    """Do database work once under a key; see the module."""
+    """Do database work once under a key; see the module. It may ask (consulting)."""
 
     def once() -> Reply | None:
         with transaction(actor) as db:
@@ -102,7 +103,7 @@ def local(actor: Actor, key: KeyScope, work: Callable[[], Reply]) -> Reply:
             _KEEP.run(db, _answer(key, reply))
             return reply
 
-    return retrying(once) or _replay(key)
+    return consult(lambda: retrying(once)) or _replay(key)
 
 
 def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:

@@ -1,4 +1,4 @@
-"""The secrets with which gateways and other systems sign what they send a merchant."""
+"""The secrets that a merchant shares with gateways and with its own systems, to sign what goes between."""
 
 from __future__ import annotations
 
@@ -10,9 +10,24 @@ from app.services.operations import secrets_at_rest
 
 
 def find(tenant_id: str, kind: str) -> str | None:
-    """The secret of `kind` (payment, threeds, fraud, stripe), or None where there is none."""
+    """The secret of `kind` (payment, threeds, fraud, stripe, a provider's), or None where there is none."""
+    found = find_all(tenant_id, kind)
+    return found[0] if found else None
+
+
+def find_all(tenant_id: str, kind: str) -> list[str]:
+    """The secret of `kind`, and the one before it while that is kept; none where there is none."""
     with reading() as db:
-        stored = db.scalar(select(Tenant.inbound_secrets).where(Tenant.id == tenant_id))
-    if not stored or kind not in stored:
-        return None
-    return secrets_at_rest.decrypt(stored[kind], tenant_id, "inbound", kind)
+        stored = db.scalar(select(Tenant.inbound_secrets).where(Tenant.id == tenant_id)) or {}
+    kinds = [each for each in (kind, previous(kind)) if each in stored]
+    return [secrets_at_rest.decrypt(stored[each], tenant_id, "inbound", each) for each in kinds]
+
+
+def previous(kind: str) -> str:
+    """Where the secret is kept that one of `kind` took the place of."""
+    return f"{kind}.previous"
+
+
+def of_provider(name: str) -> str:
+    """The kind of the secret with which we sign what we ask a remote provider."""
+    return f"provider_{name}"

@@ -23,6 +23,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.checkout.wallet_hold import WalletHold
 from app.models.events.journal import JournalEntry
 from app.models.ledger.posting import LedgerTransaction, Posting
+from app.models.operations.job import Job
 from app.models.payments.attempt import Attempt
 from app.models.payments.connector import ConnectorAccount
 from app.models.payments.dispute import Dispute
@@ -32,6 +33,8 @@ from app.models.payments.refund import Refund
 from app.models.payments.verification import MethodVerification
 from app.models.treasury.payout import Payout
 from app.models.treasury.settlement import Settlement
+from app.providers.remote.billing import NOTE as ELSEWHERE
+from app.providers.remote.questions import TELL
 from app.services.operations import (
     checkout_invariants,
     split_invariants,
@@ -195,7 +198,8 @@ def _credit_notes_match(db: Session) -> Iterator[Violation]:
     for model, prefix, stands in causes:
         note = (CreditNote.source == prefix + model.id) & CreditNote.voided_at.is_(None)
         statement = select(model.id, model.amount, CreditNote.amount).outerjoin(CreditNote, note)
-        wrong = stands & (func.coalesce(CreditNote.amount, 0) != model.amount)
+        kept_here = ~func.coalesce(model.credit_note_id, "").startswith(f"{ELSEWHERE}_")
+        wrong = stands & kept_here & (func.coalesce(CreditNote.amount, 0) != model.amount)
         needless = ~func.coalesce(stands, False) & CreditNote.id.is_not(None)
         for cause_id, amount, credited in db.execute(statement.where(wrong | needless)):
             yield Violation("credit_notes_match", cause_id, f"{amount} to credit, credited {credited}")
@@ -216,6 +220,8 @@ def _stock_holds(db: Session) -> Iterator[Violation]:
     held: dict[tuple[str, str, str, str], int] = {}
     statement = select(Reservation).where(Reservation.status == "active")
     for reservation in db.scalars(statement):
+        if "inventory" in (reservation.held_by or {}):
+            continue  # a system of the merchant's own holds it
         for line in reservation.lines:
             key = (reservation.tenant_id, reservation.mode, line["sku"], line["location"])
             held[key] = held.get(key, 0) + line["reserved_qty"]
@@ -228,6 +234,8 @@ def _stock_holds(db: Session) -> Iterator[Violation]:
 def _coupon_holds(db: Session) -> Iterator[Violation]:
     held: dict[tuple[str, str, str], int] = {}
     for reservation in db.scalars(select(Reservation).where(Reservation.status == "active")):
+        if "promotions" in (reservation.held_by or {}):
+            continue
         for code in reservation.coupons:
             key = (reservation.tenant_id, reservation.mode, code)
             held[key] = held.get(key, 0) + 1
@@ -235,6 +243,14 @@ def _coupon_holds(db: Session) -> Iterator[Violation]:
         promised = held.get((coupon.tenant_id, coupon.mode, coupon.code), 0)
         if coupon.held != promised:
             yield Violation("coupon_holds", coupon.code, f"{coupon.held} held, {promised} promised")
+
+
+def _providers_are_told(db: Session) -> Iterator[Violation]:
+    """No system of a merchant's own has been given up on: it holds or sells something else than we do."""
+    dead = select(Job.id, Job.arguments).where(Job.name == TELL, Job.status == "dead")
+    for job_id, told in db.execute(dead):
+        what = f"{told['provider']} was not told to {told['operation']}"
+        yield Violation("providers_are_told", job_id, what)
 
 
 def _link_holds(db: Session) -> Iterator[Violation]:
@@ -317,6 +333,7 @@ _RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     *checkout_invariants.RULES,
     _stock_holds,
     _coupon_holds,
+    _providers_are_told,
     _link_holds,
     _transitions_were_legal,
     _statuses_are_told,

@@ -264,6 +264,14 @@ def _ask_again(attempt: Attempt, intent: PaymentIntent, cause: str) -> None:
     attempt.next_query_at = clock.now() + timedelta(seconds=delay)
 
 
+def settle_later(attempt: Attempt, cause: str) -> None:
+    """A captured payment cannot be settled now: the sweep tries again; in the end a person has to look."""
+    with transaction() as db:
+        locked = lock_unchanged(db, attempt, lock=None)
+        if locked is not None and locked[0].status != intents.Status.SUCCEEDED:
+            _ask_again(locked[1], locked[0], cause)
+
+
 def _quarantine(attempt: Attempt, intent: PaymentIntent, cause: str) -> None:
     """The answer names another amount or currency: touch nothing, and call a person (reliability.md 5)."""
     if attempt.status in (_S.SUBMITTED, _S.CAPTURE_SUBMITTED, _S.VOID_SUBMITTED):

@@ -14,9 +14,9 @@ from app.domain.errors import DomainError, InvalidRequest, NotFound, Unprocessab
 from app.models.checkout.calculation import Calculation
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import JournalEntry
-from app.providers.base import CartLine, CartSnapshot
+from app.providers.base import MAX_LINES, CartLine, CartSnapshot
 from app.services.checkout import sessions, totals
-from app.services.checkout.drafts import MAX_LINES, SessionDraft
+from app.services.checkout.drafts import SessionDraft
 from app.services.events import timeline
 from tests import catalogue
 from tests.shops import Shop, make

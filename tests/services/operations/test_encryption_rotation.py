@@ -35,6 +35,7 @@ ENCRYPTING = {
     "services/access/totp.py",
     "services/events/webhooks.py",
     "services/operations/connector_configs.py",
+    "services/operations/provider_settings.py",
 }
 
 

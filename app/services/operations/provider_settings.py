@@ -1,0 +1,109 @@
+"""Which of a merchant's own systems its checkout asks, and the secrets that it shares with each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app import settings
+from app.db import reading, transaction
+from app.domain.actor import Actor, Mode
+from app.domain.errors import InvalidRequest, VersionConflict
+from app.domain.rules import providers
+from app.kit.signing import generate_webhook_secret
+from app.models.access.tenant import Tenant
+from app.models.events.journal import record
+from app.services.operations import inbound_secrets, secrets_at_rest
+
+
+def check(actor: Actor, chosen: Any) -> None:
+    """Whether these systems may be chosen; see `providers.check`.
+
+    Raises:
+        InvalidRequest: `invalid_setting`.
+    """
+    current = settings.current()
+    secure = actor.mode == Mode.LIVE or current.production
+    providers.check(chosen, secure=secure, allow_loopback=current.loopback_webhooks_allowed)
+
+
+def read(actor: Actor) -> dict[str, Any]:
+    """What is chosen for each system."""
+    with reading() as db:
+        tenant = db.get_one(Tenant, actor.tenant_id)
+    chosen: dict[str, Any] = tenant.settings.get("providers", {})
+    return {name: chosen.get(name, {"kind": providers.BUILTIN}) for name in providers.NAMES}
+
+
+def choose(actor: Actor, chosen: Mapping[str, Any], *, expected: int | None = None) -> dict[str, str]:
+    """Choose some systems, for both modes; what is not named stays. What is held at one is ended there.
+
+    Returns the secrets that were made for systems that had none; they are shown this once.
+
+    Raises:
+        InvalidRequest: `invalid_setting`.
+        VersionConflict: the settings were changed since `expected` was read.
+    """
+    check(actor, chosen)
+    with transaction(actor) as db:
+        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+        if expected is not None and expected != tenant.settings_version:
+            raise VersionConflict
+        before = tenant.settings.get("providers", {})
+        after = {**before, **{name: dict(choice) for name, choice in chosen.items()}}
+        made = {
+            name: _new_secret(tenant, name)
+            for name, choice in chosen.items()
+            if choice["kind"] == providers.HTTP
+            and inbound_secrets.of_provider(name) not in tenant.inbound_secrets
+        }
+        if after != before:
+            tenant.settings = {**tenant.settings, "providers": after}
+            tenant.settings_version += 1
+            record(
+                db,
+                "settings.updated",
+                tenant_id=tenant.id,
+                mode=str(actor.mode),
+                entity="settings",
+                entity_id=tenant.id,
+                cause=str(actor.kind),
+                before={"providers": before},
+                after={"providers": after},
+            )
+        return made
+
+
+def roll_secret(actor: Actor, name: str) -> str:
+    """A new secret for a system, shown this once. Calls are signed with the one before it as well.
+
+    Raises:
+        InvalidRequest: no such system.
+    """
+    if name not in providers.NAMES:
+        raise InvalidRequest(f"There is no provider {name}", field="provider")
+    with transaction(actor) as db:
+        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+        secret = _new_secret(tenant, name)
+        record(
+            db,
+            "provider_secret.rolled",
+            tenant_id=tenant.id,
+            mode=str(actor.mode),
+            entity="settings",
+            entity_id=tenant.id,
+            cause=str(actor.kind),
+            after={"provider": name},
+        )
+        return secret
+
+
+def _new_secret(tenant: Tenant, name: str) -> str:
+    kind, secret = inbound_secrets.of_provider(name), generate_webhook_secret()
+    kept = {kind: secrets_at_rest.encrypt(secret, tenant.id, "inbound", kind)}
+    if kind in tenant.inbound_secrets:
+        old = inbound_secrets.previous(kind)
+        before = secrets_at_rest.decrypt(tenant.inbound_secrets[kind], tenant.id, "inbound", kind)
+        kept[old] = secrets_at_rest.encrypt(before, tenant.id, "inbound", old)
+    tenant.inbound_secrets = {**tenant.inbound_secrets, **kept}
+    return secret
