@@ -148,6 +148,14 @@ def create_key(tenant_slug: str, name: str, mode: str, kind: str) -> None:
     click.echo(plaintext)
 
 
+@keys.command("inbound")
+@click.argument("tenant_slug")
+@click.argument("kind", type=click.Choice(tenants.INBOUND))
+def inbound(tenant_slug: str, kind: str) -> None:
+    """Print the secret with which other systems sign what they send a merchant."""
+    click.echo(tenants.inbound_secret(_operator(tenant_slug, "test"), kind))
+
+
 @keys.command("rotate-encryption")
 def rotate_encryption() -> None:
     """Bring everything encrypted under the first key of TILL_ENCRYPTION_KEYS, while the app serves."""

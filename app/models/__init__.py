@@ -35,7 +35,7 @@ from app.models.operations import (
     rate_window,
 )
 from app.models.payments import attempt, connector, dispute, intent, method, refund, upload, verification
-from app.models.risk import fraud_decision, velocity_counter
+from app.models.risk import fraud_decision, kyc, review, velocity_counter
 from app.models.treasury import payout, reconciliation, settlement
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "job",
     "job_item",
     "journal",
+    "kyc",
     "method",
     "order",
     "payment_link",
@@ -73,6 +74,7 @@ __all__ = [
     "reconciliation",
     "refund",
     "reservation",
+    "review",
     "role",
     "session",
     "settlement",

@@ -10,6 +10,7 @@ from app.services.checkout import (
     finalization,
     finalization_jobs,
     payment,
+    reviewing,
     rollback,
     simulations,
     split_runs,
@@ -45,6 +46,9 @@ HANDLERS: dict[str, Handler] = {
     "checkout.finalize": finalization_jobs.run,
     "checkout.resume": lambda job: finalization.resume(job["finalization_id"]),
     "checkout.roll_back": lambda job: rollback.resume(job["finalization_id"]),
+    "checkout.turn_away": lambda job: reviewing.go_on_turning_away(
+        job["tenant_id"], job["mode"], job["checkout_id"]
+    ),
     "exports.run": lambda job: exports.run(job["export_id"]),
     "intents.create_many": bulk.create_intents,
     "payments.look_again": _noted(lambda job: payment.look_again(job["attempt_id"], "webhook")),

@@ -13,9 +13,11 @@ from app import settings
 from app.api import SURFACES
 from app.db import transaction
 from app.domain.errors import Unauthenticated
+from app.models.access.tenant import Tenant
 from app.models.ledger import ledger_guard
 from app.models.ledger.posting import Posting
 from app.services.access import keys, tokens, totp, users
+from app.services.operations import inbound_secrets
 from app.web.openapi import document
 from tests.shops import Shop
 
@@ -42,6 +44,22 @@ def test_a_key_is_made_listed_and_revoked(app: Flask, shop: Shop) -> None:
     assert "revoked   ops" in run(app, "keys", "list", slug)
     with pytest.raises(Unauthenticated):
         keys.authenticate(plaintext)
+
+
+def test_a_merchant_from_before_a_kind_of_secret_gets_one(app: Flask, shop: Shop) -> None:
+    slug = shop.actor.tenant.slug
+    with transaction() as db:
+        tenant = db.get_one(Tenant, shop.actor.tenant_id)
+        tenant.inbound_secrets = {
+            name: kept for name, kept in tenant.inbound_secrets.items() if name != "kyc"
+        }
+    assert inbound_secrets.find(shop.actor.tenant_id, "kyc") is None
+    made = run(app, "keys", "inbound", slug, "kyc").strip()
+    assert made == run(app, "keys", "inbound", slug, "kyc").strip()
+    assert made == inbound_secrets.find(shop.actor.tenant_id, "kyc")
+    fraud = run(app, "keys", "inbound", slug, "fraud").strip()
+    assert fraud == inbound_secrets.find(shop.actor.tenant_id, "fraud") != made
+    run(app, "keys", "inbound", slug, "nobody", code=2)
 
 
 def test_live_keys_and_publishable_ones_say_so(app: Flask, shop: Shop) -> None:

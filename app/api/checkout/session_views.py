@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from operator import itemgetter
+from typing import Any, Literal
 
 from app.domain.actor import Actor
 from app.models.checkout.session import CheckoutSession
@@ -11,6 +12,7 @@ from app.services.access import tokens
 from app.services.checkout import dues
 from app.services.payments import intents
 from app.web.endpoint import Answer
+from app.web.fraud_views import CheckoutAction, ReasonView, checkout_word
 from app.web.schemas import Instant, View
 
 
@@ -23,6 +25,32 @@ class SessionIntent(View):
     currency: str
     next_action: dict[str, Any] | None
     last_error: dict[str, Any] | None
+
+
+class SessionFraud(View):
+    """The latest fraud decision about a session or its payment."""
+
+    decision_id: str
+    score: int
+    action: CheckoutAction
+    reasons: list[ReasonView]
+
+
+class SessionKyc(View):
+    """The latest identity check of a session's buyer."""
+
+    kyc_id: str
+    status: Literal["pending", "submitted", "approved", "rejected"]
+
+
+class SessionReview(View):
+    """The latest manual review of a session; a shopper sees its status alone."""
+
+    review_id: str | None = None
+    status: Literal["pending", "approved", "rejected"]
+    source: str | None = None
+    assignee_id: str | None = None
+    note: str | None = None
 
 
 class SessionView(View):
@@ -57,11 +85,14 @@ class SessionView(View):
     contact: dict[str, Any]
     applied_promotions: list[Any]
     validation_issues: list[Any]
+    fraud: SessionFraud | None
+    kyc: SessionKyc | None
+    review: SessionReview | None
     livemode: bool
 
     @classmethod
-    def of(cls, row: CheckoutSession, intent: PaymentIntent | None = None) -> SessionView:
-        """The view of a row."""
+    def of(cls, row: CheckoutSession, intent: PaymentIntent | None, *, to_shopper: bool) -> SessionView:
+        """The view of a row; a shopper learns neither the score nor who looks at it."""
         return cls.model_construct(
             checkout_id=row.id,
             cart_id=row.cart_id,
@@ -92,6 +123,9 @@ class SessionView(View):
             contact=row.contact,
             applied_promotions=row.applied_promotions,
             validation_issues=row.validation_issues,
+            fraud=None if to_shopper else _fraud_of(row, intent),
+            kyc=SessionKyc(**row.kyc) if row.kyc else None,
+            review=_review_of(row, to_shopper=to_shopper),
             livemode=row.mode == "live",
         )
 
@@ -113,7 +147,30 @@ def intent_of(intent: PaymentIntent | None) -> SessionIntent | None:
     )
 
 
+def _fraud_of(row: CheckoutSession, intent: PaymentIntent | None) -> SessionFraud | None:
+    """Ids of decisions are in the order of time, so the later one of session and payment is told."""
+    of_payment = (intent.risk if intent is not None else None) or {}
+    known = [told for told in (row.fraud, of_payment) if told and told.get("decision_id")]
+    if not known:
+        return None
+    latest = max(known, key=itemgetter("decision_id"))
+    return SessionFraud(
+        decision_id=latest["decision_id"],
+        score=latest["score"],
+        action=checkout_word(latest["action"]),
+        reasons=[ReasonView(**reason) for reason in latest["reasons"]],
+    )
+
+
+def _review_of(row: CheckoutSession, *, to_shopper: bool) -> SessionReview | None:
+    if row.review is None:
+        return None
+    return SessionReview(status=row.review["status"]) if to_shopper else SessionReview(**row.review)
+
+
 def answer(actor: Actor, session: CheckoutSession) -> Answer:
     """A session, its payment and its `ETag`."""
     intent = intents.get(actor, session.payment_intent_id) if session.payment_intent_id else None
-    return Answer(SessionView.of(session, intent), {"ETag": f'"{session.version}"'})
+    return Answer(
+        SessionView.of(session, intent, to_shopper=actor.is_shopper), {"ETag": f'"{session.version}"'}
+    )

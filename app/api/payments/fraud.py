@@ -13,11 +13,10 @@ from app.domain.errors import InvalidRequest
 from app.domain.rules.fraud import Action
 from app.models.risk.fraud_decision import FraudDecision
 from app.services.risk import fraud
-from app.services.risk.fraud import Context, Rulebook
+from app.services.risk.fraud import Context
+from app.web.fraud_views import PaymentAction, ReasonView, RulesView
 from app.web.schemas import Body, Instant, View
 from app.web.surface import Idempotency
-
-_ACTION = Literal["allow", "challenge", "deny"]
 
 
 class FraudAddress(Body):
@@ -74,18 +73,10 @@ class OverrideAsk(Body):
         return text
 
 
-class ReasonView(View):
-    """A rule that held."""
-
-    code: str
-    weight: int
-    text: str
-
-
 class OverrideView(View):
     """Who decided otherwise, and why."""
 
-    action: _ACTION
+    action: PaymentAction
     reason: str
     by: str
     at: Instant
@@ -96,13 +87,14 @@ class DecisionView(View):
 
     id: str
     decision_id: str
-    intent_id: str
+    intent_id: str | None
+    checkout_id: str | None
     payment_method_id: str | None
-    source: Literal["confirm", "score"]
+    source: Literal["confirm", "score", "webhook"]
     provider: str
     problem: str | None
     score: int
-    action: _ACTION
+    action: PaymentAction
     reasons: list[ReasonView]
     inputs: dict[str, Any]
     override_of: str | None
@@ -125,6 +117,7 @@ class DecisionView(View):
                 "id": row.id,
                 "decision_id": row.id,
                 "intent_id": row.intent_id,
+                "checkout_id": row.checkout_id,
                 "payment_method_id": row.payment_method_id,
                 "source": row.source,
                 "provider": row.provider,
@@ -145,64 +138,8 @@ class ScoreView(View):
 
     decision_id: str
     score: int
-    action: _ACTION
+    action: PaymentAction
     reasons: list[ReasonView]
-
-
-class RuleView(View):
-    """A rule; `threshold` is where it begins to hold, null where there is nothing to count."""
-
-    code: str
-    description: str
-    weight: int
-    threshold: int | None
-    enabled: bool
-
-
-class LimitView(View):
-    """A limit of tries or of money in a sliding window."""
-
-    scope: str
-    max_count: int | None
-    max_amount: int | None
-    window_seconds: int
-
-
-class RulesView(View):
-    """The rules, the scores from which a payment is challenged and denied, and the limits."""
-
-    data: list[RuleView]
-    provider: str
-    challenge_from: int
-    deny_from: int
-    on_failure: _ACTION
-    three_ds_policy: str
-    max_authorization_amount: int | None
-    velocity: list[LimitView]
-
-    @classmethod
-    def of(cls, book: Rulebook) -> RulesView:
-        """The view of a merchant's rules."""
-        chosen = book.policy
-        return cls(
-            data=[
-                RuleView(
-                    code=rule.code,
-                    description=rule.text,
-                    weight=rule.weight,
-                    threshold=rule.threshold,
-                    enabled=enabled,
-                )
-                for rule, enabled in book.rules
-            ],
-            provider=chosen.provider,
-            challenge_from=chosen.challenge_from,
-            deny_from=chosen.deny_from,
-            on_failure=chosen.on_failure.value,
-            three_ds_policy=chosen.three_ds,
-            max_authorization_amount=chosen.max_amount,
-            velocity=[LimitView.model_validate(limit) for limit in chosen.limits],
-        )
 
 
 @surface.post(

@@ -14,11 +14,13 @@ from app.domain.lifecycles import (
     hosted_sessions,
     intents,
     jobs,
+    kyc,
     methods,
     orders,
     payouts,
     refunds,
     reservations,
+    reviews,
     settlements,
     verifications,
     wallet_holds,
@@ -45,5 +47,7 @@ ALL: dict[str, Lifecycle[Any, Any]] = {
         methods,
         verifications,
         wallet_holds,
+        reviews,
+        kyc,
     )
 }

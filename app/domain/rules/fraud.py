@@ -6,7 +6,7 @@ it make `allow`, `challenge` or `deny` of it (OP-34).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -66,7 +66,8 @@ class Facts:
 
     `tries` and `declines` are those of the last hour by scope, this try among them; `usual_amount` is what
     this merchant's payments in this currency come to on average, None where too few were made; `card_risk`
-    is what the gateway's vault thinks of the card, 0 to 100.
+    is what the gateway's vault thinks of the card, 0 to 100; `lines` is what a checkout sells (`sku`,
+    `quantity`, `unit_price`), for providers with rules about goods.
     """
 
     amount: int
@@ -81,6 +82,7 @@ class Facts:
     email_domain: str | None = None
     address: str | None = None
     off_session: bool = False
+    lines: Sequence[Mapping[str, Any]] = ()
     tries: Mapping[str, int] = field(default_factory=dict)
     declines: Mapping[str, int] = field(default_factory=dict)
 
@@ -99,6 +101,7 @@ class Facts:
             "email_domain": self.email_domain,
             "address": self.address,
             "off_session": self.off_session,
+            **({"lines": [dict(line) for line in self.lines]} if self.lines else {}),
             "tries": dict(self.tries),
             "declines": dict(self.declines),
         }

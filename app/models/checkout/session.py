@@ -69,6 +69,10 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
     totals_stale: Mapped[bool] = mapped_column(default=False)
     #: Minor units of gift cards and store credit that are held for it, once it is completed that were taken.
     wallet_applied: Mapped[int] = mapped_column(default=0)
+    #: Copies of the latest fraud decision, identity check and manual review, so that no call asks for them.
+    fraud: Mapped[dict[str, Any] | None]
+    kyc: Mapped[dict[str, Any] | None]
+    review: Mapped[dict[str, Any] | None]
     reservation_id: Mapped[str | None] = mapped_column(String(40))
     payment_intent_id: Mapped[str | None] = mapped_column(String(40), index=True)
     payment_attempts: Mapped[int] = mapped_column(Integer, default=0)

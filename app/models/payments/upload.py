@@ -31,5 +31,7 @@ class Upload(Owned, Timestamped, Base):
     size: Mapped[int | None]
     sha256: Mapped[str | None] = mapped_column(String(64))
     expires_at: Mapped[datetime]
+    #: The identity check that it is a document of; None for what a merchant hands in.
+    kyc_id: Mapped[str | None] = mapped_column(String(40), index=True)
     stored_at: Mapped[datetime | None]
     created_by: Mapped[str | None] = mapped_column(String(40))

@@ -1,4 +1,4 @@
-"""Fraud decisions: what was thought of a payment, why, and who decided otherwise (PY-063 to PY-066)."""
+"""Fraud decisions: what was thought of a payment, why, and who decided otherwise (PY-063 to 066, CK-045)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from sqlalchemy import ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Owned
-from app.models.types import PrimaryId, Ref
+from app.models.types import PrimaryId
 
 
 class FraudDecision(Owned, Base):
-    """One scoring of one intent. It never changes, apart from an override and the note of its use.
+    """One scoring of one intent, of a checkout, or of both.
 
-    `source` is `confirm` or `score` (on demand). `problem` says what went wrong with the provider, where the
+    It never changes, apart from an override and the note of its use. `source` is `confirm`, `score` (on
+    demand) or `webhook` (the provider's own). `problem` says what went wrong with the provider, where the
     merchant's `on_failure` decided in its place. `inputs` hold no number, no whole address, no e-mail.
     """
 
@@ -23,7 +24,8 @@ class FraudDecision(Owned, Base):
     __table_args__ = (Index("ix_fraud_decisions_intent", "intent_id", "id"),)
 
     id: Mapped[PrimaryId]
-    intent_id: Mapped[Ref] = mapped_column(ForeignKey("payment_intents.id"))
+    intent_id: Mapped[str | None] = mapped_column(String(40), ForeignKey("payment_intents.id"))
+    checkout_id: Mapped[str | None] = mapped_column(String(40))
     payment_method_id: Mapped[str | None] = mapped_column(String(40))
     source: Mapped[str] = mapped_column(String(8))
     provider: Mapped[str] = mapped_column(String(24))

@@ -8,17 +8,18 @@ from typing import Any
 from sqlalchemy import select
 
 from app.db import reading, transaction
-from app.domain.actor import TenantProfile
+from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import InvalidRequest, NotFound
 from app.kit import signing
 from app.kit.ids import new_id, new_uuid, random_token
 from app.models.access.tenant import Tenant
+from app.models.events.journal import record
 from app.services.operations import secrets_at_rest
 
 #: Would clash with fixed first segments of paths (OP-44).
 RESERVED_SLUGS = frozenset({"checkout", "payments", "auth", "uploads"})
 #: Who signs what they send us.
-INBOUND = ("payment", "threeds", "fraud", "stripe")
+INBOUND = ("payment", "threeds", "fraud", "kyc", "stripe")
 
 
 def create(name: str, slug: str, currency: str, *, settings: dict[str, Any] | None = None) -> Tenant:
@@ -45,6 +46,32 @@ def create(name: str, slug: str, currency: str, *, settings: dict[str, Any] | No
     with transaction() as db:
         db.add(tenant)
     return tenant
+
+
+def inbound_secret(actor: Actor, kind: str) -> str:
+    """The secret with which `kind` signs; made where the merchant is older than the kind.
+
+    Raises:
+        InvalidRequest: nobody of that kind sends us anything.
+    """
+    if kind not in INBOUND:
+        raise InvalidRequest(f"One of {', '.join(INBOUND)}", field="kind")
+    with transaction(actor) as db:
+        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True)
+        if kind not in tenant.inbound_secrets:
+            made = secrets_at_rest.encrypt(_inbound_secret(kind), tenant.id, "inbound", kind)
+            tenant.inbound_secrets = {**tenant.inbound_secrets, kind: made}
+            record(
+                db,
+                "inbound_secret.created",
+                tenant_id=tenant.id,
+                mode=str(actor.mode),
+                entity="tenant",
+                entity_id=tenant.id,
+                cause="cli",
+                after={"kind": kind},
+            )
+        return secrets_at_rest.decrypt(tenant.inbound_secrets[kind], tenant.id, "inbound", kind)
 
 
 def slug_of(name: str) -> str:

@@ -27,6 +27,7 @@ from app.services.operations.settings import checkout_settings
 from app.services.payments import intents, methods, parts, saved_methods
 from app.services.payments.intents import IntentDraft
 from app.services.payments.methods import MethodDraft
+from app.services.risk import reviews
 
 _S = lifecycle.Status
 _I = intent_lifecycle.Status
@@ -136,7 +137,7 @@ def refuse_unpayable(session: CheckoutSession) -> None:
     """Whether a session may be paid now.
 
     Raises:
-        Conflict: `payment_in_progress`.
+        Conflict: `payment_in_progress`, `manual_review_pending`, `manual_review_rejected`.
         Gone: it has expired.
         InvalidState: it is over; `max_payment_attempts` where all tries were declined.
     """
@@ -148,6 +149,7 @@ def refuse_unpayable(session: CheckoutSession) -> None:
         raise _spent()
     if session.status not in lifecycle.OPEN:
         raise InvalidState(f"A checkout that is {session.status} cannot be paid")
+    reviews.refuse_pending(session)
 
 
 def _spent() -> InvalidState:

@@ -31,6 +31,8 @@ from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.models.payments.refund import Refund
 from app.models.payments.verification import MethodVerification
+from app.models.risk.kyc import KycRequest
+from app.models.risk.review import Review
 from app.models.treasury.payout import Payout
 from app.models.treasury.settlement import Settlement
 from app.providers.remote.billing import NOTE as ELSEWHERE
@@ -303,6 +305,8 @@ def _statuses_are_told(db: Session) -> Iterator[Violation]:
         Settlement,
         Payout,
         WalletHold,
+        Review,
+        KycRequest,
     )
     for model in entities:
         last = (

@@ -98,12 +98,13 @@ def override(
 
     Raises:
         NotFound: no such decision or intent, or the intent was never scored.
-        InvalidState: the payment is over: no confirm will come.
+        InvalidState: the payment is over, or there is none yet: no confirm will come.
     """
     with transaction(actor) as db:
         if decision_id is not None:
             intent_id = _find(db, actor, decision_id).intent_id
-        assert intent_id is not None, "one of the two is named"
+        if intent_id is None:
+            raise InvalidState("This decision is about a checkout that has no payment yet")
         intent = _intent(db, actor, intent_id, lock=True)
         decision = _find(db, actor, decision_id or _latest(intent))
         if lifecycle.LIFECYCLE.is_terminal(intent.status):

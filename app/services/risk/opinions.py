@@ -7,7 +7,7 @@ with nothing open (`ask`), and its answer is carried in. Where no usable answer 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -73,6 +73,7 @@ def ask(
     buyer: Buyer,
     context: Mapping[str, object] | None = None,
     off_session: bool = False,
+    lines: Sequence[Mapping[str, object]] = (),
 ) -> Opinion | None:
     """Ask the merchant's provider about a payment that is about to be confirmed, if it is a remote one."""
     provider = registry.fraud(actor.tenant, lambda: inbound_secrets.find(actor.tenant_id, "fraud"))
@@ -90,6 +91,7 @@ def ask(
         context=context or {},
         actor=actor,
         off_session=off_session,
+        lines=lines,
     )
     with reading() as db:
         counted = keys(chosen, subject)

@@ -5,7 +5,7 @@ Addresses, devices, customers and mail boxes appear as keyed hashes: enough to c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,7 @@ def gather(
     context: Mapping[str, Any],
     actor: Actor | None = None,
     off_session: bool = False,
+    lines: Sequence[Mapping[str, Any]] = (),
 ) -> Subject:
     """The subject; `context` is what a score on demand left with the intent (`context_of`)."""
     here = context_of(tenant_id, ip=shopper_address(actor))
@@ -91,6 +92,7 @@ def gather(
         "email_domain": rules.email_domain(buyer.email),
         "address": here.get("address_shown") or context.get("address_shown"),
         "off_session": off_session,
+        "lines": lines,
     }
     known = {scope: value for scope, value in values.items() if value is not None}
     return Subject(tenant_id, mode, amount, currency, known, facts)

@@ -42,7 +42,7 @@ def test_it_prints_exactly_that_json(app: Flask) -> None:
         "viewer@demo.test",
     ]
     assert [made[who]["totp_secret"] is None for who in ("user", "mfa_user", "viewer")] == [True, False, True]
-    assert sorted(made["inbound_secrets"]) == ["fraud", "payment", "stripe", "threeds"]
+    assert sorted(made["inbound_secrets"]) == ["fraud", "kyc", "payment", "stripe", "threeds"]
     assert made["inbound_secrets"]["stripe"].startswith("whsec_")
     assert (made["cart_id"], made["coupon"], made["gift_card"]) == ("cart_123", "SAVE10", "GIFT123")
     assert (made["link_slug"], made["customer_id"]) == ("summer-promo", "cust_123")

@@ -106,6 +106,8 @@ WALKS = {
         "running>canceled",
         "running>undoing",
     ],
+    "review": ["pending>approved", "pending>rejected"],
+    "kyc": ["pending>submitted>approved", "submitted>rejected", "pending>approved", "pending>rejected"],
     "order": ["pending>paid>shipped>delivered", "pending>cancelled", "paid>cancelled"],
 }
 #: Steps beyond reliability.md's words, each needed by something that lives.
@@ -122,6 +124,7 @@ EXTRA = {
     "attempt": {("unknown", "voided")},
     "reservation": {("active", "active")},
     "wallet_hold": {("held", "held")},
+    "review": {("pending", "pending")},
     "delivery": {("pending", "exhausted"), ("retry_wait", "exhausted")},
     "job": {("retry_wait", "leased")},
 }
