@@ -41,9 +41,11 @@ def told(entity_id: str, type_: str) -> list[JournalEntry]:
 
 
 def run_jobs(name: str) -> int:
-    """Let the worker run what is queued under that name; how many jobs there were."""
+    """Let the worker run what waits under that name; how many jobs there were."""
     with reading() as db:
-        found = list(db.scalars(select(Job.id).where(Job.name == name, Job.status == "queued")))
+        found = list(
+            db.scalars(select(Job.id).where(Job.name == name, Job.status.in_(("queued", "retry_wait"))))
+        )
     for job_id in found:
         run_job(job_id)
     return len(found)

@@ -36,6 +36,7 @@ class EventType(StrEnum):
     DISPUTE_LOST = "dispute.lost"
     DISPUTE_CLOSED = "dispute.closed"
     CONNECTOR_CREATED = "connector.created"
+    REVIEW_ASSIGNED = "review.assigned"
 
 
 #: What endpoints may list.

@@ -1,4 +1,4 @@
-"""CK-039 to CK-043: webhook endpoints of the merchant, and the gateway's events."""
+"""CK-039 to CK-044: webhook endpoints of the merchant, and what gateways and fraud providers send."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from flask import request
 
 from app.api.checkout.surface import surface
 from app.domain.actor import Actor
+from app.services.checkout import fraud_notices
 from app.services.events import inbound, trials, webhooks
 from app.web.surface import PUBLIC, Idempotency
 from app.web.webhook_views import Received, TrialCreate, TrialView, WebhookCreate, WebhookList, WebhookView
@@ -56,4 +57,11 @@ def test(actor: Actor, body: TrialCreate) -> TrialView:
 def payment() -> Received:
     """Take a signed event of a gateway; duplicates are acknowledged without effect."""
     inbound.receive(request.get_data(), dict(request.headers))
+    return Received()
+
+
+@surface.post("/webhook/fraud", "CK-044", returns=Received, auth=PUBLIC, signed=True)
+def fraud() -> Received:
+    """Take a signed decision of the fraud provider; duplicates are acknowledged without effect."""
+    fraud_notices.receive(request.get_data(), dict(request.headers))
     return Received()

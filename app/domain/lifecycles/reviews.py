@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from app.domain.event_types import EventType
 from app.domain.lifecycles.base import Edge, Lifecycle
 
 
@@ -30,7 +31,7 @@ LIFECYCLE = Lifecycle(
     "review",
     (
         Edge(None, _T.OPENED, _S.PENDING),
-        Edge(_S.PENDING, _T.ASSIGNED, _S.PENDING, "review.assigned"),
+        Edge(_S.PENDING, _T.ASSIGNED, _S.PENDING, EventType.REVIEW_ASSIGNED),
         Edge(_S.PENDING, _T.APPROVED, _S.APPROVED),
         Edge(_S.PENDING, _T.REJECTED, _S.REJECTED),
     ),
