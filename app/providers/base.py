@@ -285,6 +285,27 @@ class Billing(Provider, Protocol):
         """Take a credit note back, since its cause did not last. Voiding again changes nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class KycOpening:
+    """What a provider says of a check that it has begun: its own reference, and its page for documents.
+
+    Without a page the documents are put at our signed addresses.
+    """
+
+    reference: str | None = None
+    url: str | None = None
+
+
+class Kyc(Provider, Protocol):
+    """Finds out who somebody is. It decides later, by a signed webhook, or a person decides in its place."""
+
+    name: str
+
+    def open(self, scope: Scope, kyc_id: str) -> KycOpening:
+        """Begin a check; asked again about one that it knows it says the same."""
+        ...
+
+
 class FraudProviderFailed(Exception):
     """No usable opinion came; the message says why in a few words (never what was sent)."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from app.domain.actor import TenantProfile
 from app.domain.rules import providers
 from app.domain.rules.providers import url_of
-from app.providers.base import Billing, Carts, Fraud, Orders, Pricing, Shipping, Taxes
+from app.providers.base import Billing, Carts, Fraud, Kyc, Orders, Pricing, Shipping, Taxes
 from app.providers.builtin.billing import BuiltinBilling
 from app.providers.builtin.catalogue import (
     BuiltinCarts,
@@ -18,6 +18,7 @@ from app.providers.builtin.catalogue import (
 )
 from app.providers.builtin.fraud import BuiltinFraud
 from app.providers.builtin.inventory import BuiltinInventory
+from app.providers.builtin.kyc import BuiltinKyc
 from app.providers.builtin.orders import BuiltinOrders
 from app.providers.holding import Inventory, Promotions
 from app.providers.remote.billing import HttpBilling
@@ -31,6 +32,7 @@ from app.providers.remote.promotions import HttpPromotions
 _CARTS, _PRICING, _PROMOTIONS = BuiltinCarts(), BuiltinPricing(), BuiltinPromotions()
 _TAXES, _SHIPPING, _INVENTORY = BuiltinTaxes(), BuiltinShipping(), BuiltinInventory()
 _ORDERS, _BILLING, _FRAUD = BuiltinOrders(), BuiltinBilling(), BuiltinFraud()
+_KYC = BuiltinKyc()
 
 
 def carts(tenant: TenantProfile) -> Carts:
@@ -92,6 +94,11 @@ def billing(tenant: TenantProfile) -> Billing:
 def own_billing() -> Billing:
     """The billing of this house: it issues what it promised, whoever bills for a merchant by then."""
     return _BILLING
+
+
+def kyc(tenant: TenantProfile) -> Kyc:
+    """Who finds out who this merchant's buyers are."""
+    return _KYC
 
 
 def fraud(tenant: TenantProfile, secret: Callable[[], str | None]) -> Fraud:

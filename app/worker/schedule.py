@@ -16,7 +16,7 @@ from app.services.checkout import payment, receipts, reservations, sessions, spl
 from app.services.events import audit
 from app.services.ledger import balances
 from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
-from app.services.payments import connector_logs, connectors, disputes, refunds, uploads
+from app.services.payments import connector_logs, connectors, disputes, kyc_documents, refunds, uploads
 from app.services.risk import counters
 from app.services.treasury import payouts, settlements, statements
 from app.worker import queue
@@ -62,6 +62,7 @@ TABLE = (
     Periodic("bury jobs that kill their workers", 30, jobs.bury_lapsed),
     Periodic("clean up", 3600, cleaning.clean),
     Periodic("clean up uploads", 3600, uploads.clean),
+    Periodic("delete identity documents", 3600, kyc_documents.clean),
     Periodic("examine the installation", 3600, examinations.enqueue_due),
     Periodic("drop old exports", 3600, exports.clean),
     Periodic("clean up connector logs", 3600, connector_logs.clean),

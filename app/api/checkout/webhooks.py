@@ -1,4 +1,4 @@
-"""CK-039 to CK-044: webhook endpoints of the merchant, and what gateways and fraud providers send."""
+"""CK-039 to CK-044, OP-36: webhook endpoints of the merchant, and what gateways and providers send."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from flask import request
 
 from app.api.checkout.surface import surface
 from app.domain.actor import Actor
-from app.services.checkout import fraud_notices
+from app.services.checkout import fraud_notices, identity
 from app.services.events import inbound, trials, webhooks
 from app.web.surface import PUBLIC, Idempotency
 from app.web.webhook_views import Received, TrialCreate, TrialView, WebhookCreate, WebhookList, WebhookView
@@ -64,4 +64,11 @@ def payment() -> Received:
 def fraud() -> Received:
     """Take a signed decision of the fraud provider; duplicates are acknowledged without effect."""
     fraud_notices.receive(request.get_data(), dict(request.headers))
+    return Received()
+
+
+@surface.post("/webhook/kyc", "OP-36-kyc", returns=Received, auth=PUBLIC, signed=True)
+def kyc() -> Received:
+    """Take a signed decision of the KYC provider; duplicates are acknowledged without effect."""
+    identity.receive(request.get_data(), dict(request.headers))
     return Received()

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from app.api.uploads.surface import surface
 from app.domain.rules.documents import CONTENT_TYPES
-from app.services.payments import uploads
+from app.services.payments import kyc_documents, uploads
 from app.web.schemas import Query
 from app.web.surface import PUBLIC, Idempotency
 from app.web.upload_views import UploadView
@@ -32,4 +32,5 @@ class Signature(Query):
 def put(upload_id: str, query: Signature) -> UploadView:
     """Put a document at its signed address; the same bytes again change nothing."""
     upload = uploads.admit(upload_id, query.token)
-    return UploadView.of(uploads.put(upload, request.mimetype, request.get_data()))
+    keep = kyc_documents.put if upload.kyc_id is not None else uploads.put
+    return UploadView.of(keep(upload, request.mimetype, request.get_data()))

@@ -14,6 +14,8 @@ _MAGIC = {
 }
 #: What is taken; nothing that a browser would run.
 CONTENT_TYPES = (*_MAGIC, "text/plain")
+#: What shows an identity.
+IDENTITY_TYPES = tuple(_MAGIC)
 
 #: Words of the API for a content type.
 WORDS = {

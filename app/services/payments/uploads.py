@@ -60,11 +60,11 @@ def store(actor: Actor, filename: str, content_type: str, content: bytes) -> Upl
         PayloadTooLarge: over the limit.
         Unprocessable: not a type that is taken, or not what it says it is.
     """
-    _check(content_type, content)
+    check(content_type, content)
     upload = _new(actor, filename, content_type)
     upload.size, upload.sha256 = len(content), hashlib.sha256(content).hexdigest()
     upload.stored_at = clock.now()
-    _write(_path(upload.tenant_id, upload.id, upload.sha256), content)
+    write(_path(upload.tenant_id, upload.id, upload.sha256), content)
     with transaction(actor) as db:
         db.add(upload)
         _tell(db, upload, "upload.stored", "api")
@@ -115,10 +115,10 @@ def put(upload: Upload, content_type: str, content: bytes) -> Upload:
         raise Unprocessable(
             f"This address takes {upload.content_type}", code="content_type_mismatch", field="Content-Type"
         )
-    _check(upload.content_type, content)
+    check(upload.content_type, content)
     digest = hashlib.sha256(content).hexdigest()
     path = _path(upload.tenant_id, upload.id, digest)
-    _write(path, content)
+    write(path, content)
     with transaction() as db:
         won = db.execute(
             update(Upload)
@@ -146,9 +146,12 @@ def get(actor: Actor, upload_id: str) -> Upload:
 
 
 def find(db: Session, actor: Actor, upload_id: str) -> Upload:
-    """See `get`, in the caller's transaction."""
+    """See `get`, in the caller's transaction. Documents of identity checks are not among these."""
     statement = select(Upload).where(
-        Upload.id == upload_id, Upload.tenant_id == actor.tenant_id, Upload.mode == actor.mode
+        Upload.id == upload_id,
+        Upload.tenant_id == actor.tenant_id,
+        Upload.mode == actor.mode,
+        Upload.kyc_id.is_(None),
     )
     found = db.scalars(statement).one_or_none()
     if found is None:
@@ -219,17 +222,18 @@ def _tell(db: Session, upload: Upload, type_: str, cause: str) -> None:
     )
 
 
-def _check_type(content_type: str) -> None:
-    if content_type not in documents.CONTENT_TYPES:
+def _check_type(content_type: str, allowed: tuple[str, ...] = documents.CONTENT_TYPES) -> None:
+    if content_type not in allowed:
         raise Unprocessable(
-            "Documents are " + ", ".join(documents.CONTENT_TYPES),
+            "Documents are " + ", ".join(allowed),
             code="unsupported_content_type",
             field="content_type",
         )
 
 
-def _check(content_type: str, content: bytes) -> None:
-    _check_type(content_type)
+def check(content_type: str, content: bytes, allowed: tuple[str, ...] = documents.CONTENT_TYPES) -> None:
+    """Raises PayloadTooLarge, InvalidRequest or Unprocessable: the bytes are no document of that type."""
+    _check_type(content_type, allowed)
     if len(content) > documents.MAX_BYTES:
         raise PayloadTooLarge(f"A document has at most {documents.MAX_BYTES} bytes")
     if not content:
@@ -242,7 +246,7 @@ def _path(tenant_id: str, upload_id: str, sha256: str) -> Path:
     return settings.current().data_dir / "uploads" / tenant_id / f"{upload_id}.{sha256}"
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
     """Write a file so that it is whole or not there, and survives a power cut."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{random_token(9)}")
