@@ -59,7 +59,7 @@ def open_for(actor: Actor, checkout_id: str, terms: Terms) -> PaymentIntent:
     """
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
-        refuse_unpayable(session)
+        _refuse_over(session)
         totals.calculate(db, session, actor.tenant)
         _check(actor, session, terms)
         intent = pending(db, session)
@@ -141,6 +141,12 @@ def refuse_unpayable(session: CheckoutSession) -> None:
         Gone: it has expired.
         InvalidState: it is over; `max_payment_attempts` where all tries were declined.
     """
+    _refuse_over(session)
+    reviews.refuse_pending(session)
+
+
+def _refuse_over(session: CheckoutSession) -> None:
+    """Raises as `refuse_unpayable` does; under review a payment may be opened, and is not confirmed."""
     if session.status == _S.PAYMENT_PROCESSING:
         raise Conflict("A payment is already under way", code="payment_in_progress")
     if has_lapsed(session):
@@ -149,7 +155,6 @@ def refuse_unpayable(session: CheckoutSession) -> None:
         raise _spent()
     if session.status not in lifecycle.OPEN:
         raise InvalidState(f"A checkout that is {session.status} cannot be paid")
-    reviews.refuse_pending(session)
 
 
 def _spent() -> InvalidState:
