@@ -10,15 +10,17 @@ from sqlalchemy.orm import Session
 from app.db import reading
 from app.domain.actor import Actor
 from app.domain.errors import Unprocessable
+from app.domain.rules.fraud import Action
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.providers import registry
 from app.providers.base import CartSnapshot, Scope
-from app.services.checkout import drafts, reservations, sessions, shipping, totals
+from app.services.checkout import drafts, reservations, scoring, sessions, shipping, totals
 from app.services.checkout.editing import edit
 from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
+from app.services.risk.screening import FRAUD_BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +37,34 @@ class Finding:
         return self.code is None
 
 
-@consulting
 def refresh(actor: Actor, checkout_id: str) -> tuple[CheckoutSession, list[Finding]]:
-    """Look at prices, delivery, discounts and tax again, and store totals and issues on the session.
+    """Look at prices, delivery, discounts, tax and fraud again, and store totals and issues on the session.
 
-    A delivery whose price has changed is taken at the new one; one that is gone is dropped.
+    A delivery whose price has changed is taken at the new one; one that is gone is dropped. The score is of
+    the new totals, and is a decision of its own.
 
     Raises:
         InvalidState: the session is over, or being paid.
     """
+    found = _refresh(actor, checkout_id)
+    decision = scoring.score(actor, checkout_id)
+    found.append(_fraud(decision.action))
+    if not found[-1].ok:
+        with edit(actor, checkout_id) as (_, session):
+            session.validation_issues = [*session.validation_issues, _issue(found[-1])]
+    return sessions.get(actor, checkout_id), found
+
+
+@consulting
+def _refresh(actor: Actor, checkout_id: str) -> list[Finding]:
     with edit(actor, checkout_id) as (db, session):
         before = session.totals or {}
         found = [_prices(actor, session), _delivery(actor, session)]
         outputs = totals.calculate(db, session, actor.tenant)
         reservations.rehold_coupons(db, session, actor.tenant)
         found += [_tax(before, outputs["totals"]), *_promotions(outputs["issues"])]
-        session.validation_issues = [
-            {"code": finding.code, "explain": finding.explain} for finding in found if not finding.ok
-        ]
-        return session, found
+        session.validation_issues = [_issue(finding) for finding in found if not finding.ok]
+        return found
 
 
 @consulting
@@ -70,6 +81,17 @@ def blockers(actor: Actor, checkout_id: str) -> list[Finding]:
             _billing(session),
         ]
     return [finding for finding in looked if not finding.ok]
+
+
+def _issue(finding: Finding) -> dict[str, Any]:
+    return {"code": finding.code, "explain": finding.explain}
+
+
+def _fraud(action: str) -> Finding:
+    """Whether the checkout may be paid as far as its score goes; a shopper reads no more of it than that."""
+    if action != Action.DENY:
+        return Finding("fraud")
+    return Finding("fraud", FRAUD_BLOCK, {"reason": FRAUD_BLOCK})
 
 
 def _prices(actor: Actor, session: CheckoutSession) -> Finding:

@@ -161,7 +161,7 @@ def clean(limit: int = 200) -> int:
         .limit(limit)
     )
     with reading() as db:
-        due = list(db.execute(statement).tuples())
+        due = list(db.execute(statement))
     for upload, request in due:
         _path(upload, upload.sha256 or "").unlink(missing_ok=True)
         with transaction() as db:
@@ -248,7 +248,7 @@ def _sweep_left_over() -> None:
     for batch in _batches(old, 500):
         ids = [path.name.partition(".")[0] for path in batch]
         with reading() as db:
-            named = db.execute(select(Upload.id, Upload.sha256).where(Upload.id.in_(ids))).tuples()
+            named = db.execute(select(Upload.id, Upload.sha256).where(Upload.id.in_(ids)))
             names = {f"{upload_id}.{digest}" for upload_id, digest in named}
         for path in batch:
             if path.name not in names:

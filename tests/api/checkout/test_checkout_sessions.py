@@ -283,6 +283,7 @@ def test_a_look_again_and_a_validation(client: FlaskClient, shop: Shop) -> None:
         "shipping": True,
         "tax": True,
         "promotions": False,
+        "fraud": True,
     }
     assert fresh.json["validation_issues"][0]["code"] == "promotion_invalid"
     assert fresh.json["status"] == "collecting"

@@ -77,6 +77,23 @@ def test_a_denial_reads_cancel_and_cancels_nothing(client: FlaskClient, shop: Sh
     assert (shown["fraud"]["action"], shown["status"]) == ("cancel", "collecting")
 
 
+def test_a_look_again_scores_too_and_keeps_the_issue(client: FlaskClient, shop: Shop) -> None:
+    shop = risks.choose(shop, fraud={"challenge_from": 30, "deny_from": 40})
+    checkout_id = doubtful(shop)
+    browser = {"Authorization": f"Bearer {tokens.client_token(sessions.get(shop.actor, checkout_id))}"}
+    fresh = client.post(f"{SESSIONS}/{checkout_id}/refresh", json={}, headers=browser)
+    assert fresh.status_code == 200
+    seen = fresh.get_json()
+    issue = {"code": "fraud_block", "explain": {"reason": "fraud_block"}}
+    assert seen["validation_results"][-1] == {"check": "fraud", "ok": False, **issue}
+    assert seen["validation_issues"] == [issue]
+    assert seen["fraud"] is None, "a shopper learns nothing of the score"
+    [decision] = stored(checkout_id)
+    assert (decision.action, decision.score) == ("deny", 40)
+    read = client.get(f"{SESSIONS}/{checkout_id}", headers=shop.bearer).get_json()
+    assert (read["version"], read["fraud"]["decision_id"]) == (seen["version"], decision.id)
+
+
 def test_the_later_decision_of_session_and_payment_is_shown(client: FlaskClient, shop: Shop) -> None:
     session = shop.session()
     first = score(client, shop, session.id).get_json()["decision_id"]
