@@ -44,6 +44,7 @@ from app.services.checkout.prerequisites import FinalizationFailed, Finalization
 from app.services.operations.consulting import consult, consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts
+from app.services.risk import reviews
 
 _S, _Run, _Intent = lifecycle.Status, run_lifecycle.Status, intent_lifecycle.Status
 
@@ -74,6 +75,7 @@ def finalize(
             it broke off once it had begun, and was undone.
         FinalizationInProgress: it is not known yet; it goes on by itself.
         InvalidState: the session is over without a sale.
+        Conflict: `manual_review_pending`, `manual_review_rejected`; a run that has begun goes on.
     """
     refuse_shopper(actor, create_order, order_service_hint)
     failpoint("finalize_started")
@@ -162,6 +164,7 @@ def _begin(
     cause = str(actor.kind)
     if session.status in lifecycle.OPEN:
         sessions.refuse_closed(session)
+    reviews.refuse_pending(session)
     intent = _intent_of(db, session, lock=True)
     totals.calculate(db, session, actor.tenant)
     prerequisites.check(db, session, actor.tenant, intent, dues.due(session))

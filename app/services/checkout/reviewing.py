@@ -21,7 +21,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.risk.review import Review
 from app.services.access import tenants
-from app.services.checkout import cancellation, sessions
+from app.services.checkout import cancellation, rollback, sessions
 from app.services.operations import jobs
 from app.services.risk import reviews
 
@@ -107,6 +107,8 @@ def turn_away(db: Session, session: CheckoutSession, profile: TenantProfile, *, 
 def go_on_turning_away(tenant_id: str, mode: str, checkout_id: str) -> None:
     """Cancel a checkout and the payment that was under way; the job `checkout.turn_away`.
 
+    Money that was captured for a sale that has not been made is rolled back: the checkout ends as failed.
+
     Raises:
         ServiceUnavailable: the gateway has yet to say what became of the payment; the job runs again.
     """
@@ -114,10 +116,10 @@ def go_on_turning_away(tenant_id: str, mode: str, checkout_id: str) -> None:
     try:
         session = cancellation.cancel(actor, checkout_id, release_inventory=True)
     except InvalidState:
+        session = sessions.get(actor, checkout_id)
+        if session.status == Status.PAYMENT_PROCESSING:
+            session, _ = rollback.roll_back(actor, checkout_id)
         with transaction(actor) as db:
-            session = sessions.find(db, actor, checkout_id)
-            if session.status not in OVER:
-                raise
             _note_too_late(db, session, "turn_away")
     if session.status == Status.PAYMENT_PROCESSING:
         raise ServiceUnavailable("The payment is not decided yet")

@@ -18,7 +18,7 @@ from app.models.risk.review import Review
 from app.services.access import tokens
 from app.services.checkout import payment, reviewing, sessions
 from app.services.checkout.payment import Order
-from tests import buyers, reviewers, risks
+from tests import buyers, finalizations, reviewers, risks
 from tests.reviewers import SESSIONS
 from tests.shops import GOOD, Shop, card, later
 
@@ -163,6 +163,38 @@ def test_an_approved_session_keeps_its_authorised_payment(client: FlaskClient, s
     assert reviewers.run_jobs("checkout.turn_away") == 0
     assert shop.intent(session).status == "requires_capture"
     assert risks.at_the_gateway() == ["authorized"]
+
+
+@pytest.mark.parametrize("mode", ["manual", "auto"])
+def test_a_session_under_review_is_not_finalised_until_it_is_approved(
+    client: FlaskClient, shop: Shop, mode: str
+) -> None:
+    session = finalizations.ready(shop, mode)
+    assign(client, shop, session.id, reviewers.person(shop))
+    before, path = finalizations.charges(), f"{SESSIONS}/{session.id}/finalize"
+    refused = client.post(path, json={}, headers=shop.bearer)
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "manual_review_pending")
+    assert finalizations.orders(session) == []
+    assert finalizations.charges() == before
+    complete(client, shop, session.id, "approved")
+    done = client.post(path, json={}, headers=shop.bearer)
+    assert (done.status_code, done.get_json()["status"]) == (200, "completed")
+    assert shop.left("MUG") == (99, 0, 1)
+
+
+def test_money_that_was_captured_for_a_rejected_sale_goes_back(client: FlaskClient, shop: Shop) -> None:
+    session = finalizations.ready(shop, "auto")
+    [(_, captured, _)] = finalizations.charges()
+    assign(client, shop, session.id, reviewers.person(shop))
+    complete(client, shop, session.id, "rejected")
+    refused = client.post(f"{SESSIONS}/{session.id}/finalize", json={}, headers=shop.bearer)
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "manual_review_rejected")
+    assert reviewers.run_jobs("checkout.turn_away") == 1
+    finalizations.work()
+    assert [(taken, back) for _, taken, back in finalizations.charges()] == [(captured, captured)]
+    assert shop.read(session).status == "failed"
+    assert shop.left("MUG") == (100, 0, 0)
+    assert finalizations.orders(session) == []
 
 
 def test_a_payment_that_is_captured_meanwhile_makes_its_sale_and_the_rejection_is_noted(
