@@ -140,7 +140,10 @@ def content(actor: Actor, request: KycRequest, upload_id: str) -> tuple[Upload, 
         upload = db.scalars(statement).one_or_none()
         if upload is None:
             raise NotFound("Document not found", code="document_not_found")
-        data = _path(upload, upload.sha256 or "").read_bytes()
+        try:
+            data = _path(upload, upload.sha256 or "").read_bytes()
+        except FileNotFoundError as gone:
+            raise NotFound("This document was deleted", code="document_not_found") from gone
         _tell(db, request, "kyc.document_read", {"document_id": upload.id})
     if hashlib.sha256(data).hexdigest() != upload.sha256:
         raise OSError(f"the file of document {upload_id} was altered")

@@ -151,6 +151,8 @@ def test_a_document_is_downloaded_by_who_may_decide_and_that_is_kept(client: Fla
     assert client.get(path, headers=reviewers.scoped(shop, "fraud:read")).status_code == 403
     assert client.get(path, headers=risks.another().bearer).status_code == 404
     assert client.get(path[:-3] + "xyz", headers=shop.bearer).status_code == 404
+    files()[0].unlink()
+    assert client.get(path, headers=shop.bearer).get_json()["code"] == "document_not_found"
     assert len(reviewers.told(session.id, "kyc.document_read")) == 1
 
 
