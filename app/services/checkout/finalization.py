@@ -45,6 +45,7 @@ from app.services.operations.consulting import consult, consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts
 from app.services.risk import reviews
+from app.services.risk.reviews import UnderReview
 
 _S, _Run, _Intent = lifecycle.Status, run_lifecycle.Status, intent_lifecycle.Status
 
@@ -75,7 +76,7 @@ def finalize(
             it broke off once it had begun, and was undone.
         FinalizationInProgress: it is not known yet; it goes on by itself.
         InvalidState: the session is over without a sale.
-        Conflict: `manual_review_pending`, `manual_review_rejected`; a run that has begun goes on.
+        UnderReview: `manual_review_pending`, `manual_review_rejected`; a run that has begun goes on.
     """
     refuse_shopper(actor, create_order, order_service_hint)
     failpoint("finalize_started")
@@ -96,7 +97,7 @@ def capture_and_finalize(
     done, session = payments.capture_and_finish(actor, intent_id, amount, nonce=nonce)
     if session is None or done.status != _Intent.SUCCEEDED:
         return done, session
-    with suppress(FinalizationFailed, FinalizationInProgress, InvalidState):
+    with suppress(FinalizationFailed, FinalizationInProgress, InvalidState, UnderReview):
         finalize(actor, session.id)
     return done, sessions.get(actor, session.id)
 

@@ -19,24 +19,26 @@ from app.models.risk.review import Review
 PERSON, PROVIDER, KYC = "person", "fraud_provider", "kyc"
 
 
+class UnderReview(Conflict):
+    """A person has yet to decide about a checkout, or has decided against it."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message, code=code, explain={"reason": code})
+
+
 def refuse_pending(session: CheckoutSession) -> None:
-    """Raises Conflict where a person has yet to decide about a checkout, or has decided against it.
+    """Raises UnderReview where a checkout may be neither paid nor finalised.
 
     It looks at the session alone. A payment that is captured already goes on all the same.
     """
     status = (session.review or {}).get("status")
     if status == Status.PENDING:
-        raise Conflict(
+        raise UnderReview(
             "This order is being checked by the shop; it can be paid once that is done",
-            code="manual_review_pending",
-            explain={"reason": "manual_review_pending"},
+            "manual_review_pending",
         )
     if status == Status.REJECTED:
-        raise Conflict(
-            "This order was checked and turned down by the shop",
-            code="manual_review_rejected",
-            explain={"reason": "manual_review_rejected"},
-        )
+        raise UnderReview("This order was checked and turned down by the shop", "manual_review_rejected")
 
 
 def begin(db: Session, session: CheckoutSession, *, source: str, cause: str) -> Review:

@@ -182,6 +182,21 @@ def test_a_session_under_review_is_not_finalised_until_it_is_approved(
     assert shop.left("MUG") == (99, 0, 1)
 
 
+def test_a_capture_by_the_merchant_stands_and_its_sale_waits_for_the_review(
+    client: FlaskClient, shop: Shop
+) -> None:
+    session = finalizations.ready(shop, "manual")
+    assign(client, shop, session.id, reviewers.person(shop))
+    path = f"/v1/checkout/payment-intents/{shop.intent(session).id}/capture"
+    answer = client.post(path, json={}, headers={**shop.bearer, "Idempotency-Key": "c1"})
+    assert answer.status_code == 200
+    assert shop.intent(session).status == "succeeded"
+    assert (shop.read(session).status, finalizations.orders(session)) == ("payment_processing", [])
+    complete(client, shop, session.id, "approved")
+    done = client.post(f"{SESSIONS}/{session.id}/finalize", json={}, headers=shop.bearer)
+    assert (done.status_code, len(finalizations.orders(session))) == (200, 1)
+
+
 def test_money_that_was_captured_for_a_rejected_sale_goes_back(client: FlaskClient, shop: Shop) -> None:
     session = finalizations.ready(shop, "auto")
     [(_, captured, _)] = finalizations.charges()
