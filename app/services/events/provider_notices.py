@@ -45,10 +45,10 @@ def text(said: Mapping[str, Any], *names: str) -> str | None:
 
 
 def verify(raw: bytes, headers: Mapping[str, str], tenant_id: str, kind: str) -> None:
-    """Raises Unauthenticated where the body is not signed with the merchant's secret of that kind."""
-    secret = inbound_secrets.find(tenant_id, kind)
+    """Raises Unauthenticated where the body is not signed with a secret of the merchant's of that kind."""
+    secrets = inbound_secrets.find_all(tenant_id, kind)
     given = {name.lower(): value for name, value in headers.items()}.get("x-webhook-signature", "")
-    if not secret or not signing.verify_timestamped(given, raw, [secret], clock.now()):
+    if not signing.verify_timestamped(given, raw, secrets, clock.now()):
         raise refusal()
 
 

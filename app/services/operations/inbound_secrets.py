@@ -10,7 +10,7 @@ from app.services.operations import secrets_at_rest
 
 
 def find(tenant_id: str, kind: str) -> str | None:
-    """The secret of `kind` (payment, threeds, fraud, kyc, stripe, a provider's), or None where there is none."""
+    """The secret of `kind` (payment, threeds, fraud, kyc, stripe, a provider's), or None."""
     found = find_all(tenant_id, kind)
     return found[0] if found else None
 
