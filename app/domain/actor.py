@@ -52,6 +52,7 @@ class Actor:
 
     `session_id` binds a client token or a shopper to one checkout session, `intent_id` a client secret to one
     payment. `permissions` may hold `*`. `address` is the network address that the request came from.
+    `expires_at` is the end of a credential from which no longer-lived one may be had.
     """
 
     kind: ActorKind
@@ -67,6 +68,7 @@ class Actor:
     on_behalf_of: str | None = None
     created_by: str | None = None
     address: str = ""
+    expires_at: datetime | None = None
 
     @property
     def is_shopper(self) -> bool:

@@ -31,6 +31,8 @@ WEBHOOKS_MANAGE = "webhooks.manage"
 LINKS_MANAGE = "links.manage"
 AUDIT_READ = "audit:read"
 TEAM_MANAGE = "team.manage"
+#: Saying by hand that a checkout is paid: administrators alone have it, unless a role of the merchant's does.
+CHECKOUT_OVERRIDE = "checkout.override"
 
 #: Scopes that a key may be given; anything else is refused at creation.
 SCOPES = frozenset(
@@ -39,7 +41,14 @@ SCOPES = frozenset(
 )
 
 #: All that a role may be made of; what is no scope is for people and for keys that may do everything.
-PERMISSIONS = SCOPES | {KEYS_MANAGE, WEBHOOKS_MANAGE, LINKS_MANAGE, AUDIT_READ, TEAM_MANAGE}
+PERMISSIONS = SCOPES | {
+    KEYS_MANAGE,
+    WEBHOOKS_MANAGE,
+    LINKS_MANAGE,
+    AUDIT_READ,
+    TEAM_MANAGE,
+    CHECKOUT_OVERRIDE,
+}
 
 _READ_ALL = frozenset(f"{resource}:read" for resource in RESOURCES) - {"connectors:read"}
 _EVERYTHING = frozenset({"*"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -37,3 +38,19 @@ def decode_cursor(cursor: str) -> str | None:
     except (ValueError, binascii.Error):
         return None
     return text if 0 < len(text) <= 64 and text.replace("_", "").isalnum() else None
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def encode_moment(at: datetime, last_id: str) -> str:
+    """The cursor of a list in the order of an instant, then of ids."""
+    return encode_cursor(f"{(at - _EPOCH) // timedelta(microseconds=1)}_{last_id}")
+
+
+def decode_moment(cursor: str) -> tuple[datetime, str] | None:
+    """The instant and the id that the cursor names, or None when it is not a cursor of ours."""
+    micros, _, last_id = (decode_cursor(cursor) or "").partition("_")
+    if not (micros.isdigit() and len(micros) <= 16 and last_id):
+        return None
+    return _EPOCH + timedelta(microseconds=int(micros)), last_id

@@ -20,6 +20,8 @@ from app.models.checkout import (
     payment_link,
     reservation,
     session,
+    shipment_plan,
+    support_note,
     wallet_hold,
 )
 from app.models.events import delivery, journal, provider_event, webhook_endpoint
@@ -78,9 +80,11 @@ __all__ = [
     "role",
     "session",
     "settlement",
+    "shipment_plan",
     "shipping",
     "stock",
     "stored_value",
+    "support_note",
     "tax",
     "tenant",
     "upload",

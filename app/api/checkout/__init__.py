@@ -3,6 +3,7 @@
 from app.api.checkout import (
     details,
     finalization,
+    holds,
     hosted,
     identity,
     intents,
@@ -12,6 +13,7 @@ from app.api.checkout import (
     risk,
     sessions,
     shipping,
+    support,
     totals,
     wallet,
     webhooks,
@@ -21,6 +23,7 @@ from app.api.checkout.surface import surface
 __all__ = [
     "details",
     "finalization",
+    "holds",
     "hosted",
     "identity",
     "intents",
@@ -30,6 +33,7 @@ __all__ = [
     "risk",
     "sessions",
     "shipping",
+    "support",
     "surface",
     "totals",
     "wallet",

@@ -1,4 +1,4 @@
-"""CK-054, CK-056: hosted pages."""
+"""CK-054 to CK-056: hosted pages, and tokens for pages of others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from app.domain.actor import Actor
 from app.domain.errors import NotFound
 from app.kit import clock
 from app.services.checkout import hosted, sessions
+from app.web.endpoint import Answer
 from app.web.schemas import Instant, Nothing, View
 from app.web.surface import BROWSER
 
@@ -18,6 +19,13 @@ class HostedUrlView(View):
     url: str
     expires_at: Instant
     ttl_seconds: int
+
+
+class EmbedTokenView(View):
+    """A token for an iframe or the embed SDK, and its end."""
+
+    token: str
+    expires_at: Instant
 
 
 class HostedStatusView(View):
@@ -46,6 +54,20 @@ def create(actor: Actor, checkout_id: str, body: Nothing) -> HostedUrlView:
         expires_at=session.expires_at,
         ttl_seconds=max(int(left), 0),
     )
+
+
+@surface.get(
+    "/sessions/{checkout_id}/embed-token",
+    "CK-055",
+    returns=EmbedTokenView,
+    auth=BROWSER,
+    permission="checkout:read",
+)
+def embed(actor: Actor, checkout_id: str) -> Answer:
+    """Short-lived token for an iframe or embed SDK."""
+    token, expires_at = hosted.embed_token(actor, checkout_id)
+    view = EmbedTokenView.model_construct(token=token, expires_at=expires_at)
+    return Answer(view, {"Cache-Control": "no-store"})
 
 
 @surface.get(

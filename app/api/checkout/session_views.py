@@ -69,11 +69,13 @@ class SessionView(View):
     billing_address: dict[str, Any] | None
     selected_shipping: dict[str, Any] | None
     pickup_location: dict[str, Any] | None
+    shipment_plan_id: str | None
     reservation_id: str | None
     payment_intent: SessionIntent | None
     order_id: str | None
     receipt_id: str | None
     cancel_reason: str | None
+    failure_reason: str | None
     expires_at: Instant
     created_at: Instant
     updated_at: Instant
@@ -91,15 +93,15 @@ class SessionView(View):
     livemode: bool
 
     @classmethod
-    def of(cls, row: CheckoutSession, intent: PaymentIntent | None, *, to_shopper: bool) -> SessionView:
-        """The view of a row; a shopper learns neither the score nor who looks at it."""
+    def of(cls, row: CheckoutSession, intent: PaymentIntent | None, *, actor: Actor) -> SessionView:
+        """The view of a row, for `actor`; a shopper learns neither the score nor who looks at it."""
         return cls.model_construct(
             checkout_id=row.id,
             cart_id=row.cart_id,
             cart_snapshot=row.cart_snapshot,
             owner={"type": row.owner_type, "id": row.owner_id},
             status=row.status,
-            client_token=tokens.client_token(row),
+            client_token=tokens.client_token(row, actor=actor),
             calculation_id=row.calculation_id,
             totals=row.totals,
             amount_due=dues.due(row),
@@ -107,11 +109,13 @@ class SessionView(View):
             billing_address=row.billing_address,
             selected_shipping=row.selected_shipping,
             pickup_location=row.pickup_location,
+            shipment_plan_id=row.shipment_plan_id,
             reservation_id=row.reservation_id,
             payment_intent=intent_of(intent),
             order_id=row.order_id,
             receipt_id=row.receipt_id,
             cancel_reason=row.cancel_reason,
+            failure_reason=row.failure_reason,
             expires_at=row.expires_at,
             created_at=row.created_at,
             updated_at=row.updated_at,
@@ -123,9 +127,9 @@ class SessionView(View):
             contact=row.contact,
             applied_promotions=row.applied_promotions,
             validation_issues=row.validation_issues,
-            fraud=None if to_shopper else _fraud_of(row, intent),
+            fraud=None if actor.is_shopper else _fraud_of(row, intent),
             kyc=SessionKyc(**row.kyc) if row.kyc else None,
-            review=_review_of(row, to_shopper=to_shopper),
+            review=_review_of(row, to_shopper=actor.is_shopper),
             livemode=row.mode == "live",
         )
 
@@ -171,6 +175,4 @@ def _review_of(row: CheckoutSession, *, to_shopper: bool) -> SessionReview | Non
 def answer(actor: Actor, session: CheckoutSession) -> Answer:
     """A session, its payment and its `ETag`."""
     intent = intents.get(actor, session.payment_intent_id) if session.payment_intent_id else None
-    return Answer(
-        SessionView.of(session, intent, to_shopper=actor.is_shopper), {"ETag": f'"{session.version}"'}
-    )
+    return Answer(SessionView.of(session, intent, actor=actor), {"ETag": f'"{session.version}"'})

@@ -32,10 +32,16 @@ class PricedLine:
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """A percentage off the goods, under its code."""
+    """A percentage off the goods, or an amount in minor units, under its code; `type` says who gave it."""
 
     code: str
-    percent: Decimal
+    percent: Decimal = Decimal(0)
+    amount: int = 0
+    type: str = "promotion"
+
+    def of(self, sub_total: int) -> int:
+        """What it takes off goods that cost so much; never more than they do."""
+        return min(self.amount or discount_amount(sub_total, self.percent), sub_total)
 
 
 def discount_amount(sub_total: int, percent: Decimal) -> int:
@@ -65,10 +71,10 @@ def compute(
     adjustments: list[list[dict[str, Any]]] = [[] for _ in lines]
     left, nets = sub_total, list(bases)
     for discount in discounts:
-        amount = min(discount_amount(left, discount.percent), left)
+        amount = discount.of(left)
         for index, part in enumerate(allocate(amount, nets)):
             if part:
-                adjustments[index].append({"type": "promotion", "code": discount.code, "amount": -part})
+                adjustments[index].append({"type": discount.type, "code": discount.code, "amount": -part})
                 nets[index] -= part
         left -= amount
     tax = tax_amount(left, tax_percent)

@@ -62,6 +62,9 @@ class Order(Owned, Timestamped, Stateful, Base):
     hint: Mapped[dict[str, Any] | None]
     receipt_id: Mapped[str | None] = mapped_column(String(40))
     receipt_issued_at: Mapped[datetime | None]
+    shipment_plan_id: Mapped[str | None] = mapped_column(String(40))
+    #: Parcels with their places, goods and totals, where the buyer chose a plan.
+    shipments: Mapped[list[dict[str, Any]] | None]
 
     @property
     def public_number(self) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.lifecycles import checkout_sessions
+from app.kit import clock
 from app.models.base import Base, Owned, Timestamped
 from app.models.events.journal import JournalLinks
 from app.models.stateful import Stateful
@@ -33,6 +34,25 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
             sqlite_where=text("status IN ('created', 'collecting', 'reserved')"),
             postgresql_where=text("status IN ('created', 'collecting', 'reserved')"),
         ),
+        Index(
+            "ix_checkout_sessions_failed",
+            "tenant_id",
+            "mode",
+            "failed_at",
+            "id",
+            sqlite_where=text("failed_at IS NOT NULL"),
+            postgresql_where=text("failed_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_checkout_sessions_failed_why",
+            "tenant_id",
+            "mode",
+            "failure_reason",
+            "failed_at",
+            "id",
+            sqlite_where=text("failed_at IS NOT NULL"),
+            postgresql_where=text("failed_at IS NOT NULL"),
+        ),
     )
     lifecycle = checkout_sessions.LIFECYCLE
 
@@ -43,6 +63,8 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
     surface: Mapped[str] = mapped_column(String(10))
     cancel_reason: Mapped[str | None] = mapped_column(String(20))
     failure_reason: Mapped[str | None] = mapped_column(String(64))
+    #: Since when it has been failed; None while it is not.
+    failed_at: Mapped[datetime | None]
     currency: Mapped[CurrencyCode]
     channel: Mapped[str] = mapped_column(String(20), default="web")
     owner_type: Mapped[str] = mapped_column(String(5), default="guest")
@@ -58,8 +80,11 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
     billing_address: Mapped[dict[str, Any] | None]
     selected_shipping: Mapped[dict[str, Any] | None]
     pickup_location: Mapped[dict[str, Any] | None]
+    shipment_plan_id: Mapped[str | None] = mapped_column(String(40))
     promotion_codes: Mapped[list[str]] = mapped_column(default=list)
     applied_promotions: Mapped[list[Any]] = mapped_column(default=list)
+    #: Discounts that support gave: `id`, and `percent` or `amount` (minor units).
+    support_discounts: Mapped[list[dict[str, Any]] | None]
     validation_issues: Mapped[list[Any]] = mapped_column(default=list)
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)
     method_types: Mapped[list[str]] = mapped_column(default=list)
@@ -99,6 +124,11 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
     def grand_total(self) -> int:
         """The last computed total, minor units; 0 while nothing is computed."""
         return int((self.totals or {}).get("grand_total", 0))
+
+    def advance(self, trigger: Any, *, cause: str, **changes: Any) -> None:
+        """See `Stateful.advance`; it is noted since when a session has been failed."""
+        super().advance(trigger, cause=cause, **changes)
+        self.failed_at = clock.now() if self.status == checkout_sessions.Status.FAILED else None
 
     def facts(self) -> dict[str, Any]:
         """See `Stateful.facts`."""

@@ -104,6 +104,8 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     next_query_at: Mapped[datetime | None]
     queries: Mapped[int] = mapped_column(Integer, default=0)
     needs_review: Mapped[bool] = mapped_column(default=False)
+    #: Who said that the money of a bank transfer had come, before its gateway did (OP-79).
+    confirmed_by: Mapped[str | None] = mapped_column(String(64))
 
     @property
     def authorization_id(self) -> str:

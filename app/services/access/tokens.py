@@ -8,6 +8,7 @@ looked up on each call, so that revoking them ends it.
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -31,6 +32,9 @@ JWT_SECONDS = 600
 #: How long a payment's client secret lives: twice the time that a shopper has at a bank.
 CLIENT_SECRET_SECONDS = 1800
 
+#: How long an embedded page's token lives (OP-07).
+EMBED_SECONDS = 900
+
 _KIND = "client"
 _SECRET_KIND = "intent"
 _PREFIX = "pub_"
@@ -46,9 +50,29 @@ _PERSON = (
 )
 
 
-def client_token(session: CheckoutSession) -> str:
-    """The session's client token: signed, not stored, the same each time."""
+def client_token(session: CheckoutSession, *, actor: Actor | None = None) -> str:
+    """The session's client token: signed, not stored, the same each time.
+
+    An embedded page's credential gets none that outlives itself.
+    """
+    if actor is not None and actor.expires_at is not None:
+        return _embed_token(session, min(actor.expires_at, session.expires_at))
     claims = {"sid": session.id, "exp": int(session.expires_at.timestamp())}
+    return _PREFIX + signing.sign_token(_KIND, claims, settings.current().signing_key)
+
+
+def embed_token(actor: Actor, session: CheckoutSession) -> tuple[str, datetime]:
+    """A client token for a frame on another page, and its end: in 15 minutes, or with the session if sooner.
+
+    It cannot be renewed with itself, so that one which leaks from a page soon ends.
+    """
+    until = min(clock.now() + timedelta(seconds=EMBED_SECONDS), session.expires_at)
+    until = min(until, actor.expires_at or until).replace(microsecond=0)
+    return _embed_token(session, until), until
+
+
+def _embed_token(session: CheckoutSession, until: datetime) -> str:
+    claims = {"sid": session.id, "exp": int(until.timestamp()), "embed": True}
     return _PREFIX + signing.sign_token(_KIND, claims, settings.current().signing_key)
 
 
@@ -123,6 +147,7 @@ def _of_client_token(presented: str) -> Actor:
         frozenset({"checkout:*", "intents:*", "methods:*"}),
         "client token",
         session_id=claims["sid"],
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC) if claims.get("embed") else None,
     )
 
 

@@ -1,8 +1,10 @@
-"""Reservations as a server or a page asks for them (CK-017 to CK-020), over `reservations`."""
+"""Reservations and holds as a server or a page asks for them (CK-017 to CK-020, CK-059, CK-060)."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,6 +26,20 @@ _S, _T = lifecycle.Status, lifecycle.Trigger
 
 #: A hold may be lengthened up to this age (OP-32).
 MAX_AGE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that is kept for a session: its goods (`inventory`), or a use of a code (`promotion`).
+
+    Both hang on one reservation and end with it.
+    """
+
+    hold_id: str
+    type: str
+    reservation_id: str
+    expires_at: datetime
+    promotion_code: str | None = None
 
 
 @consulting
@@ -71,15 +87,81 @@ def extend(actor: Actor, reservation_id: str, by_seconds: int) -> Reservation:
     """
     with transaction(actor) as db:
         _, reservation = _locked(db, actor, reservation_id)
-        if reservation.status != _S.ACTIVE or reservation.expires_at <= clock.now():
+        if not _is_live(reservation):
             raise InvalidState(f"A reservation that is {_ended(reservation)} cannot be extended")
-        limit = reservation.created_at + timedelta(seconds=MAX_AGE_SECONDS)
-        until = min(reservation.expires_at + timedelta(seconds=by_seconds), limit)
-        if until <= reservation.expires_at:
-            raise Conflict("A reservation lasts at most 24 hours", code="hold_limit")
-        reservation.extended_until_at = until
-        reservations.extend(reservation, actor.tenant, until, cause=str(actor.kind))
+        _lengthen(reservation, actor, by_seconds)
         return reservation
+
+
+def of_session(actor: Actor, checkout_id: str) -> list[Hold]:
+    """What is held for a session now (CK-059); empty where nothing is, or no longer.
+
+    Raises:
+        NotFound: there is no such session, or it is another merchant's.
+    """
+    sessions.get(actor, checkout_id)
+    with reading() as db:
+        statement = select(Reservation).where(
+            Reservation.checkout_id == checkout_id, Reservation.status == _S.ACTIVE
+        )
+        return _holds_of(db.scalars(statement).one_or_none())
+
+
+def extend_session(
+    actor: Actor, checkout_id: str, *, hold_ids: Sequence[str] | None, by_seconds: int
+) -> list[Hold]:
+    """Lengthen what is held for a session, up to 24 hours in all (CK-060).
+
+    Goods and codes share one reservation, so lengthening one of them lengthens the others too.
+
+    Raises:
+        NotFound: `hold_not_found`: one of `hold_ids` is not held for this session now.
+        InvalidState: nothing is held, and no ids were named.
+        Conflict: `hold_limit`: it has been lengthened as far as it may be.
+    """
+    with transaction(actor) as db:
+        session = sessions.find(db, actor, checkout_id, lock=True)
+        reservation = reservations.active(db, session)
+        held = _holds_of(reservation)
+        unknown = sorted(set(hold_ids or ()) - {hold.hold_id for hold in held})
+        if unknown:
+            raise NotFound(
+                "This is not held for this checkout",
+                code="hold_not_found",
+                field="hold_ids",
+                explain={"reason": "hold_not_found", "hold_ids": unknown},
+            )
+        if reservation is None or not held:
+            raise InvalidState("Nothing is held for this checkout")
+        _lengthen(reservation, actor, by_seconds)
+        return _holds_of(reservation)
+
+
+def _holds_of(reservation: Reservation | None) -> list[Hold]:
+    if reservation is None or not _is_live(reservation):
+        return []
+    found, until = reservation.id, reservation.expires_at
+    goods = [Hold(found, "inventory", found, until)] if _has_goods(reservation) else []
+    codes = [Hold(f"{found}:{code}", "promotion", found, until, code) for code in reservation.coupons]
+    return goods + codes
+
+
+def _has_goods(reservation: Reservation) -> bool:
+    return any(part["reserved_qty"] for part in reservation.lines)
+
+
+def _is_live(reservation: Reservation) -> bool:
+    return reservation.status == _S.ACTIVE and reservation.expires_at > clock.now()
+
+
+def _lengthen(reservation: Reservation, actor: Actor, by_seconds: int) -> None:
+    """Raises Conflict where it has reached 24 hours."""
+    limit = reservation.created_at + timedelta(seconds=MAX_AGE_SECONDS)
+    until = min(reservation.expires_at + timedelta(seconds=by_seconds), limit)
+    if until <= reservation.expires_at:
+        raise Conflict("A reservation lasts at most 24 hours", code="hold_limit")
+    reservation.extended_until_at = until
+    reservations.extend(reservation, actor.tenant, until, cause=str(actor.kind))
 
 
 def release(actor: Actor, reservation_id: str) -> Reservation:
@@ -104,10 +186,8 @@ def word(reservation: Reservation) -> str:
     """The status as the contract says it: `active partial extended released expired captured` (OP-42)."""
     if reservation.status == _S.RETURNED:
         return str(_S.CAPTURED)
-    if reservation.status != _S.ACTIVE:
-        return reservation.status
-    if reservation.expires_at <= clock.now():
-        return str(_S.EXPIRED)
+    if not _is_live(reservation):
+        return _ended(reservation)
     if reservation.partial:
         return "partial"
     return "extended" if reservation.extended_until_at else str(_S.ACTIVE)

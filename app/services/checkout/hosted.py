@@ -1,4 +1,4 @@
-"""Hosted pages: opening one for a session, and what may be changed on it (CK-054, CK-056, OP-46)."""
+"""Hosted pages: opening one for a session, and what may be changed on it (CK-054 to CK-056, OP-46)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
 from app.providers.base import MAX_QUANTITY, CartLine, CartSnapshot
+from app.services.access import tokens
 from app.services.checkout import drafts, reservations, sessions, totals
 from app.services.operations.consulting import consulting
 
@@ -40,6 +41,21 @@ def open_page(actor: Actor, checkout_id: str) -> CheckoutSession:
         if session.hosted_id is None:
             session.hosted_id = sessions.new_hosted_id()
         return session
+
+
+def embed_token(actor: Actor, checkout_id: str) -> tuple[str, datetime]:
+    """A short-lived token for a frame that shows the session, and its end (CK-055).
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+        InvalidState: the session is over.
+    """
+    session = sessions.get(actor, checkout_id)
+    if session.status not in (*lifecycle.OPEN, lifecycle.Status.PAYMENT_PROCESSING):
+        raise InvalidState(f"A checkout that is {session.status} cannot be embedded")
+    if session.expires_at <= clock.now():
+        raise InvalidState("This checkout has expired", code="checkout_expired")
+    return tokens.embed_token(actor, session)
 
 
 def has_lapsed(session: CheckoutSession, now: datetime | None = None) -> bool:

@@ -51,10 +51,12 @@ def compute(
     shipping: dict[str, Any] | None,
     taxed: bool = True,
     held: Sequence[str] = (),
+    given: Sequence[dict[str, Any]] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Ask the providers and do the arithmetic: (inputs, outputs), both as they are stored.
 
-    `held` are codes of which the session holds a use: they are good although none may be left.
+    `held` are codes of which the session holds a use: they are good although none may be left. `given` are
+    discounts of support (services/checkout/resolutions.py); they come off after the promotions.
     """
     scope = Scope(profile, mode)
     promotions = registry.promotions(profile).resolve(scope, codes, held=held)
@@ -65,7 +67,7 @@ def compute(
     outputs = pricing.compute(
         currency,
         [pricing.PricedLine(line.line_id, line.quantity, line.unit_price) for line in lines],
-        [pricing.Discount(p.code, p.percent) for p in promotions.applied],
+        [*(pricing.Discount(p.code, p.percent) for p in promotions.applied), *map(_given, given)],
         rate.name,
         Decimal(_plain(rate.percent)),
         cost,
@@ -84,7 +86,15 @@ def compute(
         "tax": {"name": rate.name, "percent": _plain(rate.percent)},
         "promotions": outputs["promotions"],
     }
+    if given:
+        inputs["support_discounts"] = list(given)
     return inputs, outputs
+
+
+def _given(discount: dict[str, Any]) -> pricing.Discount:
+    """A discount of support, as the session keeps it, for the arithmetic."""
+    percent, amount = Decimal(discount.get("percent", 0)), int(discount.get("amount", 0))
+    return pricing.Discount(discount["id"], percent, amount, "support_discount")
 
 
 def _plain(percent: Decimal) -> str:
@@ -140,6 +150,7 @@ def preview(
         shipping=session.selected_shipping,
         taxed=is_taxed(session.options),
         held=_held_codes(db, session) if codes else (),
+        given=session.support_discounts or (),
     )
 
 

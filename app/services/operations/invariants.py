@@ -91,6 +91,8 @@ def _sandbox_agrees(db: Session) -> Iterator[Violation]:
         .outerjoin(sandbox.payments, book.reference == Attempt.gateway_reference)
         .where(Attempt.connector == "sandbox", Attempt.status == "captured")
         .where(func.coalesce(book.captured, -1) != Attempt.amount_captured)
+        # a person may know of a transfer before the bank tells
+        .where(Attempt.confirmed_by.is_(None) | (book.captured != 0))
     )
     for attempt_id, _, captured, there in db.execute(ours):
         yield Violation("sandbox_agrees", attempt_id, f"captured {captured}, the gateway says {there}")

@@ -1,0 +1,217 @@
+"""What support does about a checkout that has failed, or waits for a bank transfer (CK-062, OP-79).
+
+A failed session is opened again with a payment of its own and all its tries, at its old total or at a lower
+one. It is not while money of its last payment has yet to go back: nobody pays twice (docs/adr/0023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.db import transaction
+from app.domain.actor import Actor
+from app.domain.errors import Conflict, InvalidRequest, InvalidState, PermissionDenied, Unprocessable
+from app.domain.lifecycles import checkout_sessions as lifecycle
+from app.domain.lifecycles import intents as intent_lifecycle
+from app.domain.permissions import CHECKOUT_OVERRIDE
+from app.kit import clock
+from app.kit.ids import new_id
+from app.models.checkout.session import CheckoutSession
+from app.models.events.journal import record
+from app.models.payments.intent import PaymentIntent
+from app.services.checkout import link_uses, payment, reservations, sessions, support_notes, totals
+from app.services.operations.settings import checkout_settings
+from app.services.payments import intents, methods, transfers
+
+_S, _T = lifecycle.Status, lifecycle.Trigger
+_Intent, _IntentMoves = intent_lifecycle.Status, intent_lifecycle.Trigger
+
+#: The actions, as the contract names them.
+REPLACE, OVERRIDE, DISCOUNT = "replace_payment_method", "manual_override", "apply_discount"
+#: The type of the journal entry that says who did what, and why.
+RESOLVED = "checkout.resolved"
+#: A session that was given more than this is not a sale any more.
+MAX_DISCOUNTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What is to be done, and why. A discount is an amount in minor units or a whole percentage."""
+
+    action: str
+    note: str | None = None
+    payment_method_id: str | None = None
+    amount: int | None = None
+    percent: int | None = None
+
+
+def resolve(actor: Actor, checkout_id: str, wanted: Resolution) -> CheckoutSession:
+    """Take an action on a failed session; what was done, by whom and why is on the journal.
+
+    Raises:
+        NotFound: no such session or payment method, or another merchant's.
+        InvalidRequest: parameters of another action, or a note is due.
+        PermissionDenied: an override without its permission.
+        InvalidState: it has not failed, nor is a transfer awaited; its payment is not over.
+        Conflict: `payment_not_returned`; `link_not_payable`.
+        Unprocessable: `discount_too_large`; the method cannot be used; `card_number_refused`.
+    """
+    _check(actor, wanted)
+    if wanted.action == OVERRIDE:
+        return _override(actor, checkout_id, wanted)
+    with transaction(actor) as db:
+        session = sessions.find(db, actor, checkout_id, lock=True)
+        before = session.facts()
+        _reopen(db, actor, session)
+        given = _give(session, wanted) if wanted.action == DISCOUNT else None
+        totals.calculate(db, session, actor.tenant)
+        reservations.rehold_coupons(db, session, actor.tenant)
+        if session.grand_total:
+            _open_payment(db, actor, session, wanted.payment_method_id)
+        _note(db, session, wanted, before, support_discount=given)
+        return session
+
+
+def _check(actor: Actor, wanted: Resolution) -> None:
+    """Raises as `resolve`."""
+    if wanted.note is not None:
+        support_notes.checked(wanted.note, "note")
+    if wanted.action == OVERRIDE and not actor.can(CHECKOUT_OVERRIDE):
+        raise PermissionDenied(f"Missing {CHECKOUT_OVERRIDE} permission")
+    if wanted.action == OVERRIDE and wanted.note is None:
+        raise InvalidRequest("Say why in note", code="missing_field", field="note")
+    given = (wanted.amount is not None) + (wanted.percent is not None)
+    if wanted.action == DISCOUNT and given != 1:
+        raise InvalidRequest("Send amount or percent", code="invalid_field", field="amount")
+    if wanted.action != DISCOUNT and given:
+        raise InvalidRequest("Only apply_discount has an amount", code="invalid_field", field="amount")
+    if wanted.action != REPLACE and wanted.payment_method_id is not None:
+        raise InvalidRequest(
+            "Only replace_payment_method has a method", code="invalid_field", field="payment_method_id"
+        )
+
+
+def _reopen(db: Session, actor: Actor, session: CheckoutSession) -> None:
+    """A failed session may be edited and paid again, with a new lifetime and all its tries."""
+    if session.status != _S.FAILED:
+        raise InvalidState(f"A checkout that is {session.status} has not failed")
+    _leave_payment(db, session)
+    if session.payment_link_id:  # its use was given back when it failed
+        link_uses.hold(db, session.payment_link_id)
+    hold = reservations.active(db, session)
+    is_held = hold is not None and hold.expires_at > clock.now()
+    lifetime = timedelta(seconds=checkout_settings(actor.tenant).session_ttl_seconds)
+    session.advance(
+        _T.RESOLVED_HELD if is_held else _T.RESOLVED,
+        cause=str(actor.kind),
+        failure_reason=None,
+        payment_intent_id=None,
+        payment_attempts=0,
+        reservation_id=hold.id if hold is not None else None,
+        order_id=None,
+        receipt_id=None,
+        completed_at=None,
+        expires_at=max(session.expires_at, clock.now() + lifetime),
+    )
+
+
+def _leave_payment(db: Session, session: CheckoutSession) -> None:
+    """The session's last payment is over, or is ended here.
+
+    What a dead attempt of it brings later goes back by itself (payments/late_success.py).
+
+    Raises:
+        InvalidState: the gateway has yet to say what became of it.
+        Conflict: `payment_not_returned`.
+    """
+    if session.payment_intent_id is None:
+        return
+    intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
+    if intent.lifecycle.allows(intent.status, _IntentMoves.CANCELED):
+        intent.advance(_IntentMoves.CANCELED, cause="resolved", cancel_reason="user_cancel")
+        return
+    if not intent.lifecycle.is_terminal(intent.status):
+        raise InvalidState("Its payment is not over yet", code="payment_in_progress")
+    if intent.amount_refunded + intent.amount_disputed < intent.amount_captured:
+        raise Conflict(
+            "Its payment has not gone back yet: refund it first",
+            code="payment_not_returned",
+            explain={"reason": "payment_not_returned", "payment_intent_id": intent.id},
+        )
+
+
+def _give(session: CheckoutSession, wanted: Resolution) -> dict[str, Any]:
+    """Put a discount on the session; the totals that follow show it.
+
+    Raises:
+        Unprocessable: `discount_too_large`: more than the goods cost, or too many of them.
+    """
+    given = {"id": new_id("dsc")}
+    if wanted.percent is not None:
+        discount: dict[str, Any] = {**given, "percent": str(wanted.percent)}
+    else:
+        discount = {**given, "amount": wanted.amount}
+    known = session.support_discounts or []
+    goods = _cost_of_goods(session)
+    if len(known) >= MAX_DISCOUNTS or (wanted.amount or 0) > goods:
+        raise Unprocessable(
+            "The discount is larger than what the goods cost",
+            code="discount_too_large",
+            field="amount",
+            explain={"reason": "discount_too_large", "goods": goods},
+        )
+    session.support_discounts = [*known, discount]
+    return discount
+
+
+def _cost_of_goods(session: CheckoutSession) -> int:
+    """Minor units of the goods less the discounts so far."""
+    known = session.totals or {}
+    return int(known.get("sub_total", 0)) - int(known.get("discount_total", 0))
+
+
+def _open_payment(db: Session, actor: Actor, session: CheckoutSession, method_id: str | None) -> None:
+    """The session's next payment, with a method where one was named."""
+    intent = payment.intent_for(db, actor, session)
+    session.payment_intent_id = intent.id
+    if method_id is not None:
+        method = methods.usable(actor, method_id)
+        intents.refuse_unusable(actor, intent, method)
+        intent.advance(_IntentMoves.ATTACHED, cause=str(actor.kind), payment_method_id=method.id)
+
+
+def _override(actor: Actor, checkout_id: str, wanted: Resolution) -> CheckoutSession:
+    """A person says that the sale is good: a transfer is there, or a failed checkout is completed."""
+    with transaction(actor) as db:
+        session = sessions.find(db, actor, checkout_id, lock=True)
+        if session.status != _S.PAYMENT_PROCESSING or session.payment_intent_id is None:
+            raise InvalidState(f"A checkout that is {session.status} has not failed")
+        before = session.facts()
+        intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
+        attempt = transfers.confirm(db, actor, intent)
+        _note(db, session, wanted, before, amount=attempt.amount, currency=attempt.currency)
+    payment.look_again(attempt.id, transfers.CAUSE)
+    return sessions.get(actor, checkout_id)
+
+
+def _note(
+    db: Session, session: CheckoutSession, wanted: Resolution, before: dict[str, Any], **facts: Any
+) -> None:
+    """The entry of the journal, which is the audit: who is on it by itself."""
+    told = {name: value for name, value in facts.items() if value is not None}
+    record(
+        db,
+        RESOLVED,
+        tenant_id=session.tenant_id,
+        mode=session.mode,
+        entity="checkout",
+        entity_id=session.id,
+        cause=wanted.action,
+        before=before,
+        after={**session.facts(), "action": wanted.action, "note": wanted.note, **told},
+        **session.journal_links(),
+    )
