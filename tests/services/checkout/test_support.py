@@ -28,10 +28,9 @@ from app.services.checkout import (
 from app.services.checkout.failures import Filters
 from app.services.checkout.resolutions import Resolution
 from tests.failures import failed, told
+from tests.risks import HIGHEST
 from tests.shops import GOOD, NO_FUNDS, Shop, later, make
 from tests.statements import counted
-
-BLOCKED = "4100000000000019"
 
 pytestmark = pytest.mark.usefixtures("holds")
 
@@ -130,13 +129,11 @@ def _explained(db: Any, which: dict[str, str]) -> str:
     return "\n".join(str(line) for line in db.execute(text(prefix + sql)))
 
 
-def test_a_card_that_is_blocked_failed_of_fraud(shop: Shop) -> None:
-    session = shop.session()
-    for number in range(5):
-        if shop.read(session).status != "failed":
-            shop.pay(session, BLOCKED, f"n{number}")
-    assert shop.read(session).status == "failed"
-    assert listed(shop) == [session.id]
+def test_what_the_risk_rules_block_failed_of_fraud(shop: Shop) -> None:
+    session = failed(shop, HIGHEST)
+    assert listed(shop, reason="fraud") == [session.id]
+    [found] = failures.list_page(shop.actor, Filters("fraud")).data
+    assert found.explain["reason"] == "fraud_block"
 
 
 def test_a_note_is_kept_told_and_shown_whatever_has_become_of_the_checkout(shop: Shop) -> None:
