@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from app.domain.actor import TenantProfile
 from app.domain.rules.fraud import Assessment, Facts, Rule
@@ -139,6 +139,15 @@ class Shipping(Provider, Protocol):
         ...
 
 
+@runtime_checkable
+class Places(Protocol):
+    """An inventory that tells where its goods lie, so that they can be sent from there in parcels."""
+
+    def places(self, scope: Scope, skus: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Units that could be held now by SKU and place, for the SKUs that are tracked."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CreditNoteDraft:
     """What an invoice is credited with; `source` (`refund:rf_…`, `dispute:dp_…`) names its one cause."""
@@ -156,7 +165,8 @@ class CreditNoteDraft:
 class OrderDraft:
     """A sale as the Order Service is told of it. `key` names it: asked again under it, nothing new is made.
 
-    `hint` is what the merchant had to say to the service; `receipt_id` the receipt that will be issued.
+    `hint` is what the merchant had to say to the service; `receipt_id` the receipt that will be issued;
+    `shipments` the parcels of the plan that was chosen: places, goods and totals.
     """
 
     key: str
@@ -171,6 +181,8 @@ class OrderDraft:
     billing_address: Mapping[str, Any] | None = None
     selected_shipping: Mapping[str, Any] | None = None
     pickup_location: Mapping[str, Any] | None = None
+    shipment_plan_id: str | None = None
+    shipments: tuple[dict[str, Any], ...] = ()
     reference: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     hint: Mapping[str, Any] | None = None
@@ -183,8 +195,8 @@ class OrderDraft:
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> OrderDraft:
         """The draft that was kept."""
-        listed = {"lines": tuple(kept["lines"]), "discount_codes": tuple(kept["discount_codes"])}
-        return cls(**{**kept, **listed})
+        listed = ("lines", "discount_codes", "shipments")
+        return cls(**{**kept, **{name: tuple(kept.get(name, ())) for name in listed}})
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from app.domain.actor import TenantProfile
 from app.domain.rules import providers
 from app.domain.rules.providers import url_of
-from app.providers.base import Billing, Carts, Fraud, Kyc, Orders, Pricing, Shipping, Taxes
+from app.providers.base import Billing, Carts, Fraud, Kyc, Orders, Places, Pricing, Shipping, Taxes
 from app.providers.builtin.billing import BuiltinBilling
 from app.providers.builtin.catalogue import (
     BuiltinCarts,
@@ -83,6 +83,12 @@ def orders(tenant: TenantProfile) -> Orders:
     """Who takes this merchant's orders."""
     url = url_of(tenant.settings, providers.ORDERS)
     return HttpOrders(url) if url else _ORDERS
+
+
+def places(tenant: TenantProfile) -> Places | None:
+    """Who tells where this merchant's stock lies; None where its inventory does not."""
+    found = inventory_at(url_of(tenant.settings, providers.INVENTORY))
+    return found if isinstance(found, Places) else None
 
 
 def billing(tenant: TenantProfile) -> Billing:

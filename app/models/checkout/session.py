@@ -141,6 +141,7 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
             "currency": self.currency,
             "totals": self.totals,
             "wallet_applied": self.wallet_applied,
+            "shipment_plan_id": self.shipment_plan_id,
             "order_id": self.order_id,
             "receipt_id": self.receipt_id,
             "reference": self.reference,

@@ -63,16 +63,19 @@ class BuiltinInventory:
 
     def available(self, scope: Scope, skus: Sequence[str]) -> dict[str, int]:
         """See `Inventory.available`."""
-        statement = select(StockItem.sku, StockItem.on_hand, StockItem.held).where(
-            StockItem.tenant_id == scope.tenant.id,
-            StockItem.mode == scope.mode,
-            StockItem.sku.in_(set(skus)),
+        return {sku: sum(units.values()) for sku, units in self.places(scope, skus).items()}
+
+    def places(self, scope: Scope, skus: Sequence[str]) -> dict[str, dict[str, int]]:
+        """See `Places.places`."""
+        item = StockItem
+        statement = select(item.sku, item.location, item.on_hand - item.held).where(
+            item.tenant_id == scope.tenant.id, item.mode == scope.mode, item.sku.in_(set(skus))
         )
-        totals: dict[str, int] = defaultdict(int)
+        found: dict[str, dict[str, int]] = defaultdict(dict)
         with reading() as db:
-            for sku, on_hand, held in db.execute(statement):
-                totals[sku] += on_hand - held
-        return dict(totals)
+            for sku, location, units in db.execute(statement):
+                found[sku][location] = units
+        return dict(found)
 
     @staticmethod
     def _locked(db: Session, scope: Scope, skus: set[str]) -> list[StockItem]:

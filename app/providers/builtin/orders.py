@@ -80,6 +80,8 @@ def _row(scope: Scope, draft: OrderDraft) -> Order:
         lines=list(draft.lines),
         hint=dict(draft.hint) if draft.hint else None,
         receipt_id=draft.receipt_id,
+        shipment_plan_id=draft.shipment_plan_id,
+        shipments=list(draft.shipments) or None,
         status=str(_S.PAID),
         version=1,
     )

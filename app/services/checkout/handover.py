@@ -59,7 +59,7 @@ def conclude(
     scope, receipt_id = Scope(profile, session.mode), new_id("rcpt")
     order_id = None
     if run is None or run.create_order:
-        told = orders.draft(session, run, receipt_id=receipt_id)
+        told = orders.draft(db, session, run, receipt_id=receipt_id)
         order_id = registry.orders(profile).create(scope, told).order_id
     if run is not None:
         said = receipts.draft(db, session, profile, order_id=order_id, receipt_id=receipt_id)
@@ -75,7 +75,7 @@ def _leave(db: Session, session: CheckoutSession, run: Finalization | None, caus
     run = run or runs.begin(db, session, cause=cause)
     run.sold, run.receipt_id = True, None
     if run.create_order:
-        run.order_draft = orders.draft(session, run, receipt_id=None).as_dict()
+        run.order_draft = orders.draft(db, session, run, receipt_id=None).as_dict()
     runs.watch(db, run)
     return HandedOver(run.id)
 

@@ -49,12 +49,14 @@ def reserve(
     """Hold what can be held of a session's goods, maybe only a part (CK-017).
 
     Raises:
-        Conflict: `inventory_shortfall`: nothing can be held.
+        Conflict: `inventory_shortfall`: nothing can be held; `shipment_plan_selected`: a plan says it.
         InvalidState: the session is over, or being paid.
     """
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
         sessions.refuse_closed(session)
+        if allocation.lots and session.shipment_plan_id is not None:
+            raise Conflict("A shipment plan says where the goods come from", code="shipment_plan_selected")
         if session.totals_stale:
             totals.calculate(db, session, actor.tenant)
         return reservations.hold(

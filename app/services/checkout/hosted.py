@@ -103,6 +103,7 @@ def change_quantity(actor: Actor, checkout_id: str, quantity: int) -> CheckoutSe
             raise InvalidState("The quantity is fixed")
         sessions.touch(session, cause="shopper")
         reservations.let_go(db, session, actor.tenant, cause="quantity changed")
+        session.shipment_plan_id = None
         wanted = CartSnapshot(session.currency, (CartLine(**{**lines[0], "quantity": quantity}),))
         session.cart_snapshot = drafts.priced(actor, session.surface, wanted).as_dict()
         totals.calculate(db, session, actor.tenant)

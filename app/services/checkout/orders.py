@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.db import reading
 from app.domain.lifecycles import orders as lifecycle
@@ -10,9 +11,12 @@ from app.models.checkout.finalization import Finalization
 from app.models.checkout.order import Order
 from app.models.checkout.session import CheckoutSession
 from app.providers.base import OrderDraft
+from app.services.checkout import parcels
 
 
-def draft(session: CheckoutSession, run: Finalization | None, *, receipt_id: str | None) -> OrderDraft:
+def draft(
+    db: Session, session: CheckoutSession, run: Finalization | None, *, receipt_id: str | None
+) -> OrderDraft:
     """What the Order Service is told of a sale; its key is the run's, or the checkout's where it has none."""
     return OrderDraft(
         key=run.id if run is not None else session.id,
@@ -31,6 +35,8 @@ def draft(session: CheckoutSession, run: Finalization | None, *, receipt_id: str
         metadata=session.metadata_,
         hint=run.order_hint if run is not None else None,
         receipt_id=receipt_id,
+        shipment_plan_id=session.shipment_plan_id,
+        shipments=tuple(parcels.of_session(db, session) or ()),
     )
 
 

@@ -16,12 +16,16 @@ from app.domain.actor import TenantProfile
 from app.domain.errors import Conflict
 from app.domain.lifecycles import checkout_sessions
 from app.domain.lifecycles import reservations as lifecycle
+from app.domain.rules.shipments import serves
 from app.kit import clock
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
-from app.providers.holding import BEST_FIT, Allocation, HeldLine
+from app.models.checkout.shipment_plan import ShipmentPlan
+from app.providers import registry
+from app.providers.base import Scope
+from app.providers.holding import BEST_FIT, Allocation, HeldLine, Lot
 from app.services.checkout import keepers
 from app.services.checkout.keepers import Keepers
 from app.services.checkout.totals import lines_of
@@ -53,7 +57,8 @@ def hold(
 ) -> Reservation:
     """Hold the session's goods and discounts, or lengthen the hold that it has; it becomes `reserved`.
 
-    A partial hold is given up and asked for again. `coupons=False` leaves uses of discount codes alone.
+    A partial hold is given up and asked for again. `coupons=False` leaves uses of discount codes alone. Where
+    a shipment plan was chosen the goods are taken from its places, whatever `allocation` says.
 
     Raises:
         Conflict: `inventory_shortfall`: nothing can be held, or not all while all is required;
@@ -67,6 +72,7 @@ def hold(
         return present
     if present is not None:
         release(db, session, profile, cause="held again")
+    allocation = _planned(db, session, profile, cause) or allocation
     keeper = keepers.to_be(db, session, profile, until, whole=require_full)
     held, partial = _hold_goods(keeper, session, allocation, require_full=require_full)
     reservation = Reservation(
@@ -87,6 +93,50 @@ def hold(
     if session.status in (checkout_sessions.Status.CREATED, checkout_sessions.Status.COLLECTING):
         session.advance(_Checkout.RESERVED, cause=cause)
     return reservation
+
+
+def hold_again(db: Session, session: CheckoutSession, profile: TenantProfile, *, cause: str) -> None:
+    """Hold the goods anew after another plan was chosen, for as long as they were to be held.
+
+    Raises:
+        Conflict: `inventory_shortfall`, `promotion_invalid`, as `hold`.
+    """
+    present = active(db, session)
+    if present is None:
+        return
+    left = int((present.expires_at - clock.now()).total_seconds())
+    release(db, session, profile, cause=cause)
+    hold(db, session, profile, ttl_seconds=max(left, 60), cause=cause, require_full=not present.partial)
+
+
+def stock_for(db: Session, session: CheckoutSession, profile: TenantProfile) -> dict[str, dict[str, int]]:
+    """Units by SKU and place that the session may have: what is free, and what it holds itself.
+
+    Only of SKUs that are tracked; of none where the inventory does not tell places.
+    """
+    places = registry.places(profile)
+    if places is None:
+        return {}
+    stock = places.places(Scope(profile, session.mode), [line.sku for line in lines_of(session)])
+    reservation = active(db, session)
+    for part in reservation.lines if reservation else []:
+        if part["location"] in stock.get(part["sku"], {}):
+            stock[part["sku"]][part["location"]] += part["reserved_qty"]
+    return stock
+
+
+def _planned(db: Session, session: CheckoutSession, profile: TenantProfile, cause: str) -> Allocation | None:
+    """The places of the chosen plan, which is dropped where they can no longer serve it: goods come first."""
+    if session.shipment_plan_id is None:
+        return None
+    lots = db.get_one(ShipmentPlan, session.shipment_plan_id).lots()
+    if not serves(lots, stock_for(db, session, profile)):
+        before = session.facts()
+        session.shipment_plan_id = None
+        session.note("checkout.shipment_plan_dropped", cause=cause, before=before)
+        return None
+    taken = tuple(Lot(sku, place, units) for (sku, place), units in lots.items())
+    return Allocation("explicit_lots", taken) if taken else None
 
 
 def _hold_goods(
