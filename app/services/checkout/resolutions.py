@@ -6,6 +6,7 @@ one. It is not while money of its last payment has yet to go back: nobody pays t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,19 +17,37 @@ from app.db import transaction
 from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest, InvalidState, PermissionDenied, Unprocessable
 from app.domain.lifecycles import checkout_sessions as lifecycle
+from app.domain.lifecycles import finalizations as run_lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
+from app.domain.lifecycles import reservations as reservation_lifecycle
 from app.domain.permissions import CHECKOUT_OVERRIDE
 from app.kit import clock
 from app.kit.ids import new_id
+from app.models.checkout.finalization import Finalization
+from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
-from app.services.checkout import link_uses, payment, reservations, sessions, support_notes, totals
+from app.services.checkout import (
+    handover,
+    link_uses,
+    payment,
+    reservations,
+    runs,
+    sale,
+    sessions,
+    support_notes,
+    totals,
+)
 from app.services.operations.settings import checkout_settings
 from app.services.payments import intents, methods, transfers
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Intent, _IntentMoves = intent_lifecycle.Status, intent_lifecycle.Trigger
+_Run = run_lifecycle.Status
+
+#: A finalisation whose goods and money are still on the move.
+_UNFINISHED = frozenset({_Run.RUNNING, _Run.UNDOING, _Run.UNDO_FAILED})
 
 #: The actions, as the contract names them.
 REPLACE, OVERRIDE, DISCOUNT = "replace_payment_method", "manual_override", "apply_discount"
@@ -57,7 +76,7 @@ def resolve(actor: Actor, checkout_id: str, wanted: Resolution) -> CheckoutSessi
         InvalidRequest: parameters of another action, or a note is due.
         PermissionDenied: an override without its permission.
         InvalidState: it has not failed, nor is a transfer awaited; its payment is not over.
-        Conflict: `payment_not_returned`; `link_not_payable`.
+        Conflict: `payment_not_returned`; `rollback_required`; `link_not_payable`; `inventory_shortfall`.
         Unprocessable: `discount_too_large`; the method cannot be used; `card_number_refused`.
     """
     _check(actor, wanted)
@@ -99,9 +118,11 @@ def _reopen(db: Session, actor: Actor, session: CheckoutSession) -> None:
     """A failed session may be edited and paid again, with a new lifetime and all its tries."""
     if session.status != _S.FAILED:
         raise InvalidState(f"A checkout that is {session.status} has not failed")
+    run = _last_run(db, session)
+    if _is_sold(db, session):
+        raise Conflict("Its goods are sold: roll it back first", code="rollback_required")
     _leave_payment(db, session)
-    if session.payment_link_id:  # its use was given back when it failed
-        link_uses.hold(db, session.payment_link_id)
+    _hold_link(db, session, run)
     hold = reservations.active(db, session)
     is_held = hold is not None and hold.expires_at > clock.now()
     lifetime = timedelta(seconds=checkout_settings(actor.tenant).session_ttl_seconds)
@@ -112,6 +133,7 @@ def _reopen(db: Session, actor: Actor, session: CheckoutSession) -> None:
         payment_intent_id=None,
         payment_attempts=0,
         reservation_id=hold.id if hold is not None else None,
+        finalization_id=None,
         order_id=None,
         receipt_id=None,
         completed_at=None,
@@ -188,14 +210,75 @@ def _override(actor: Actor, checkout_id: str, wanted: Resolution) -> CheckoutSes
     """A person says that the sale is good: a transfer is there, or a failed checkout is completed."""
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
-        if session.status != _S.PAYMENT_PROCESSING or session.payment_intent_id is None:
-            raise InvalidState(f"A checkout that is {session.status} has not failed")
         before = session.facts()
-        intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
-        attempt = transfers.confirm(db, actor, intent)
-        _note(db, session, wanted, before, amount=attempt.amount, currency=attempt.currency)
-    payment.look_again(attempt.id, transfers.CAUSE)
+        done = (_complete if session.status == _S.FAILED else _confirm)(db, actor, session)
+        _note(db, session, wanted, before)
+    done()
     return sessions.get(actor, checkout_id)
+
+
+def _confirm(db: Session, actor: Actor, session: CheckoutSession) -> Callable[[], object]:
+    """The awaited transfer of a session is there; what is returned goes on from there after the commit."""
+    if session.status != _S.PAYMENT_PROCESSING or session.payment_intent_id is None:
+        raise InvalidState(f"A checkout that is {session.status} has not failed")
+    intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
+    attempt_id = transfers.confirm(db, actor, intent).id
+    return lambda: payment.look_again(attempt_id, transfers.CAUSE)
+
+
+def _complete(db: Session, actor: Actor, session: CheckoutSession) -> Callable[[], object]:
+    """Sell what a failed session is about, at its totals; see `_confirm` for what is returned.
+
+    With the payment that was kept for it where there is one, else the merchant has been paid elsewhere, and
+    the sale has no payment of ours.
+
+    Raises:
+        Conflict: `inventory_shortfall`: the goods are gone; `payment_not_returned`: a part of the payment has
+            gone back, or is about to.
+    """
+    last = _last_run(db, session)
+    kept = _kept_payment(db, session)
+    if kept is None:
+        _leave_payment(db, session)
+        session.payment_intent_id = None
+    if not _is_sold(db, session):
+        _hold_link(db, session, last)
+        sale.take_goods(db, session, actor.tenant, cause=OVERRIDE)
+    session.failure_reason = session.order_id = session.receipt_id = None
+    run = runs.begin(db, session, cause=OVERRIDE, keeps_payment=kept is not None)
+    run_id = handover.conclude(db, session, run, actor.tenant, cause=OVERRIDE).run_id
+    return lambda: run_id is not None and handover.go_on(run_id, OVERRIDE)
+
+
+def _kept_payment(db: Session, session: CheckoutSession) -> PaymentIntent | None:
+    """The session's payment, if it has taken exactly what is due and nothing of it goes back."""
+    if session.payment_intent_id is None:
+        return None
+    intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
+    whole = intent.amount_captured == session.grand_total and not intent.cancel_requested
+    untouched = not intent.amount_refunding and not intent.amount_disputed
+    return intent if intent.status == _Intent.SUCCEEDED and whole and untouched else None
+
+
+def _last_run(db: Session, session: CheckoutSession) -> Finalization | None:
+    """The session's last finalisation; raises InvalidState while it is under way, or being undone."""
+    run = runs.of(db, session)
+    if run is not None and run.status in _UNFINISHED:
+        raise InvalidState("Its finalisation is still under way, or being rolled back")
+    return run
+
+
+def _is_sold(db: Session, session: CheckoutSession) -> bool:
+    """Whether the goods were taken already: its finalisation broke off later, and kept what it had."""
+    held = db.get(Reservation, session.reservation_id) if session.reservation_id else None
+    return held is not None and held.status == reservation_lifecycle.Status.CAPTURED
+
+
+def _hold_link(db: Session, session: CheckoutSession, run: Finalization | None) -> None:
+    """Hold the session's use of a link again, which was given back unless its finalisation kept all."""
+    kept = run is not None and run.status == _Run.FAILED and run.keeps_payment
+    if session.payment_link_id and not kept:
+        link_uses.hold(db, session.payment_link_id)
 
 
 def _note(

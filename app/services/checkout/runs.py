@@ -125,8 +125,13 @@ def complete(
     """The session is completed, under both of the names that merchants listen for (OP-17)."""
     if run is not None:
         run.advance(_T.COMPLETED, cause=cause, order_id=order_id, receipt_id=receipt_id)
+    overridden = session.status == checkout_sessions.Status.FAILED
     session.advance(
-        _Session.COMPLETED, cause=cause, order_id=order_id, receipt_id=receipt_id, completed_at=clock.now()
+        _Session.OVERRIDDEN if overridden else _Session.COMPLETED,
+        cause=cause,
+        order_id=order_id,
+        receipt_id=receipt_id,
+        completed_at=clock.now(),
     )
     record(
         db,
@@ -154,7 +159,10 @@ def break_off(
 
     What the merchant captured by a call of its own is kept, for a person to decide about (OP-31).
     """
-    session.advance(_Session.FAILED, cause=cause, failure_reason=failure_reason)
+    if session.status == checkout_sessions.Status.FAILED:  # an override of a failed one
+        session.failure_reason = failure_reason
+    else:
+        session.advance(_Session.FAILED, cause=cause, failure_reason=failure_reason)
     if run.keeps_payment:
         run.advance(_T.FAILED, cause=cause, failure_reasons=[reason])
         return

@@ -25,7 +25,7 @@ from app.kit.canonical import fingerprint
 from app.models.checkout.session import CheckoutSession
 from app.models.checkout.shipment_plan import ShipmentPlan
 from app.providers.base import ShippingOption
-from app.services.checkout import parcels, reservations, sessions, shipping, totals
+from app.services.checkout import parcels, reservations, runs, sessions, shipping, totals
 
 _S = lifecycle.Status
 
@@ -63,7 +63,7 @@ def suggest(actor: Actor, checkout_id: str) -> list[Suggestion]:
     """
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
-        _refuse_decided(session)
+        _refuse_decided(db, session)
         if session.totals_stale and session.status in lifecycle.OPEN:
             totals.calculate(db, session, actor.tenant)
         lines, stock = _lines(session), reservations.stock_for(db, session, actor.tenant)
@@ -92,7 +92,7 @@ def select_plan(actor: Actor, checkout_id: str, plan_id: str) -> CheckoutSession
     """
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
-        _refuse_decided(session)
+        _refuse_decided(db, session)
         plan = db.scalars(_mine(session).where(ShipmentPlan.id == plan_id)).one_or_none()
         if plan is None:
             raise NotFound("There is no such shipment plan", code="shipment_plan_not_found", field="plan_id")
@@ -111,8 +111,10 @@ def select_plan(actor: Actor, checkout_id: str, plan_id: str) -> CheckoutSession
         return session
 
 
-def _refuse_decided(session: CheckoutSession) -> None:
-    """Raises InvalidState where the sale is made, or will not be."""
+def _refuse_decided(db: Session, session: CheckoutSession) -> None:
+    """Raises InvalidState where the sale is made or being made, or will not be."""
+    if runs.running(db, session) is not None:
+        raise InvalidState("The checkout is being finalised")
     if session.status in lifecycle.OPEN:
         sessions.refuse_closed(session)
     elif session.status != _S.PAYMENT_PROCESSING:

@@ -22,7 +22,7 @@ from app.models.checkout.payment_link import PaymentLink
 from app.models.ledger.posting import LedgerTransaction
 from app.models.payments.intent import PaymentIntent
 from app.services.access import keys
-from app.services.checkout import finalization, links, payment, reservations, resolutions, totals
+from app.services.checkout import links, payment, reservations, resolutions, sale, totals
 from app.services.checkout.links import LinkDraft
 from app.services.checkout.resolutions import DISCOUNT, OVERRIDE, REPLACE, Resolution
 from app.services.operations import invariants
@@ -163,7 +163,7 @@ def test_nothing_is_opened_again_while_its_money_has_not_gone_back(shop: Shop) -
     """Sold out while it was paid: the session fails, its payment stands until the refund has come through."""
     session = shop.session()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finalization.reservations, "commit", _sold_out)
+        patch.setattr(sale.reservations, "commit", _sold_out)
         assert shop.pay(session).status == "failed"
     assert shop.read(session).failure_reason == "inventory"
     with pytest.raises(Conflict) as refused:
