@@ -29,6 +29,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
 from app.services.checkout import (
+    dues,
     handover,
     link_uses,
     payment,
@@ -39,8 +40,9 @@ from app.services.checkout import (
     support_notes,
     totals,
 )
+from app.services.checkout import intents as session_intents
 from app.services.operations.settings import checkout_settings
-from app.services.payments import intents, methods, transfers
+from app.services.payments import claims, methods, parts, transfers
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Intent, _IntentMoves = intent_lifecycle.Status, intent_lifecycle.Trigger
@@ -89,7 +91,7 @@ def resolve(actor: Actor, checkout_id: str, wanted: Resolution) -> CheckoutSessi
         given = _give(session, wanted) if wanted.action == DISCOUNT else None
         totals.calculate(db, session, actor.tenant)
         reservations.rehold_coupons(db, session, actor.tenant)
-        if session.grand_total:
+        if dues.due(session):
             _open_payment(db, actor, session, wanted.payment_method_id)
         _note(db, session, wanted, before, support_discount=given)
         return session
@@ -154,6 +156,7 @@ def _leave_payment(db: Session, session: CheckoutSession) -> None:
         return
     intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
     if intent.lifecycle.allows(intent.status, _IntentMoves.CANCELED):
+        parts.drop(db, intent, cause="resolved", reason="user_cancel")
         intent.advance(_IntentMoves.CANCELED, cause="resolved", cancel_reason="user_cancel")
         return
     if not intent.lifecycle.is_terminal(intent.status):
@@ -198,11 +201,10 @@ def _cost_of_goods(session: CheckoutSession) -> int:
 
 def _open_payment(db: Session, actor: Actor, session: CheckoutSession, method_id: str | None) -> None:
     """The session's next payment, with a method where one was named."""
-    intent = payment.intent_for(db, actor, session)
-    session.payment_intent_id = intent.id
+    intent = session_intents.ensure(db, actor, session)
     if method_id is not None:
         method = methods.usable(actor, method_id)
-        intents.refuse_unusable(actor, intent, method)
+        claims.refuse_unusable(actor, intent, method)
         intent.advance(_IntentMoves.ATTACHED, cause=str(actor.kind), payment_method_id=method.id)
 
 
@@ -255,7 +257,7 @@ def _kept_payment(db: Session, session: CheckoutSession) -> PaymentIntent | None
     if session.payment_intent_id is None:
         return None
     intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
-    whole = intent.amount_captured == session.grand_total and not intent.cancel_requested
+    whole = intent.amount_captured == dues.due(session) and not intent.cancel_requested
     untouched = not intent.amount_refunding and not intent.amount_disputed
     return intent if intent.status == _Intent.SUCCEEDED and whole and untouched else None
 
