@@ -55,6 +55,11 @@ def serves(lots: Mapping[tuple[str, str], int], stock: Stock) -> bool:
     return all(stock.get(sku, {}).get(place, 0) >= units for (sku, place), units in lots.items())
 
 
+def fits(lots: Mapping[tuple[str, str], int], stock: Stock) -> bool:
+    """Whether lots are still a way to have all that is tracked of a basket; `stock` is of its SKUs alone."""
+    return {sku for sku, _ in lots} == set(stock) and serves(lots, stock)
+
+
 def fewest(lines: Sequence[Wanted], stock: Stock) -> list[dict[str, Any]]:
     """From as few places as can be; a line may be parted among them. There has to be enough in all."""
     tracked = [line for line in lines if line.sku in stock]

@@ -16,7 +16,7 @@ from app.domain.actor import TenantProfile
 from app.domain.errors import Conflict
 from app.domain.lifecycles import checkout_sessions
 from app.domain.lifecycles import reservations as lifecycle
-from app.domain.rules.shipments import serves
+from app.domain.rules.shipments import fits
 from app.kit import clock
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
@@ -130,7 +130,7 @@ def _planned(db: Session, session: CheckoutSession, profile: TenantProfile, caus
     if session.shipment_plan_id is None:
         return None
     lots = db.get_one(ShipmentPlan, session.shipment_plan_id).lots()
-    if not serves(lots, stock_for(db, session, profile)):
+    if not fits(lots, stock_for(db, session, profile)):
         before = session.facts()
         session.shipment_plan_id = None
         session.note("checkout.shipment_plan_dropped", cause=cause, before=before)

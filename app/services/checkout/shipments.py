@@ -97,7 +97,7 @@ def select_plan(actor: Actor, checkout_id: str, plan_id: str) -> CheckoutSession
         if plan is None:
             raise NotFound("There is no such shipment plan", code="shipment_plan_not_found", field="plan_id")
         stock = reservations.stock_for(db, session, actor.tenant)
-        if _goods(plan.shipments) != _goods([session.cart_snapshot]) or not rules.serves(plan.lots(), stock):
+        if _goods(plan.shipments) != _goods([session.cart_snapshot]) or not rules.fits(plan.lots(), stock):
             raise Conflict("This plan is not possible any more", code="shipment_plan_outdated")
         if session.shipment_plan_id == plan.id:
             return session

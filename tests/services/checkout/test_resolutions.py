@@ -22,11 +22,22 @@ from app.models.checkout.payment_link import PaymentLink
 from app.models.ledger.posting import LedgerTransaction
 from app.models.payments.intent import PaymentIntent
 from app.services.access import keys
-from app.services.checkout import links, payment, reservations, resolutions, sale, totals
+from app.services.checkout import holds as stock_holds
+from app.services.checkout import (
+    links,
+    payment,
+    reservations,
+    resolutions,
+    sale,
+    sessions,
+    stored_value,
+    totals,
+)
 from app.services.checkout.links import LinkDraft
 from app.services.checkout.resolutions import DISCOUNT, OVERRIDE, REPLACE, Resolution
 from app.services.operations import invariants
 from app.services.payments import intents, methods, refunds
+from tests import catalogue
 from tests.buyers import together
 from tests.catalogue import coupon, uses
 from tests.disputes import deliver, work
@@ -114,6 +125,32 @@ def test_a_use_of_a_link_and_of_a_code_is_held_again(shop: Shop) -> None:
     resolve(shop, coded)
     shop.pay(coded, GOOD, "again")
     assert uses(shop) == (0, 1)
+
+
+def test_what_is_still_held_stays_held(shop: Shop) -> None:
+    session = shop.session()
+    held = stock_holds.reserve(shop.actor, session.id)
+    with transaction() as db:
+        row = sessions.find(db, shop.actor, session.id, lock=True)
+        row.advance("failed", cause="test", failure_reason="validation")
+    opened = resolve(shop, session)
+    assert (opened.status, opened.reservation_id) == ("reserved", held.id)
+    assert shop.pay(session).status == "completed"
+    assert shop.left("MUG") == (99, 0, 1)
+
+
+def test_a_gift_card_goes_back_and_may_be_applied_again(shop: Shop) -> None:
+    catalogue.gift_card(shop, "GIFT123", 500)
+    session = shop.session()
+    stored_value.apply_gift_card(shop.actor, session.id, "GIFT123")
+    strict(shop).pay(session, NO_FUNDS)
+    assert shop.read(session).status == "failed"
+    opened = resolve(shop, session)
+    assert (opened.wallet_applied, shop.intent(session).amount) == (0, 1620)
+    stored_value.apply_gift_card(shop.actor, session.id, "GIFT123")
+    assert shop.intent(session).amount == 1120
+    assert shop.pay(session, GOOD, "again").status == "completed"
+    assert shop.intent(session).amount_captured == 1120
 
 
 @pytest.mark.parametrize(("wanted", "total"), [({"amount": 500}, 1080), ({"percent": 50}, 810)])

@@ -13,7 +13,7 @@ from app.models.catalogue.stock import StockItem
 from app.models.checkout.session import CheckoutSession
 from app.providers.base import Allocation, CartLine, CartSnapshot, Lot
 from app.services.access import tokens
-from app.services.checkout import holds, hosted, orders, payment, sessions, shipments, shipping
+from app.services.checkout import holds, hosted, orders, payment, runs, sessions, shipments, shipping
 from app.services.checkout.drafts import SessionDraft
 from tests import catalogue
 from tests.buyers import together
@@ -168,6 +168,23 @@ def test_a_plan_that_sold_out_is_dropped_before_it_stops_the_sale(
     order = orders.of_session(done)
     assert order is not None
     assert order.shipments is None
+
+
+def test_goods_that_are_tracked_only_now_stop_no_sale(shop: Shop) -> None:
+    session = shop.session(sku="NEW")
+    [found] = shipments.suggest(shop.actor, session.id)
+    shipments.select_plan(shop.actor, session.id, found.plan.id)
+    shop.stock("NEW", 5)
+    done = shop.pay(session)
+    assert (done.status, done.shipment_plan_id, shop.left("NEW")) == ("completed", None, (4, 0, 1))
+
+
+def test_a_plan_waits_for_a_finalisation_that_is_under_way(shop: Shop, basket: CheckoutSession) -> None:
+    plan_id = plans(shop, basket)["fewest_shipments"].plan.id
+    with transaction() as db:
+        runs.begin(db, sessions.find(db, shop.actor, basket.id, lock=True), cause="test")
+    with pytest.raises(InvalidState):
+        shipments.select_plan(shop.actor, basket.id, plan_id)
 
 
 def test_another_quantity_is_another_basket(shop: Shop) -> None:
