@@ -87,7 +87,7 @@ def orders(tenant: TenantProfile) -> Orders:
 
 def places(tenant: TenantProfile) -> Places | None:
     """Who tells where this merchant's stock lies; None where its inventory does not."""
-    found = inventory_at(url_of(tenant.settings, providers.INVENTORY))
+    found = inventory(tenant)
     return found if isinstance(found, Places) else None
 
 

@@ -41,6 +41,7 @@ from app.services.checkout import (
     totals,
 )
 from app.services.checkout import intents as session_intents
+from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import claims, methods, parts, transfers
 
@@ -83,7 +84,14 @@ def resolve(actor: Actor, checkout_id: str, wanted: Resolution) -> CheckoutSessi
     """
     _check(actor, wanted)
     if wanted.action == OVERRIDE:
-        return _override(actor, checkout_id, wanted)
+        _override(actor, checkout_id, wanted)()
+        return sessions.get(actor, checkout_id)
+    return _open_again(actor, checkout_id, wanted)
+
+
+@consulting
+def _open_again(actor: Actor, checkout_id: str, wanted: Resolution) -> CheckoutSession:
+    """A failed session is open again, at its old total or a lower one; raises as `resolve`."""
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
         before = session.facts()
@@ -208,19 +216,22 @@ def _open_payment(db: Session, actor: Actor, session: CheckoutSession, method_id
         intent.advance(_IntentMoves.ATTACHED, cause=str(actor.kind), payment_method_id=method.id)
 
 
-def _override(actor: Actor, checkout_id: str, wanted: Resolution) -> CheckoutSession:
-    """A person says that the sale is good: a transfer is there, or a failed checkout is completed."""
+@consulting
+def _override(actor: Actor, checkout_id: str, wanted: Resolution) -> Callable[[], object]:
+    """A person says that the sale is good: a transfer is there, or a failed checkout is completed.
+
+    What is returned goes on from there, after the commit.
+    """
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
         before = session.facts()
-        done = (_complete if session.status == _S.FAILED else _confirm)(db, actor, session)
+        go_on = (_complete if session.status == _S.FAILED else _confirm)(db, actor, session)
         _note(db, session, wanted, before)
-    done()
-    return sessions.get(actor, checkout_id)
+        return go_on
 
 
 def _confirm(db: Session, actor: Actor, session: CheckoutSession) -> Callable[[], object]:
-    """The awaited transfer of a session is there; what is returned goes on from there after the commit."""
+    """The awaited transfer of a session is there."""
     if session.status != _S.PAYMENT_PROCESSING or session.payment_intent_id is None:
         raise InvalidState(f"A checkout that is {session.status} has not failed")
     intent = db.get_one(PaymentIntent, session.payment_intent_id, with_for_update=True)
@@ -229,7 +240,7 @@ def _confirm(db: Session, actor: Actor, session: CheckoutSession) -> Callable[[]
 
 
 def _complete(db: Session, actor: Actor, session: CheckoutSession) -> Callable[[], object]:
-    """Sell what a failed session is about, at its totals; see `_confirm` for what is returned.
+    """Sell what a failed session is about, at its totals.
 
     With the payment that was kept for it where there is one, else the merchant has been paid elsewhere, and
     the sale has no payment of ours.

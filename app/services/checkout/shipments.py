@@ -26,6 +26,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.checkout.shipment_plan import ShipmentPlan
 from app.providers.base import ShippingOption
 from app.services.checkout import parcels, reservations, runs, sessions, shipping, totals
+from app.services.operations.consulting import consulting
 
 _S = lifecycle.Status
 
@@ -53,6 +54,7 @@ class Suggestion:
     is_selected: bool
 
 
+@consulting
 def suggest(actor: Actor, checkout_id: str) -> list[Suggestion]:
     """Ways to send the session's goods in parcels, from the fewest up; the same ones are told once.
 
@@ -82,6 +84,7 @@ def suggest(actor: Actor, checkout_id: str) -> list[Suggestion]:
         ]
 
 
+@consulting
 def select_plan(actor: Actor, checkout_id: str, plan_id: str) -> CheckoutSession:
     """Choose how the goods are sent; what is held moves to the places of the plan.
 
@@ -163,7 +166,7 @@ def _goods(shipments: list[dict[str, Any]]) -> dict[str, int]:
 def _estimate(actor: Actor, session: CheckoutSession) -> Estimate | None:
     if session.pickup_location is not None:
         return None
-    ways = shipping.offered(actor, session)
+    ways = shipping.offered(actor.tenant, session)
     chosen = (session.selected_shipping or {}).get("id")
     option = next((way for way in ways if chosen in (None, way.shipping_option_id)), None)
     return None if option is None else _dated(option)

@@ -11,7 +11,9 @@ from app.db import transaction
 from app.domain.errors import Conflict, InvalidState, NotFound
 from app.models.catalogue.stock import StockItem
 from app.models.checkout.session import CheckoutSession
-from app.providers.base import Allocation, CartLine, CartSnapshot, Lot
+from app.providers import registry
+from app.providers.base import CartLine, CartSnapshot
+from app.providers.holding import Allocation, Lot
 from app.services.access import tokens
 from app.services.checkout import holds, hosted, orders, payment, runs, sessions, shipments, shipping
 from app.services.checkout.drafts import SessionDraft
@@ -81,6 +83,16 @@ def test_one_place_that_has_all_is_one_plan(shop: Shop) -> None:
     loose = shop.session(sku="DOWNLOAD")
     [only] = shipments.suggest(shop.actor, loose.id)
     assert only.shipments[0]["location"] is None
+
+
+def test_an_inventory_that_tells_no_places_gives_one_parcel(
+    shop: Shop, basket: CheckoutSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "inventory", lambda tenant: object())
+    [found] = shipments.suggest(shop.actor, basket.id)
+    [parcel] = found.shipments
+    assert (parcel["location"], len(parcel["lines"])) == (None, 2)
+    assert parcel["totals"] == shop.read(basket).totals
 
 
 def test_the_chosen_plan_is_shown_held_and_told_with_the_order(shop: Shop, basket: CheckoutSession) -> None:
