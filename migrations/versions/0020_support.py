@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 import app.db
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 
 _JSON = sa.JSON(none_as_null=True).with_variant(
     postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"
