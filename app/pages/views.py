@@ -11,7 +11,9 @@ from markupsafe import Markup
 
 from app.connectors.sandbox.cards import CARDS
 from app.domain.actor import TenantProfile, shopper_actor
+from app.domain.countries import is_country
 from app.domain.decline_codes import describe
+from app.domain.rules import payment_methods as method_rules
 from app.domain.rules.cards import brand_of
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
@@ -31,9 +33,6 @@ _USUAL = (
     "4000000000000127",
 )
 
-#: Two-letter codes of CLDR that are groups or placeholders.
-_NOT_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
-
 
 def merchant(profile: TenantProfile) -> dict[str, Any]:
     """Name and branding."""
@@ -52,7 +51,11 @@ def checkout(
 ) -> dict[str, Any]:
     """A session as its page shows it."""
     options, lines = session.options, session.cart_snapshot["lines"]
-    wanted = session.method_types or checkout_settings(profile).allowed_methods
+    settings = checkout_settings(profile)
+    country = (session.billing_address or session.shipping_address or {}).get("country")
+    wanted = method_rules.in_country(
+        session.method_types or settings.allowed_methods, country, settings.allowed_apms
+    )
     offer = offers.of(shopper_actor(profile, session.mode, session.id), wanted)
     return {
         "hosted_id": session.hosted_id,
@@ -94,11 +97,7 @@ def checkout(
 def countries() -> list[tuple[str, str]]:
     """Codes and names of the countries, sorted as the reader's language spells them."""
     locale = get_locale() or Locale("en")
-    names = [
-        (code, name)
-        for code, name in locale.territories.items()
-        if len(code) == 2 and code.isalpha() and code not in _NOT_COUNTRIES
-    ]
+    names = [(code, name) for code, name in locale.territories.items() if is_country(code)]
     return [("", gettext("Choose a country")), *sorted(names, key=lambda item: item[1])]
 
 

@@ -121,6 +121,6 @@ def _book(book: Rulebook) -> dict[str, Any]:
         "provider": chosen.provider,
         "challenge_from": chosen.challenge_from,
         "three_ds_policy": chosen.three_ds,
-        "max_authorization_amount": chosen.max_amount,
+        "max_authorization_amount": chosen.amounts.max_authorization_amount,
         "velocity": [LimitView.model_validate(limit) for limit in chosen.limits],
     }

@@ -1,17 +1,20 @@
 """The checkout surface, /v1/checkout (contract/checkout.md)."""
 
 from app.api.checkout import (
+    audit,
     details,
     finalization,
     holds,
     hosted,
     identity,
     intents,
+    jobs,
     methods,
     reservations,
     returns,
     risk,
     sessions,
+    settings,
     shipments,
     shipping,
     support,
@@ -22,17 +25,20 @@ from app.api.checkout import (
 from app.api.checkout.surface import surface
 
 __all__ = [
+    "audit",
     "details",
     "finalization",
     "holds",
     "hosted",
     "identity",
     "intents",
+    "jobs",
     "methods",
     "reservations",
     "returns",
     "risk",
     "sessions",
+    "settings",
     "shipments",
     "shipping",
     "support",

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
-
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
 from app.domain.permissions import AUDIT_READ
 from app.kit import clock
-from app.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT
-from app.services.events import inspection
-from app.services.events.inspection import Filters, Proven
 from app.services.operations.health import State
 from app.services.payments import diagnostics, probes
 from app.services.payments.diagnostics import Diagnosis
-from app.web.periods import Since, Until
-from app.web.schemas import Instant, Listing, Query, View
+from app.web import audit_views
+from app.web.audit_views import AuditEntryView, AuditQuery
+from app.web.schemas import Instant, Listing, View
 
 
 class PartView(View):
@@ -114,69 +110,7 @@ def diagnose(actor: Actor) -> DiagnosticsView:
     return DiagnosticsView.of(diagnostics.diagnose(actor))
 
 
-class AuditQuery(Query):
-    """What is looked for; `action` is an event type, or all of a kind as `api_key.*`."""
-
-    actor: str | None = Field(None, min_length=1, max_length=64)
-    action: str | None = Field(None, min_length=1, max_length=64)
-    since: Since | None = Field(None, alias="from")
-    until: Until | None = Field(None, alias="to")
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(None, max_length=128)
-
-
-class AuditEntryView(View):
-    """An entry with its place in the hash chain; `intact` is null until it has one."""
-
-    id: str
-    action: str
-    entity: str
-    entity_id: str
-    actor: str
-    actor_kind: str
-    on_behalf_of: str | None
-    cause: str
-    from_status: str | None
-    to_status: str | None
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    correlation_id: str
-    created_at: Instant
-    sequence: int | None
-    previous_hash: str | None
-    hash: str | None
-    intact: bool | None
-
-    @classmethod
-    def of(cls, found: Proven) -> AuditEntryView:
-        """The view of an entry."""
-        row = found.entry
-        return cls(
-            id=row.id,
-            action=row.type,
-            entity=row.entity,
-            entity_id=row.entity_id,
-            actor=row.actor_id,
-            actor_kind=row.actor_kind,
-            on_behalf_of=row.on_behalf_of,
-            cause=row.cause,
-            from_status=row.from_status,
-            to_status=row.to_status,
-            before=row.data.get("before"),
-            after=row.data.get("after"),
-            correlation_id=row.correlation_id,
-            created_at=row.created_at,
-            sequence=row.sequence,
-            previous_hash=found.previous_hash,
-            hash=row.hash,
-            intact=found.intact,
-        )
-
-
 @surface.get("/audit", "PY-086", query=AuditQuery, returns=Listing[AuditEntryView], permission=AUDIT_READ)
 def audit(actor: Actor, query: AuditQuery) -> Listing[AuditEntryView]:
     """Search the audit by actor, action and time."""
-    filters = Filters(query.actor, query.action, query.since, query.until)
-    page = inspection.search(actor, filters, limit=query.limit, cursor=query.cursor)
-    rows = [AuditEntryView.of(row) for row in page.data]
-    return Listing[AuditEntryView](data=rows, has_more=page.has_more, next_cursor=page.next_cursor)
+    return audit_views.search(actor, query)

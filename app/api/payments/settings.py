@@ -12,6 +12,7 @@ from app.services.operations import settings
 from app.services.operations.settings import CheckoutSettings
 from app.web import versions
 from app.web.endpoint import Answer
+from app.web.limit_fields import VelocityLimit
 from app.web.schemas import Body, Integer, View
 
 #: Null is a value of these: no limit, or what is built in.
@@ -35,15 +36,6 @@ class FraudChoices(Body):
     deny_from: Integer | None = Field(None, ge=1, le=101)
     on_failure: Literal["allow", "challenge", "deny"] | None = None
     rules: dict[str, RuleChoice] | None = None
-
-
-class VelocityLimit(Body):
-    """At most so many tries, or so much of one currency in minor units, in a sliding window."""
-
-    scope: Literal["card", "card_prefix", "customer", "email", "address", "device"]
-    max_count: Integer | None = Field(None, ge=1)
-    max_amount: Integer | None = Field(None, ge=1)
-    window_seconds: Integer = Field(ge=1, le=86_400)
 
 
 class SettingsView(View):

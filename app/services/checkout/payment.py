@@ -239,6 +239,7 @@ def _write_attempt(
     db: Session, actor: Actor, session: CheckoutSession, method: PaymentMethod, order: Order
 ) -> str | None:
     settings = checkout_settings(actor.tenant)
+    settings.amounts.check(session.grand_total, session.currency)
     cause = str(actor.kind)
     reservations.hold(db, session, actor.tenant, ttl_seconds=settings.hold_ttl_seconds, cause=cause)
     failpoint("reserved")

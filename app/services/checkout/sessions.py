@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.db import Lookup, in_transaction, reading, transaction
 from app.domain.actor import Actor, TenantProfile
-from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
+from app.domain.errors import InvalidRequest, InvalidState, NotFound
 from app.domain.event_types import EventType
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.kit import clock
@@ -63,8 +63,7 @@ def add(db: Session, actor: Actor, draft: SessionDraft) -> CheckoutSession:
         shipping=None,
         taxed=totals.is_taxed(draft.options),
     )
-    if settings.max_amount is not None and outputs["totals"]["grand_total"] > settings.max_amount:
-        raise Unprocessable("The amount is over the limit", code="tx_limit_exceeded")
+    settings.amounts.check(outputs["totals"]["grand_total"], cart.currency)
     session = _row(actor, draft, cart, settings)
     _store_first_totals(db, session, inputs, outputs)
     return session

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.db import reading
 from app.domain.actor import Actor
 from app.domain.errors import Unprocessable
+from app.domain.rules import payment_methods
 from app.domain.rules.fraud import Action
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
@@ -172,7 +173,9 @@ def _stock(db: Session, actor: Actor, session: CheckoutSession) -> Finding:
 
 def _method(db: Session, actor: Actor, session: CheckoutSession) -> Finding:
     """Whether the merchant takes a method that the session names, or the one attached to its payment."""
-    allowed = set(checkout_settings(actor.tenant).allowed_methods)
+    settings = checkout_settings(actor.tenant)
+    country = (session.billing_address or session.shipping_address or {}).get("country")
+    allowed = set(payment_methods.in_country(settings.allowed_methods, country, settings.allowed_apms))
     named = list(session.method_types)
     if session.payment_intent_id:
         intent = db.get_one(PaymentIntent, session.payment_intent_id)

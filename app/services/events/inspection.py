@@ -1,4 +1,4 @@
-"""The audit: the journal by actor, action and time, each entry with its proof (PY-086)."""
+"""The audit: the journal by actor, action, time and checkout, each entry with its proof (PY-086, CK-072)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.db import UtcDateTime, reading
@@ -25,6 +25,9 @@ class Filters:
     action: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    checkout_id: str | None = None
+    #: Only what is about checkouts, and how the merchant's choices for them changed.
+    checkouts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,10 @@ def _conditions(filters: Filters) -> list[Any]:
         found.append(JournalEntry.type.startswith(filters.action[:-1], autoescape=True))
     elif filters.action is not None:
         found.append(JournalEntry.type == filters.action)
+    if filters.checkout_id is not None:
+        found.append(JournalEntry.checkout_id == filters.checkout_id)
+    elif filters.checkouts:
+        found.append(or_(JournalEntry.checkout_id.is_not(None), JournalEntry.entity == "settings"))
     if filters.since is not None:
         found.append(JournalEntry.created_at >= filters.since)
     if filters.until is not None:

@@ -9,10 +9,11 @@ from typing import Any
 from app import settings as environment
 from app.connectors import registry
 from app.db import reading, transaction
-from app.domain import money
+from app.domain import countries, money
 from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import InvalidRequest, VersionConflict
-from app.domain.rules import risk_choices
+from app.domain.rules import page_choices, risk_choices
+from app.domain.rules.amounts import AmountLimits
 from app.models.access.tenant import Tenant
 from app.models.events.journal import record
 
@@ -56,8 +57,8 @@ GL_TYPES = frozenset(
 class CheckoutSettings:
     """Checkout, payment and page choices of one merchant; durations in seconds, amounts in minor units.
 
-    `max_amount` is the lower of the two limits that a merchant can set (PY-080, CK-070). `fraud` and
-    `velocity` are as they were chosen, None where the defaults hold: services/risk/policy.py reads them.
+    What limits an amount is told by `amounts` (PY-080, CK-070). `fraud` and `velocity` are as they were
+    chosen, None where the defaults hold: services/risk/policy.py reads them.
     """
 
     default_capture_mode: str = "auto"
@@ -68,7 +69,8 @@ class CheckoutSettings:
     max_amount: int | None = None
     max_authorization_amount: int | None = None
     max_confirms_per_session: int | None = None
-    min_amount: int = 1
+    min_amount: int | None = None
+    limits_currency: str | None = None
     currencies: tuple[str, ...] = ()
     allowed_methods: tuple[str, ...] = ("card", "paypal", "ideal", "bancontact", "klarna", "promptpay")
     three_ds_policy: str = "automatic"
@@ -81,7 +83,14 @@ class CheckoutSettings:
     brand_accent: str = ""
     support_email: str = ""
     terms_url: str = ""
-    allowed_apms: Mapping[str, Any] = field(default_factory=dict)
+    allowed_apms: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def amounts(self) -> AmountLimits:
+        """How much may be paid at once."""
+        return AmountLimits(
+            self.max_authorization_amount, self.max_amount, self.min_amount, self.limits_currency
+        )
 
 
 _TUPLES = {"currencies", "allowed_methods", "redirect_hosts"}
@@ -95,9 +104,6 @@ def checkout_settings(profile: TenantProfile) -> CheckoutSettings:
         for name, value in profile.settings.items()
         if name in _NAMES
     }
-    limits = [given[name] for name in ("max_amount", "max_authorization_amount") if given.get(name)]
-    if limits:
-        given["max_amount"] = min(limits)
     return CheckoutSettings(**given)
 
 
@@ -128,6 +134,7 @@ def change(
         if expected is not None and expected != tenant.settings_version:
             raise VersionConflict
         old = checkout_settings(tenant.profile())
+        _check_together(old, changes)
         moved = {name: value for name, value in changes.items() if _plain(getattr(old, name)) != value}
         if moved:
             tenant.settings = {**tenant.settings, **moved}
@@ -144,6 +151,14 @@ def change(
                 after=moved,
             )
         return checkout_settings(tenant.profile()), tenant.settings_version
+
+
+def _check_together(old: CheckoutSettings, changes: Mapping[str, Any]) -> None:
+    """What only two settings together can be wrong about."""
+    low, high = (changes.get(name, getattr(old, name)) for name in ("min_amount", "max_amount"))
+    if low is not None and high is not None and low > high:
+        field = "min_amount" if "min_amount" in changes else "max_amount"
+        raise InvalidRequest("min_amount is above max_amount", code="invalid_setting", field=field)
 
 
 def _plain(value: Any) -> Any:
@@ -172,6 +187,24 @@ def _methods(value: list[str]) -> str | None:
 def _currencies(value: list[str]) -> str | None:
     unknown = sorted(code for code in value if not money.is_currency(code))
     return f"{unknown[0]} is not a currency" if unknown else _repeated(value)
+
+
+def _limits_currency(value: str | None) -> str | None:
+    return None if value is None or money.is_currency(value) else f"{value} is not a currency"
+
+
+def _apms(value: Mapping[str, list[str]]) -> str | None:
+    """Cards are taken everywhere, so they are not listed."""
+    known = {m for connector in registry.installed() for m in connector.method_types} - {"card"}
+    for country, listed in value.items():
+        if not countries.is_country(country):
+            return f"{country} is not a country (ISO 3166, two letters)"
+        unknown = sorted(set(listed) - known)
+        if unknown:
+            return f"{country}: {unknown[0]} is no method besides cards that a connector here takes"
+        if len(set(listed)) != len(listed):
+            return f"{country} names something twice"
+    return None
 
 
 def _repeated(value: list[str]) -> str | None:
@@ -211,4 +244,14 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "hold_ttl_seconds": _between(60, 86_400),
     "session_ttl_seconds": _between(300, 86_400),
     "currencies": _currencies,
+    "max_amount": _limit,
+    "min_amount": _limit,
+    "limits_currency": _limits_currency,
+    "allowed_apms": _apms,
+    "link_ttl_seconds": _between(300, 86_400),
+    "redirect_hosts": page_choices.hosts,
+    "fresh_copies": lambda _: None,
+    "brand_accent": page_choices.accent,
+    "support_email": page_choices.email,
+    "terms_url": page_choices.terms,
 }

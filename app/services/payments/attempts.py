@@ -102,7 +102,7 @@ def open_attempt(
     """
     if intent.attempts and live(db, intent.id) is not None:
         raise Conflict("A payment is already under way", code="payment_in_progress")
-    claims.claim(db, intent, method)
+    claims.claim(db, intent, method, country)
     country = country or method.country
     candidates = routing.picks(db, intent, method, country)
     if not candidates:

@@ -14,6 +14,7 @@ from app.domain.actor import Actor, ActorKind
 from app.domain.errors import Unprocessable
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import methods as lifecycle
+from app.domain.rules import payment_methods
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
@@ -36,31 +37,32 @@ BROWSERS = frozenset(
 )
 
 
-def claim(db: Session, intent: PaymentIntent, method: PaymentMethod) -> None:
-    """Let the intent be paid with the method, in the caller's transaction.
+def claim(db: Session, intent: PaymentIntent, method: PaymentMethod, country: str | None = None) -> None:
+    """Let the intent be paid with the method, in the caller's transaction; `country` is the shopper's.
 
     Raises:
         Unprocessable: revoked, used for another payment, an account that is not proven yet, or of a type that
-            the merchant, or the payment, does not take.
+            the merchant, or the payment, does not take (there).
     """
-    refuse_type(db.info.get("actor"), intent, method.type)
+    refuse_type(db.info.get("actor"), intent, method.type, country)
     if method.type in PROVEN_TYPES and method.verified_at is None:
         raise Unprocessable("Verify this account first", code="payment_method_not_verified")
     if not _claimed_at_once(db, intent, method):
         _claim_slowly(db, intent, method)
 
 
-def refuse_type(actor: Actor | None, intent: PaymentIntent, method_type: str) -> None:
-    """Refuse a type that the payment, or the merchant by a setting, does not take.
+def refuse_type(
+    actor: Actor | None, intent: PaymentIntent, method_type: str, country: str | None = None
+) -> None:
+    """Refuse a type that the payment, or the merchant by a setting, does not take, or not in that country.
 
     Raises:
         Unprocessable: `payment_method_not_supported`.
     """
-    allowed = [
-        intent.method_types,
-        actor.tenant.settings.get("allowed_methods") if actor is not None else None,
-    ]
-    if any(method_type not in types for types in allowed if types):
+    chosen = actor.tenant.settings if actor is not None else {}
+    allowed = [intent.method_types, chosen.get("allowed_methods")]
+    here = payment_methods.in_country([method_type], country, chosen.get("allowed_apms") or {})
+    if not here or any(method_type not in types for types in allowed if types):
         raise Unprocessable("This payment method is not available", code="payment_method_not_supported")
 
 

@@ -69,7 +69,8 @@ def _change_money(actor: Actor, intent: PaymentIntent, wanted: IntentChange) -> 
     if wanted.amount is not None and wanted.amount != intent.amount:
         if intent.checkout_id is not None:
             raise InvalidState("The totals of its checkout decide the amount", code="amount_follows_checkout")
-        intents.check_amount(wanted.amount, intent.currency, checkout_settings(actor.tenant).max_amount)
+        largest = checkout_settings(actor.tenant).amounts.largest(intent.currency)
+        intents.check_amount(wanted.amount, intent.currency, largest)
         intent.amount = wanted.amount
     options = wanted.payment_method_options
     if options is not None:

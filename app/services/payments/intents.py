@@ -88,7 +88,7 @@ def add(db: Session, actor: Actor, draft: IntentDraft, method: PaymentMethod | N
 
 def _made_of(actor: Actor, draft: IntentDraft, method: PaymentMethod | None) -> PaymentIntent:
     settings = checkout_settings(actor.tenant)
-    check_amount(draft.amount, draft.currency, settings.max_amount)
+    check_amount(draft.amount, draft.currency, settings.amounts.largest(draft.currency))
     capture_mode = card_options.capture_mode(draft.capture_mode, draft.payment_method_options)
     intent = PaymentIntent(
         id=new_id("pi"),

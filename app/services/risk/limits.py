@@ -26,14 +26,15 @@ log = structlog.get_logger("till.risk")
 CALM = "There have been too many tries. No money has left your account. Wait a little, then try again."
 
 
-def check_amount(policy: Policy, amount: int) -> None:
+def check_amount(policy: Policy, amount: int, currency: str) -> None:
     """Whether so much may be authorised at once.
 
     Raises:
         Unprocessable: `tx_limit_exceeded`.
     """
-    if policy.max_amount is not None:
-        _refuse_over(policy.max_amount, amount)
+    largest = policy.amounts.largest(currency)
+    if largest is not None:
+        _refuse_over(largest, amount)
 
 
 def check_confirms(policy: Policy, intent: PaymentIntent) -> None:

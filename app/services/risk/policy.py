@@ -6,14 +6,16 @@ Kept in the merchant's settings under `fraud`, `velocity`, `three_ds_policy`, `m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.actor import Mode, TenantProfile
+from app.domain.rules.amounts import AmountLimits
 from app.domain.rules.fraud import RULES, Action, Rule
 from app.domain.rules.risk_choices import BUILTIN, CHALLENGE_FROM, DENY_FROM, THREE_DS
 from app.domain.rules.velocity import Limit, Scope
+from app.services.operations.settings import checkout_settings
 
 #: Without a choice of the merchant's own. Ten confirms a minute and address: security.md, limits.
 ADDRESS_LIMIT = Limit(Scope.ADDRESS, 10, 60)
@@ -33,7 +35,7 @@ class Policy:
     limits: tuple[Limit, ...]
     counts_cards: bool
     three_ds: str
-    max_amount: int | None
+    amounts: AmountLimits
     max_confirms: int | None
 
 
@@ -41,7 +43,7 @@ def of(profile: TenantProfile, mode: str) -> Policy:
     """The policy of a merchant; what is not chosen has its default."""
     settings = profile.settings
     fraud: Mapping[str, Any] = settings.get("fraud") or {}
-    limits = _limits(settings, mode)
+    limits = velocity_limits(settings.get("velocity"), mode)
     live = mode == Mode.LIVE
     return Policy(
         provider=fraud.get("provider") or BUILTIN,
@@ -52,7 +54,7 @@ def of(profile: TenantProfile, mode: str) -> Policy:
         limits=limits,
         counts_cards=live or any(limit.scope == Scope.CARD for limit in limits),
         three_ds=settings.get("three_ds_policy") or THREE_DS[0],
-        max_amount=settings.get("max_authorization_amount"),
+        amounts=checkout_settings(profile).amounts,
         max_confirms=settings.get("max_confirms_per_session"),
     )
 
@@ -69,8 +71,8 @@ def _rules(chosen: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
     return tuple(made)
 
 
-def _limits(settings: Mapping[str, Any], mode: str) -> tuple[Limit, ...]:
-    chosen = settings.get("velocity")
+def velocity_limits(chosen: Sequence[Mapping[str, Any]] | None, mode: str) -> tuple[Limit, ...]:
+    """The limits of a choice in a mode; without one, the built-in ones."""
     if chosen is None:
         return (ADDRESS_LIMIT, *(CARD_LIMITS if mode == Mode.LIVE else ()))
     return tuple(

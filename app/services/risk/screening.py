@@ -91,7 +91,7 @@ def screen(
     actor: Actor | None = db.info.get("actor")
     profile = actor.tenant if actor is not None else db.get_one(Tenant, intent.tenant_id).profile()
     chosen = policy.of(profile, intent.mode)
-    limits.check_amount(chosen, intent.amount)
+    limits.check_amount(chosen, intent.amount, intent.currency)
     limits.check_confirms(chosen, intent)
     subject = subjects.gather(
         intent.tenant_id,

@@ -1,0 +1,219 @@
+"""CK-067 to CK-071: what a merchant chooses for its checkouts, what they can do, and their limits (OP-43)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from app.api.checkout.surface import surface
+from app.domain.actor import Actor
+from app.domain.errors import InvalidRequest
+from app.services.checkout import capabilities
+from app.services.operations import settings
+from app.services.operations.settings import CheckoutSettings
+from app.services.risk import policy
+from app.web import versions
+from app.web.endpoint import Answer
+from app.web.limit_fields import VelocityLimit
+from app.web.schemas import Body, Integer, View
+
+#: Where a setting stands in a body, if not under its own name.
+_PLACES = {"limits_currency": "currency"} | {
+    name: f"hosted_checkout.{name}"
+    for name in (
+        "brand_accent",
+        "support_email",
+        "terms_url",
+        "redirect_hosts",
+        "fresh_copies",
+        "link_ttl_seconds",
+    )
+}
+
+
+class HostedCheckout(View):
+    """The hosted page: its colour, contact and terms, null where none is chosen.
+
+    `redirect_hosts` are where shoppers may be sent in live mode (empty: anywhere), `fresh_copies` says if
+    a page that is over offers a new session, `link_ttl_seconds` how long the session of a payment link lives.
+    """
+
+    brand_accent: str | None
+    support_email: str | None
+    terms_url: str | None
+    redirect_hosts: list[str]
+    fresh_copies: bool
+    link_ttl_seconds: int
+
+
+class SettingsView(View):
+    """All checkout settings; durations in seconds.
+
+    `allowed_apms` lists methods beside cards by country; a country that is not listed takes all of them.
+    """
+
+    default_capture_mode: str
+    max_payment_attempts: int
+    hold_ttl_seconds: int
+    session_ttl_seconds: int
+    allowed_apms: dict[str, list[str]]
+    hosted_checkout: HostedCheckout
+    version: int
+
+    @classmethod
+    def of(cls, row: CheckoutSettings, version: int) -> SettingsView:
+        """The view of the settings at a version."""
+        own = set(cls.model_fields) - {"hosted_checkout", "version"}
+        page = {name: getattr(row, name) for name in HostedCheckout.model_fields}
+        for name in ("brand_accent", "support_email", "terms_url"):
+            page[name] = page[name] or None
+        return cls(
+            **{name: getattr(row, name) for name in own},
+            hosted_checkout=HostedCheckout(**page | {"redirect_hosts": list(row.redirect_hosts)}),
+            version=version,
+        )
+
+
+class HostedCheckoutChange(Body):
+    """What changes of the hosted page; null takes a colour, an address or terms away."""
+
+    brand_accent: str | None = Field(None, max_length=7)
+    support_email: str | None = Field(None, max_length=254)
+    terms_url: str | None = Field(None, max_length=2048)
+    redirect_hosts: list[str] | None = Field(None, max_length=50)
+    fresh_copies: bool | None = None
+    link_ttl_seconds: Integer | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """What was sent, as it is stored."""
+        sent = self.model_dump(exclude_unset=True)
+        for name in ("brand_accent", "support_email", "terms_url"):
+            if name in sent:
+                sent[name] = sent[name] or ""
+        return {name: value for name, value in sent.items() if value is not None}
+
+
+class SettingsChange(Body):
+    """What changes; what is left out stays. `allowed_apms` is set whole."""
+
+    default_capture_mode: Literal["auto", "manual"] | None = None
+    max_payment_attempts: Integer | None = None
+    hold_ttl_seconds: Integer | None = None
+    session_ttl_seconds: Integer | None = None
+    allowed_apms: dict[str, list[str]] | None = Field(None, max_length=300)
+    hosted_checkout: HostedCheckoutChange | None = None
+    version: Integer | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """What was sent; a null is no change."""
+        sent = self.model_dump(exclude_none=True, exclude={"version", "hosted_checkout"})
+        return sent | (self.hosted_checkout.changes() if self.hosted_checkout else {})
+
+
+class CapabilitiesView(View):
+    """What works for this merchant here and now, in the caller's mode."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    three_ds: bool = Field(alias="3ds")
+    hosted_pages: bool
+    split_payments: bool
+    installments: bool
+
+
+class TxLimitsView(View):
+    """Limits of one transaction in minor units (null: none) and of the tries in a window.
+
+    Both amounts hold in `currency` alone where one is named, and else in every currency. `velocity` are the
+    limits that are in force in the caller's mode; without a choice of the merchant's own, the built-in ones.
+    """
+
+    max_amount: int | None
+    min_amount: int | None
+    currency: str | None
+    velocity: list[VelocityLimit]
+    version: int
+
+
+class TxLimitsChange(Body):
+    """What changes; what is left out stays.
+
+    Null lifts a limit; `velocity` is set whole, and null brings back what is built in.
+    """
+
+    max_amount: Integer | None = None
+    min_amount: Integer | None = None
+    currency: str | None = Field(None, pattern="^[A-Z]{3}$")
+    velocity: list[VelocityLimit] | None = Field(None, max_length=20)
+    version: Integer | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """What was sent, as it is stored."""
+        sent = self.model_dump(exclude_unset=True, exclude={"version"})
+        if "currency" in sent:
+            sent["limits_currency"] = sent.pop("currency")
+        return sent
+
+
+@surface.get("/settings", "CK-067", returns=SettingsView, permission="settings:read")
+def get(actor: Actor) -> Answer:
+    """Read the checkout settings."""
+    return _answer(*settings.read(actor))
+
+
+@surface.patch("/settings", "CK-068", body=SettingsChange, returns=SettingsView, permission="settings:write")
+def update(actor: Actor, body: SettingsChange) -> Answer:
+    """Change checkout settings; `If-Match` or `version` guards against overwriting somebody else's change."""
+    return _answer(*_change(actor, body.changes(), body.version))
+
+
+@surface.get("/capabilities", "CK-069", returns=CapabilitiesView, permission="checkout:read")
+def read_capabilities(actor: Actor) -> CapabilitiesView:
+    """See which features work here."""
+    found = asdict(capabilities.of(actor))
+    return CapabilitiesView.model_validate({"3ds": found.pop("three_ds"), **found})
+
+
+@surface.get("/tx-limits", "CK-070", returns=TxLimitsView, permission="settings:read")
+def get_tx_limits(actor: Actor) -> Answer:
+    """Read the limits of transactions and the velocity rules."""
+    return _limits(actor, *settings.read(actor))
+
+
+@surface.patch("/tx-limits", "CK-071", body=TxLimitsChange, returns=TxLimitsView, permission="settings:write")
+def update_tx_limits(actor: Actor, body: TxLimitsChange) -> Answer:
+    """Change limits and velocity rules; guarded as the settings, with which they share a version."""
+    return _limits(actor, *_change(actor, body.changes(), body.version))
+
+
+def _change(actor: Actor, changes: dict[str, Any], version: int | None) -> tuple[CheckoutSettings, int]:
+    try:
+        return settings.change(actor, changes, expected=versions.expected_version(version))
+    except InvalidRequest as refused:
+        refused.field = _PLACES.get(refused.field or "", refused.field)
+        raise
+
+
+def _answer(row: CheckoutSettings, version: int) -> Answer:
+    return Answer(SettingsView.of(row, version), versions.etag(version))
+
+
+def _limits(actor: Actor, row: CheckoutSettings, version: int) -> Answer:
+    view = TxLimitsView(
+        max_amount=row.max_amount,
+        min_amount=row.min_amount,
+        currency=row.limits_currency,
+        velocity=[
+            VelocityLimit(
+                scope=limit.scope.value,
+                max_count=limit.max_count,
+                max_amount=limit.max_amount,
+                window_seconds=limit.window_seconds,
+            )
+            for limit in policy.velocity_limits(row.velocity, str(actor.mode))
+        ],
+        version=version,
+    )
+    return Answer(view, versions.etag(version))
