@@ -37,6 +37,11 @@ def _edge(text: str, *, end: bool) -> datetime:
     return day + timedelta(days=1) if end else day
 
 
+def _before(text: str) -> datetime:
+    """A moment that is left out, or the one after a day."""
+    return _edge(text, end=len(text) <= 10)
+
+
 def _range(value: Any) -> Any:
     edges = _SEPARATOR.split(value) if isinstance(value, str) else []
     if len(edges) != 2:
@@ -55,6 +60,8 @@ Moment = Annotated[
 Since = Annotated[datetime, BeforeValidator(lambda value: _edge(str(value), end=False)), _DAY]
 #: The last one, which is included: the moment after it.
 Until = Annotated[datetime, BeforeValidator(lambda value: _edge(str(value), end=True)), _DAY]
+#: The moment before which a span ends; as a day it is included.
+Before = Annotated[datetime, BeforeValidator(lambda value: _before(str(value))), _DAY]
 #: Both in one; either may be left out.
 Range = Annotated[
     tuple[datetime | None, datetime | None],

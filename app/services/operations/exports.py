@@ -1,4 +1,4 @@
-"""Exports: asked for, written by a job, kept for a while (PY-077, PY-078, OP-48).
+"""Exports: asked for, written by a job, kept for a while (PY-077, PY-078, CK-065, OP-48).
 
 The job writes a draft in chunks and then puts it at its place in one step, so that nobody ever sees half a
 file; a worker that dies leaves a draft that the next one drops.
@@ -29,8 +29,7 @@ from app.models.events.journal import record
 from app.models.operations.export import Export
 from app.models.operations.job import Job
 from app.services.operations import jobs
-from app.services.operations.exporting import datasets, places
-from app.services.operations.exporting.datasets import DATASETS
+from app.services.operations.exporting import checkouts, datasets, places
 from app.services.operations.exporting.files import FORMATS
 from app.services.operations.settings import checkout_settings
 
@@ -42,6 +41,11 @@ LINK_SECONDS = 900
 #: Progress is written after each so many rows.
 PROGRESS_ROWS = 5000
 
+#: What can be exported, by name.
+DATASETS = {**datasets.DATASETS, **checkouts.DATASETS}
+
+#: The name of the job that writes one.
+JOB = "exports.run"
 _LINK = "export"
 _J = job_lifecycle.Status
 _OPEN = (_J.QUEUED, _J.LEASED, _J.RETRY_WAIT)
@@ -74,7 +78,7 @@ def create(actor: Actor, draft: ExportDraft) -> tuple[Export, Job]:
         db.add(export)
         jobs.enqueue(
             db,
-            "exports.run",
+            JOB,
             {"export_id": export.id},
             tenant_id=export.tenant_id,
             mode=export.mode,
@@ -128,6 +132,23 @@ def get(actor: Actor, job_id: str) -> tuple[Export, Job]:
     if found is None:
         raise NotFound("Export not found", code="export_not_found")
     return found[0], found[1]
+
+
+def result(actor: Actor, job_id: str) -> dict[str, Any] | None:
+    """What has come of the export of a job, for whoever reads the job; None until its file is there."""
+    export, _ = get(actor, job_id)
+    if export.finished_at is None:
+        return None
+    return {
+        "type": export.dataset,
+        "format": export.format,
+        "rows": export.rows_written,
+        "size_bytes": export.size_bytes,
+        "sha256": export.sha256,
+        "location": location(export),
+        "download_url": link(export),
+        "expires_at": clock.to_rfc3339(export.expires_at) if export.expires_at else None,
+    }
 
 
 def link(export: Export) -> str | None:

@@ -10,29 +10,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, case, extract, func, literal, select
+from sqlalchemy import ColumnElement, Select, String, case, func, select
 from sqlalchemy.orm import Session
 
 from app.db import reading
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import disputes as dispute_lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.domain.lifecycles import refunds as refund_lifecycle
-from app.kit import clock
 from app.models.events.journal import JournalEntry
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.models.payments.refund import Refund
 from app.models.treasury.settlement import Settlement, SettlementLine
+from app.services.operations import measuring
 
 GROUPS = ("day", "week", "month", "connector", "currency", "method")
-DEFAULT_DAYS, MAX_DAYS = 30, 732
 #: More reasons than anybody reads.
 MAX_REASONS = 50
 
@@ -46,6 +44,7 @@ _APPROVED = (_I.SUCCEEDED, _I.REQUIRES_CAPTURE)
 _REFUSED = (_I.REQUIRES_PAYMENT_METHOD, _I.FAILED)
 _CHARGEBACKS = ("dispute.created", f"dispute.{_D.NEEDS_RESPONSE}")
 _DECIDED = (f"dispute.{_D.WON}", f"dispute.{_D.LOST}")
+_times = measuring.times
 _TIMES = ("day", "week", "month")
 
 
@@ -88,12 +87,7 @@ def report(
     Raises:
         InvalidRequest: the span is empty or longer than two years.
     """
-    end = until or clock.now()
-    start = since or end - timedelta(days=DEFAULT_DAYS)
-    if not timedelta(0) < end - start <= timedelta(days=MAX_DAYS):
-        raise InvalidRequest(
-            f"`from` is before `to`, at most {MAX_DAYS} days", code="invalid_range", field="from"
-        )
+    start, end = measuring.span(since, until)
     with reading() as db:
         span = _Span(db, actor, start, end)
         groups = span.counted(group_by) if group_by else {}
@@ -260,9 +254,7 @@ class _Span:
         return func.strftime("%Y-%m" if unit == "month" else "%Y-%m-%d", time, type_=String)
 
     def _seconds(self, start: Any, end: Any) -> Any:
-        if self._postgresql:
-            return extract("epoch", end - start)
-        return (func.julianday(end) - func.julianday(start)) * 86_400.0
+        return measuring.seconds(self._db, start, end)
 
 
 def _last_attempt() -> Any:
@@ -271,10 +263,6 @@ def _last_attempt() -> Any:
     return (
         select(func.max(other.c.id)).where(other.c.intent_id == PaymentIntent.id).correlate(PaymentIntent)
     ).scalar_subquery()
-
-
-def _times(condition: Any, name: str) -> Any:
-    return func.coalesce(func.sum(case((condition, literal(1)), else_=literal(0))), 0).label(name)
 
 
 def _by_key(found: Iterable[tuple[str, Counter[str]]]) -> list[tuple[str, Measures]]:

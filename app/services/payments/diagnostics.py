@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, extract, func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from app.db import reading
@@ -18,6 +18,7 @@ from app.kit import clock
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
+from app.services.operations import measuring
 
 #: What is looked at of the past.
 WINDOW = timedelta(hours=24)
@@ -128,10 +129,7 @@ def _failed_attempts(db: Session, actor: Actor) -> list[Failure]:
 
 
 def _latencies(db: Session, actor: Actor) -> list[Latency]:
-    if db.get_bind().dialect.name == "postgresql":
-        took: Any = extract("epoch", Attempt.authorized_at - Attempt.created_at) * 1000
-    else:
-        took = (func.julianday(Attempt.authorized_at) - func.julianday(Attempt.created_at)) * 86_400_000
+    took = measuring.seconds(db, Attempt.created_at, Attempt.authorized_at) * 1000
     statement = (
         select(Attempt.connector, func.count(), func.avg(took), func.max(took))
         .where(

@@ -84,7 +84,7 @@ def _charges(export: Export) -> Iterator[Row]:
         .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
         .where(*_filtered(export, Attempt, status=Attempt.status, connector=Attempt.connector))
     )
-    return _chunks(statement, Attempt.created_at, Attempt.id, "created_at")
+    return chunks(statement, Attempt.created_at, Attempt.id, "created_at")
 
 
 def _refunds(export: Export) -> Iterator[Row]:
@@ -113,7 +113,7 @@ def _refunds(export: Export) -> Iterator[Row]:
         .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
         .where(*_filtered(export, Refund, status=Refund.status, connector=Attempt.connector))
     )
-    return _chunks(statement, Refund.created_at, Refund.id, "created_at")
+    return chunks(statement, Refund.created_at, Refund.id, "created_at")
 
 
 def _chargebacks(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
@@ -128,7 +128,7 @@ def _chargebacks(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
             export, Dispute, time=Dispute.received_at, status=Dispute.status, connector=Dispute.connector
         )
     )
-    for row in _chunks(statement, Dispute.received_at, Dispute.id, "received_at"):
+    for row in chunks(statement, Dispute.received_at, Dispute.id, "received_at"):
         row["gl_account"] = gl_accounts.get("dispute_opened") if row["opened_at"] else None
         yield row
 
@@ -155,7 +155,7 @@ def _settlements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
         statement = statement.where(table.settled_at >= export.since)
     known: dict[str, Any] = {"status": table.status, "currency": table.currency, "connector": table.connector}
     statement = statement.where(*(known[name] == value for name, value in export.filters.items()))
-    for head in _chunks(statement, table.settled_at, table.id, "settled_at"):
+    for head in chunks(statement, table.settled_at, table.id, "settled_at"):
         for line in _settlement_lines(export.tenant_id, export.mode, head["id"]):
             yield {**head, **line, "gl_account": gl_accounts.get("settlement")}
 
@@ -203,7 +203,7 @@ def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     )
     if export.since is not None:
         statement = statement.where(LedgerTransaction.posted_at >= export.since)
-    for row in _chunks(statement, LedgerTransaction.posted_at, LedgerTransaction.id, "posted_at"):
+    for row in chunks(statement, LedgerTransaction.posted_at, LedgerTransaction.id, "posted_at"):
         row["gl_account"] = gl_accounts.get(row["kind"])
         yield row
 
@@ -248,7 +248,7 @@ def _filtered(export: Export, table: Any, *, time: Any = None, **columns: Any) -
     return conditions
 
 
-def _chunks(statement: Select[*tuple[Any, ...]], time: Any, key: Any, time_name: str) -> Iterator[Row]:
+def chunks(statement: Select[*tuple[Any, ...]], time: Any, key: Any, time_name: str) -> Iterator[Row]:
     """The rows behind each other, a short query at a time, in the order of (time, id)."""
     ordered = statement.order_by(time, key).limit(CHUNK)
     last: tuple[Any, Any] | None = None

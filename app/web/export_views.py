@@ -1,0 +1,64 @@
+"""Exports in JSON, as the surfaces answer them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from app.domain.lifecycles.jobs import Status
+from app.models.operations.export import Export
+from app.models.operations.job import Job
+from app.services.operations import exports
+from app.web.schemas import Instant, View
+
+#: A job in the words of OP-35.
+_WORDS = {Status.LEASED: "running", Status.DONE: "succeeded", Status.DEAD: "failed"}
+
+
+class ExportView(View):
+    """An export. `download_url` opens the file without credentials for a quarter of an hour."""
+
+    job_id: str
+    status: Literal["queued", "running", "succeeded", "failed"]
+    type: str
+    format: str
+    destination: str
+    query: dict[str, Any]
+    rows: int
+    size_bytes: int | None
+    sha256: str | None
+    created_at: Instant
+    finished_at: Instant | None
+    expires_at: Instant | None
+    location: str | None
+    download_url: str | None
+    errors: list[str]
+
+    @classmethod
+    def of(cls, found: tuple[Export, Job]) -> ExportView:
+        """The view of an export and its job."""
+        export, job = found
+        word = "succeeded" if export.finished_at else _WORDS.get(Status(job.status), "queued")
+        return cls.model_validate(
+            {
+                "job_id": export.job_id,
+                "status": word,
+                "type": export.dataset,
+                "format": export.format,
+                "destination": export.destination,
+                "query": {**export.filters, "from": _text(export.since), "to": _text(export.until)},
+                "rows": export.rows_written,
+                "size_bytes": export.size_bytes,
+                "sha256": export.sha256,
+                "created_at": export.created_at,
+                "finished_at": export.finished_at,
+                "expires_at": export.expires_at,
+                "location": exports.location(export),
+                "download_url": exports.link(export),
+                "errors": exports.problems(job),
+            }
+        )
+
+
+def _text(instant: datetime | None) -> str | None:
+    return instant.isoformat().replace("+00:00", "Z") if instant else None
