@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
 from app.domain.permissions import AUDIT_READ
-from app.kit import clock
-from app.services.operations.health import State
 from app.services.payments import diagnostics, probes
 from app.services.payments.diagnostics import Diagnosis
 from app.web import audit_views
 from app.web.audit_views import AuditEntryView, AuditQuery
+from app.web.health_views import HealthView
 from app.web.schemas import Instant, Listing, View
-
-
-class PartView(View):
-    """One part; `latency_ms` is null where it did not answer in time."""
-
-    status: State
-    latency_ms: int | None
-    details: dict[str, Any]
-
-
-class HealthView(View):
-    """How the parts do, and the worst of them as the whole."""
-
-    status: State
-    checked_at: Instant
-    components: dict[str, PartView]
 
 
 @surface.get("/health", "PY-084", returns=HealthView, permission="health:read")
 def health(actor: Actor) -> HealthView:
     """Try database, gateways, vault, job queue, webhook delivery and reconciliation worker."""
-    found = probes.check(actor)
-    parts = {
-        name: PartView(status=part.state, latency_ms=part.latency_ms, details=part.details)
-        for name, part in found.parts.items()
-    }
-    return HealthView(status=found.state, checked_at=clock.now(), components=parts)
+    return HealthView.of(probes.check(actor))
 
 
 class WaitingView(View):

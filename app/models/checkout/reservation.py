@@ -44,6 +44,8 @@ class Reservation(Owned, Timestamped, Stateful, Base):
     coupons: Mapped[list[str]] = mapped_column(default=list)
     #: Where remote providers hold it: `key`, and the addresses of `inventory` and `promotions` among them.
     held_by: Mapped[dict[str, Any] | None]
+    #: Milliseconds until the goods were held; unknown of holds from before it was measured.
+    took_ms: Mapped[float | None]
     expires_at: Mapped[datetime]
     extended_until_at: Mapped[datetime | None]
 

@@ -15,6 +15,9 @@ from app.models.events.journal import JournalLinks
 from app.models.stateful import Stateful
 from app.models.types import CurrencyCode, PrimaryId, Ref
 
+#: Where sessions are made; an index of them begins with it.
+SURFACES = ("checkout", "merchant", "sessions", "link")
+
 
 class CheckoutSession(Owned, Timestamped, Stateful, Base):
     """A purchase in the making: what is bought, by whom, for how much, and how far it has come.

@@ -5,6 +5,7 @@ Everything here but the sweep works inside the caller's transaction, on a locked
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -64,6 +65,7 @@ def hold(
         Conflict: `inventory_shortfall`: nothing can be held, or not all while all is required;
             `promotion_invalid`: a discount in the totals has just been used up by others.
     """
+    started = time.monotonic()
     until = clock.now() + timedelta(seconds=ttl_seconds)
     present = active(db, session)
     if present is not None and not present.partial and not keepers.has_lapsed(present):
@@ -87,6 +89,7 @@ def hold(
         held_by=keeper.held_by,
         expires_at=until,
     )
+    reservation.took_ms = (time.monotonic() - started) * 1000
     db.add(reservation)
     reservation.begin(cause=cause)
     session.reservation_id = reservation.id

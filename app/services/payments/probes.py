@@ -6,12 +6,8 @@ installation's, counts are the caller's own.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from functools import partial
 
 import structlog
 from sqlalchemy import func, select
@@ -27,84 +23,33 @@ from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.models.operations.heartbeat import WorkerHeartbeat
 from app.models.operations.job import Job
 from app.models.payments.method import PaymentMethod
-from app.services.operations import health, secrets_at_rest
+from app.services.operations import health, probing, secrets_at_rest
 from app.services.operations.health import State
+from app.services.operations.probing import Details, Health, Look, Part, worst
 from app.services.payments import gateway, routing
 from app.services.payments.routing import Pick
 
 log = structlog.get_logger("till.probes")
 
-#: How long one part may take.
-SECONDS = 2.0
-#: Probes that hang hold a thread; when all are held, further ones count as not answered.
-_POOL = ThreadPoolExecutor(16, thread_name_prefix="probe")
-
-Details = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part: how it does, how long the look took, and what was seen."""
-
-    state: State
-    latency_ms: int | None = None
-    details: Details = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """All parts by name; the worst tells of the whole."""
-
-    parts: dict[str, Part]
-
-    @property
-    def state(self) -> State:
-        """The worst of all."""
-        return worst(part.state for part in self.parts.values())
-
-
-def worst(states: Any) -> State:
-    """The worst of some states; of none it is fine."""
-    found = set(states)
-    return next((state for state in (State.DOWN, State.DEGRADED) if state in found), State.OK)
-
 
 def check(actor: Actor) -> Health:
     """Try every part at the same time; never raises."""
-    parts = {
-        "database": _start(_database),
-        "vault": _start(lambda: _vault(actor)),
-        "job_queue": _start(lambda: _job_queue(actor)),
-        "webhook_delivery": _start(lambda: _webhook_delivery(actor)),
-        "reconciliation_worker": _start(_worker),
+    parts: dict[str, Look] = {
+        "database": _database,
+        "vault": lambda: _vault(actor),
+        "job_queue": lambda: _job_queue(actor),
+        "webhook_delivery": lambda: webhook_delivery(actor),
+        "reconciliation_worker": worker,
     }
-    gateways = {
-        pick.connector_id or pick.type: _start(lambda pick=pick: _gateway(actor, pick))  # type: ignore[misc]
-        for pick in _asked(actor)
-    }
-    ends = time.monotonic() + SECONDS
-    found = {name: _await(future, ends) for name, future in parts.items()}
-    found["gateways"] = _together({name: _await(future, ends) for name, future in gateways.items()})
-    return Health(found)
+    gateways = gateway_looks(actor)
+    found = probing.try_all(parts | gateways)
+    whole = {name: found[name] for name in parts}
+    return Health(whole | {"gateways": together({name: found[name] for name in gateways})})
 
 
-def _start(look: Callable[[], tuple[State, Details]]) -> Future[Part]:
-    def timed() -> Part:
-        began = time.monotonic()
-        state, details = look()
-        return Part(state, round((time.monotonic() - began) * 1000), details)
-
-    return _POOL.submit(timed)
-
-
-def _await(future: Future[Part], ends: float) -> Part:
-    try:
-        return future.result(max(0.0, ends - time.monotonic()))
-    except TimeoutError:
-        future.cancel()
-        return Part(State.DOWN, None, {"error": "no answer in time"})
-    except Exception as error:  # whatever it is, the part does not work
-        return Part(State.DOWN, None, {"error": type(error).__name__})
+def gateway_looks(actor: Actor) -> dict[str, Look]:
+    """A look at each connector that this merchant could pay through now, by its id or type."""
+    return {pick.connector_id or pick.type: partial(_gateway, actor, pick) for pick in _asked(actor)}
 
 
 def _database() -> tuple[State, Details]:
@@ -120,7 +65,7 @@ def _asked(actor: Actor) -> list[Pick]:
         return []
 
 
-def _together(found: dict[str, Part]) -> Part:
+def together(found: dict[str, Part]) -> Part:
     """All gateways as one part: payments go on while one of several answers, and not without any."""
     states = {part.state for part in found.values()} or {State.DOWN}
     state = State.DEGRADED if len(states) > 1 else worst(states)
@@ -163,7 +108,7 @@ def _job_queue(actor: Actor) -> tuple[State, Details]:
     return worst((found.queue, State.DEGRADED if count else State.OK)), details
 
 
-def _webhook_delivery(actor: Actor) -> tuple[State, Details]:
+def webhook_delivery(actor: Actor) -> tuple[State, Details]:
     found = health.check()
     mine = (
         WebhookEndpoint.tenant_id == actor.tenant_id,
@@ -184,7 +129,7 @@ def _webhook_delivery(actor: Actor) -> tuple[State, Details]:
     return worst((found.webhooks, State.DEGRADED if failing else State.OK)), details
 
 
-def _worker() -> tuple[State, Details]:
+def worker() -> tuple[State, Details]:
     """Settlement, reconciliation and sweeps run in the worker: it has to be seen."""
     with reading() as db:
         seen = db.scalar(select(func.max(WorkerHeartbeat.seen_at)))

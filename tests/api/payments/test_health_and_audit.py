@@ -17,7 +17,7 @@ from app.kit import clock
 from app.models.events.journal_guard import install, remove
 from app.services.access import keys, tokens, users
 from app.services.events import audit
-from app.services.operations import health, jobs
+from app.services.operations import health, jobs, probing
 from app.services.payments import connectors, intents, methods, probes, refunds
 from app.services.payments.connectors import ConnectorChange
 from tests.accounts import account, takes_in_two_calls
@@ -95,7 +95,7 @@ def test_a_gateway_that_hangs_or_breaks_is_down_and_the_rest_is_told(
     def breaks(*_: Any) -> None:
         raise OSError("no route")
 
-    monkeypatch.setattr(probes, "SECONDS", 0.3)
+    monkeypatch.setattr(probing, "SECONDS", 0.3)
     for broken in (hangs, breaks):
         monkeypatch.setattr(type(sandbox), "ping", broken)
         started = time.monotonic()
@@ -134,11 +134,11 @@ def test_each_account_is_asked_over_its_own_credentials(client: FlaskClient, sho
 
 
 def test_one_of_two_gateways_is_enough_to_go_on() -> None:
-    up, down = probes.Part(health.State.OK, 5), probes.Part(health.State.DOWN)
-    assert probes._together({"a": up, "b": down}).state == "degraded"
-    assert probes._together({"a": down, "b": down}).state == "down"
-    assert probes._together({"a": up}).latency_ms == 5
-    assert probes._together({}).state == "down", "nobody can pay"
+    up, down = probing.Part(health.State.OK, 5), probing.Part(health.State.DOWN)
+    assert probes.together({"a": up, "b": down}).state == "degraded"
+    assert probes.together({"a": down, "b": down}).state == "down"
+    assert probes.together({"a": up}).latency_ms == 5
+    assert probes.together({}).state == "down", "nobody can pay"
 
 
 def test_diagnostics_tell_what_is_there(client: FlaskClient, shop: Shop) -> None:

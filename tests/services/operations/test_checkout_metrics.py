@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
 from app import db
 from app.db import transaction
@@ -15,10 +15,10 @@ from app.domain.actor import Mode
 from app.domain.errors import InvalidRequest
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
-from app.models.events.journal import JournalEntry
 from app.services.checkout import details, sessions
 from app.services.operations import checkout_metrics
 from app.services.payments import intents
+from tests import old_checkouts
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, later, make, moment
 from tests.statements import counted
 
@@ -100,7 +100,7 @@ def test_another_merchant_and_the_other_mode_count_for_themselves(shop: Shop) ->
 def test_a_days_question_looks_at_that_day_alone(shop: Shop) -> None:
     """Among thousands of checkouts of other times, two statements find the day's by an index."""
     shop.pay(shop.session())
-    _fill(shop, 3000)
+    old_checkouts.fill(shop, 3000)
     now = clock.now() + timedelta(minutes=1)
     with counted() as sent:
         assert checkout_metrics.funnel(shop.actor, since=now - timedelta(days=1)).checkout_initiated == 1
@@ -121,26 +121,3 @@ def test_a_days_question_looks_at_that_day_alone(shop: Shop) -> None:
             for table in ("checkout_sessions", "journal"):
                 assert f"Seq Scan on {table}" not in plan
                 assert f"SCAN {table}" not in plan
-
-
-def _fill(shop: Shop, count: int) -> None:
-    """Old checkouts by the thousand, with their births."""
-    at = clock.now() - timedelta(days=400)
-    with transaction() as work:
-        for model, key in ((CheckoutSession, "id"), (JournalEntry, "entity_id")):
-            one: Any = work.query(model).order_by(model.id).first()
-            columns = [(c.key, a.key) for a in model.__mapper__.column_attrs for c in a.columns]
-            row = {column: getattr(one, attribute) for column, attribute in columns}
-            made = []
-            for number in range(count):
-                fresh = {**row, "created_at": at + timedelta(minutes=number), "id": f"old_{number:06}"}
-                fresh |= {key: f"chk_old{number:06}"}
-                if model is CheckoutSession:
-                    fresh |= {"public_id": f"old-{number}", "hosted_id": None}
-                else:
-                    fresh |= {"type": "checkout.created", "sequence": None, "hash": None}
-                made.append(fresh)
-            work.execute(insert(model.__table__), made)
-    if db.engine().dialect.name == "postgresql":
-        with transaction() as work:
-            work.execute(text("ANALYZE"))
