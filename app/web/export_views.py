@@ -5,14 +5,43 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from app.domain.lifecycles.jobs import Status
 from app.models.operations.export import Export
 from app.models.operations.job import Job
 from app.services.operations import exports
-from app.web.schemas import Instant, View
+from app.services.operations.exports import ExportDraft
+from app.web.periods import Since, Until
+from app.web.schemas import Body, Instant, View
 
 #: A job in the words of OP-35.
 _WORDS = {Status.LEASED: "running", Status.DONE: "succeeded", Status.DEAD: "failed"}
+
+
+class ExportSpan(Body):
+    """When something was made: from `from` on, up to the last moment or day of `to`."""
+
+    since: Since | None = Field(None, alias="from")
+    until: Until | None = Field(None, alias="to")
+
+
+class ExportAsk(Body):
+    """In which format, to where: `local` is kept here for download."""
+
+    destination: str = Field("local", min_length=1, max_length=300)
+    format: Literal["csv", "json", "parquet", "qbo", "xero"] = "csv"
+
+    def draft_of(self, dataset: str, query: ExportSpan) -> ExportDraft:
+        """The draft that the service takes; what a query says beside its span filters the dataset."""
+        return ExportDraft(
+            dataset=dataset,
+            format=self.format,
+            destination=self.destination,
+            since=query.since,
+            until=query.until,
+            filters=query.model_dump(exclude_none=True, exclude={"type", "since", "until"}),
+        )
 
 
 class ExportView(View):

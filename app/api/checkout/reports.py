@@ -10,10 +10,9 @@ from app.api.checkout.surface import surface
 from app.domain.actor import Actor
 from app.services.operations import checkout_metrics, exports
 from app.services.operations.checkout_metrics import Funnel
-from app.services.operations.exports import ExportDraft
-from app.web.export_views import ExportView
-from app.web.periods import Before, Since, Until
-from app.web.schemas import Body, Instant, Query, View
+from app.web.export_views import ExportAsk, ExportSpan, ExportView
+from app.web.periods import Before, Since
+from app.web.schemas import Instant, Query, View
 
 
 class MetricsQuery(Query):
@@ -79,7 +78,7 @@ def _share(count: int, total: int) -> float | None:
     return round(count / total, 4) if total else None
 
 
-class ExportQuery(Body):
+class ExportQuery(ExportSpan):
     """Which rows: `from` and `to` by the time of the event, the others by what they are.
 
     `event` and `checkout_id` are for events, `currency`, `reason` and `status` (of the session by now) for
@@ -87,8 +86,6 @@ class ExportQuery(Body):
     """
 
     type: Literal["checkout_events", "failed_sessions"] = "checkout_events"
-    since: Since | None = Field(None, alias="from")
-    until: Until | None = Field(None, alias="to")
     event: str | None = Field(None, min_length=1, max_length=64)
     checkout_id: str | None = Field(None, min_length=1, max_length=40)
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
@@ -96,24 +93,10 @@ class ExportQuery(Body):
     status: str | None = Field(None, min_length=1, max_length=32)
 
 
-class ExportCreate(Body):
-    """What to export, in which format, to where: `local` is kept here for download."""
+class ExportCreate(ExportAsk):
+    """What to export, in which format, to where."""
 
     query: ExportQuery = Field(default_factory=ExportQuery)
-    destination: str = Field("local", min_length=1, max_length=300)
-    format: Literal["csv", "json", "parquet", "qbo", "xero"] = "csv"
-
-    def draft(self) -> ExportDraft:
-        """The draft that the service takes."""
-        query = self.query
-        return ExportDraft(
-            dataset=query.type,
-            format=self.format,
-            destination=self.destination,
-            since=query.since,
-            until=query.until,
-            filters=query.model_dump(exclude_none=True, exclude={"type", "since", "until"}),
-        )
 
 
 @surface.get("/metrics", "CK-064", query=MetricsQuery, returns=MetricsView, permission="reports:read")
@@ -127,4 +110,4 @@ def metrics(actor: Actor, query: MetricsQuery) -> MetricsView:
 )
 def export(actor: Actor, body: ExportCreate) -> ExportView:
     """Export events of checkouts, or sessions that failed, by a job: `GET /jobs/{job_id}` follows it."""
-    return ExportView.of(exports.create(actor, body.draft()))
+    return ExportView.of(exports.create(actor, body.draft_of(body.query.type, body.query)))

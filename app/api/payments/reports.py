@@ -10,11 +10,10 @@ from pydantic import ConfigDict, Field
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
 from app.services.operations import exports, payment_metrics
-from app.services.operations.exports import ExportDraft
 from app.services.operations.payment_metrics import Measures, Report
-from app.web.export_views import ExportView
+from app.web.export_views import ExportAsk, ExportSpan, ExportView
 from app.web.periods import Since, Until
-from app.web.schemas import Body, Instant, Query, View
+from app.web.schemas import Instant, Query, View
 
 
 class MetricsQuery(Query):
@@ -92,36 +91,19 @@ def metrics(actor: Actor, query: MetricsQuery) -> MetricsView:
     return MetricsView.of(found, query.group_by)
 
 
-class ExportQuery(Body):
+class ExportQuery(ExportSpan):
     """Which rows: `from` and `to` by the time of their creation, the others by what they are."""
 
     type: Literal["transactions", "settlements", "chargebacks"] = "transactions"
-    since: Since | None = Field(None, alias="from")
-    until: Until | None = Field(None, alias="to")
     status: str | None = Field(None, min_length=1, max_length=32)
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
     connector: str | None = Field(None, min_length=1, max_length=40)
 
 
-class ExportCreate(Body):
-    """What to export, in which format, to where: `local` is kept here for download."""
+class ExportCreate(ExportAsk):
+    """What to export, in which format, to where."""
 
     query: ExportQuery = Field(default_factory=ExportQuery)
-    destination: str = Field("local", min_length=1, max_length=300)
-    format: Literal["csv", "json", "parquet", "qbo", "xero"] = "csv"
-
-    def draft(self) -> ExportDraft:
-        """The draft that the service takes."""
-        query = self.query
-        named = {"status": query.status, "currency": query.currency, "connector": query.connector}
-        return ExportDraft(
-            dataset=query.type,
-            format=self.format,
-            destination=self.destination,
-            since=query.since,
-            until=query.until,
-            filters={name: value for name, value in named.items() if value is not None},
-        )
 
 
 @surface.post(
@@ -129,7 +111,7 @@ class ExportCreate(Body):
 )
 def create(actor: Actor, body: ExportCreate) -> ExportView:
     """Export transactions, settlements or chargebacks to a file, by a job."""
-    return ExportView.of(exports.create(actor, body.draft()))
+    return ExportView.of(exports.create(actor, body.draft_of(body.query.type, body.query)))
 
 
 @surface.get("/exports/{job_id}", "PY-078", returns=ExportView, permission="exports:read")
