@@ -32,9 +32,10 @@ def of(actor: Actor) -> Capabilities:
     settings = checkout_settings(actor.tenant)
     cards = [registry.get(pick.type) for pick in routing.makers(actor, _CARD)]
     takes_cards = _CARD in settings.allowed_methods and any(isinstance(c, base.Authorizes) for c in cards)
+    every = [registry.get(pick.type) for pick in routing.makers(actor, None)]
     return Capabilities(
         three_ds=takes_cards and settings.three_ds_policy != "never",
         hosted_pages=bool(offers.of(actor, settings.allowed_methods).methods),
-        split_payments=False,
+        split_payments=any(isinstance(c, base.Captures) and isinstance(c, base.Voids) for c in every),
         installments=False,
     )

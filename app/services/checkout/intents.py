@@ -179,6 +179,7 @@ def _customer(actor: Actor, intent_id: str) -> str:
 
 
 def _check(actor: Actor, session: CheckoutSession, terms: Terms) -> None:
+    checkout_settings(actor.tenant).amounts.check(session.grand_total, session.currency)
     due = dues.due(session)
     if due == 0:
         raise Unprocessable("Nothing is left to pay: finish the checkout", code="nothing_due")

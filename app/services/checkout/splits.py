@@ -298,6 +298,7 @@ def _open(
         session_intents.refuse_unpayable(session)
         totals.calculate(db, session, actor.tenant)
         settings, cause = checkout_settings(actor.tenant), str(actor.kind)
+        settings.amounts.check(session.grand_total, session.currency)
         reservations.hold(db, session, actor.tenant, ttl_seconds=settings.hold_ttl_seconds, cause=cause)
         intent = session_intents.ensure(db, actor, session)
         found = parts.of(db, whole.id, lock=True)

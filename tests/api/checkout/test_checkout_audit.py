@@ -102,8 +102,8 @@ def test_a_job_is_read_by_its_merchant_and_by_who_may(client: FlaskClient, shop:
     with transaction() as db:
         jobs.enqueue(
             db,
-            "exports.run",
-            {"export_id": "exp_1"},
+            "refunds.send",
+            {"refund_id": "re_1"},
             tenant_id=shop.actor.tenant_id,
             mode="test",
             job_id="job_1",
