@@ -7,16 +7,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from app.domain.lifecycles.jobs import Status
 from app.models.operations.export import Export
 from app.models.operations.job import Job
 from app.services.operations import exports
 from app.services.operations.exports import ExportDraft
+from app.web.job_views import Word, word_of
 from app.web.periods import Since, Until
 from app.web.schemas import Body, Instant, View
-
-#: A job in the words of OP-35.
-_WORDS = {Status.LEASED: "running", Status.DONE: "succeeded", Status.DEAD: "failed"}
 
 
 class ExportSpan(Body):
@@ -48,7 +45,7 @@ class ExportView(View):
     """An export. `download_url` opens the file without credentials for a quarter of an hour."""
 
     job_id: str
-    status: Literal["queued", "running", "succeeded", "failed"]
+    status: Word
     type: str
     format: str
     destination: str
@@ -67,7 +64,7 @@ class ExportView(View):
     def of(cls, found: tuple[Export, Job]) -> ExportView:
         """The view of an export and its job."""
         export, job = found
-        word = "succeeded" if export.finished_at else _WORDS.get(Status(job.status), "queued")
+        word = "succeeded" if export.finished_at else word_of(job)
         return cls.model_validate(
             {
                 "job_id": export.job_id,

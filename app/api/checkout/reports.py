@@ -22,7 +22,7 @@ class MetricsQuery(Query):
     until: Before | None = Field(None, alias="to")
 
 
-class StepView(View):
+class AbandonedStepView(View):
     """How many checkouts were abandoned when they had come so far, and their share of the abandoned ones."""
 
     step: Literal["cart", "address", "delivery", "payment"]
@@ -52,7 +52,7 @@ class MetricsView(View):
     abandon_rate: float | None
     conversion_rate: float | None
     avg_time_to_purchase: int | None
-    abandoned_by_step: list[StepView]
+    abandoned_by_step: list[AbandonedStepView]
 
     @classmethod
     def of(cls, found: Funnel) -> MetricsView:
@@ -60,7 +60,7 @@ class MetricsView(View):
         names = set(cls.model_fields) - {"since", "until", "three_ds_challenges", "abandoned_by_step"}
         total = found.abandoned
         steps = [
-            StepView.model_validate({"step": step, "count": count, "share": _share(count, total)})
+            AbandonedStepView.model_validate({"step": step, "count": count, "share": _share(count, total)})
             for step, count in found.abandoned_by_step.items()
         ]
         return cls.model_validate(
