@@ -9,7 +9,6 @@ from email_validator import EmailNotValidError, validate_email
 
 from app.kit.http import AddressRefused, check_url
 
-MAX_HOSTS = 50
 _ACCENT = re.compile(r"#[0-9a-fA-F]{6}")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
@@ -42,8 +41,6 @@ def terms(value: str) -> str | None:
 
 def hosts(value: Sequence[str]) -> str | None:
     """To which hosts shoppers may be sent in live mode; of none, to any."""
-    if len(value) > MAX_HOSTS:
-        return f"names at most {MAX_HOSTS} hosts"
     wrong = [name for name in value if not _HOST.fullmatch(name)]
     if wrong:
         return f"{wrong[0]} is not the name of a host, in lower case and without a port"

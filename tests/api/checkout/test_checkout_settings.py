@@ -17,6 +17,7 @@ from app.models.events.journal import JournalEntry
 from app.services.access import keys
 from app.services.checkout import details, payment
 from app.services.operations import settings
+from tests.checkout_api import Checkout
 from tests.shops import GOOD, NO_FUNDS, Shop, make
 
 SETTINGS, LIMITS, CAPABILITIES = (
@@ -262,6 +263,18 @@ def test_a_total_that_grew_over_the_limit_is_not_paid(client: FlaskClient, shop:
     opened = client.post(path, json={}, headers=shop.bearer)
     assert (opened.status_code, opened.json["code"]) == (422, "tx_limit_exceeded")
     assert shop.read(session).payment_intent_id is None
+
+
+def test_a_split_that_grew_over_the_limit_is_not_paid(client: FlaskClient, shop: Shop) -> None:
+    checkout = Checkout(client, shop)
+    checkout.opened()
+    halves = [{"payment_method_id": checkout.card(), "amount": 810} for _ in range(2)]
+    checkout.intent("/split", {"allocations": halves})
+    patch(client, shop, {"max_amount": 1619}, LIMITS)
+    assert checkout.intent("/confirm", {}, 422)["code"] == "tx_limit_exceeded"
+    assert (shop.attempts(checkout.session), shop.left("MUG")) == ([], (100, 0, 0))
+    patch(client, shop, {"max_amount": 1620}, LIMITS)
+    assert checkout.intent("/confirm", {})["status"] == "succeeded"
 
 
 def test_velocity_rules_hold_for_the_next_payment(client: FlaskClient, shop: Shop) -> None:
