@@ -11,7 +11,7 @@ from app.api.checkout.surface import surface
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest
 from app.services.checkout import capabilities
-from app.services.operations import settings
+from app.services.operations import provider_settings, settings
 from app.services.operations.settings import CheckoutSettings
 from app.services.risk import policy
 from app.web import versions
@@ -48,10 +48,18 @@ class HostedCheckout(View):
     link_ttl_seconds: int
 
 
+class ProviderView(View):
+    """Whose system is asked: the built-in one, or the merchant's own at `url`."""
+
+    kind: Literal["builtin", "http"]
+    url: str | None = None
+
+
 class SettingsView(View):
     """All checkout settings; durations in seconds.
 
     `allowed_apms` lists methods beside cards by country; a country that is not listed takes all of them.
+    `provider_secrets` are the keys that were made for systems newly chosen, and are shown this once.
     """
 
     default_capture_mode: str
@@ -60,18 +68,24 @@ class SettingsView(View):
     session_ttl_seconds: int
     allowed_apms: dict[str, list[str]]
     hosted_checkout: HostedCheckout
+    providers: dict[str, ProviderView]
+    provider_secrets: dict[str, str] | None
     version: int
 
     @classmethod
-    def of(cls, row: CheckoutSettings, version: int) -> SettingsView:
+    def of(
+        cls, row: CheckoutSettings, version: int, providers: dict[str, Any], secrets: dict[str, str]
+    ) -> SettingsView:
         """The view of the settings at a version."""
-        own = set(cls.model_fields) - {"hosted_checkout", "version"}
+        own = set(cls.model_fields) - {"hosted_checkout", "providers", "provider_secrets", "version"}
         page = {name: getattr(row, name) for name in HostedCheckout.model_fields}
         for name in ("brand_accent", "support_email", "terms_url"):
             page[name] = page[name] or None
         return cls(
             **{name: getattr(row, name) for name in own},
             hosted_checkout=HostedCheckout(**page | {"redirect_hosts": list(row.redirect_hosts)}),
+            providers={name: ProviderView(**choice) for name, choice in providers.items()},
+            provider_secrets=secrets or None,
             version=version,
         )
 
@@ -95,8 +109,15 @@ class HostedCheckoutChange(Body):
         return {name: value for name, value in sent.items() if value is not None}
 
 
+class ProviderChoice(Body):
+    """The built-in system, or the merchant's own at `url` (docs/providers.md)."""
+
+    kind: Literal["builtin", "http"]
+    url: str | None = Field(None, max_length=500)
+
+
 class SettingsChange(Body):
-    """What changes; what is left out stays. `allowed_apms` is set whole."""
+    """What changes; what is left out stays. `allowed_apms` is set whole, `providers` by name."""
 
     default_capture_mode: Literal["auto", "manual"] | None = None
     max_payment_attempts: Integer | None = None
@@ -104,11 +125,16 @@ class SettingsChange(Body):
     session_ttl_seconds: Integer | None = None
     allowed_apms: dict[str, list[str]] | None = Field(None, max_length=300)
     hosted_checkout: HostedCheckoutChange | None = None
+    providers: dict[str, ProviderChoice] | None = Field(None, max_length=20)
     version: Integer | None = None
 
+    def chosen(self) -> dict[str, Any]:
+        """The systems that are chosen."""
+        return {name: choice.model_dump(exclude_none=True) for name, choice in (self.providers or {}).items()}
+
     def changes(self) -> dict[str, Any]:
-        """What was sent; a null is no change."""
-        sent = self.model_dump(exclude_none=True, exclude={"version", "hosted_checkout"})
+        """What was sent beside them; a null is no change."""
+        sent = self.model_dump(exclude_none=True, exclude={"version", "hosted_checkout", "providers"})
         return sent | (self.hosted_checkout.changes() if self.hosted_checkout else {})
 
 
@@ -160,13 +186,13 @@ class TxLimitsChange(Body):
 @surface.get("/settings", "CK-067", returns=SettingsView, permission="settings:read")
 def get(actor: Actor) -> Answer:
     """Read the checkout settings."""
-    return _answer(*settings.read(actor))
+    return _answer(actor, {})
 
 
 @surface.patch("/settings", "CK-068", body=SettingsChange, returns=SettingsView, permission="settings:write")
 def update(actor: Actor, body: SettingsChange) -> Answer:
     """Change checkout settings; `If-Match` or `version` guards against overwriting somebody else's change."""
-    return _answer(*_change(actor, body.changes(), body.version))
+    return _answer(actor, _change(actor, body.changes(), body.version, body.chosen()))
 
 
 @surface.get("/capabilities", "CK-069", returns=CapabilitiesView, permission="checkout:read")
@@ -185,19 +211,27 @@ def get_tx_limits(actor: Actor) -> Answer:
 @surface.patch("/tx-limits", "CK-071", body=TxLimitsChange, returns=TxLimitsView, permission="settings:write")
 def update_tx_limits(actor: Actor, body: TxLimitsChange) -> Answer:
     """Change limits and velocity rules; guarded as the settings, with which they share a version."""
-    return _limits(actor, *_change(actor, body.changes(), body.version))
+    _change(actor, body.changes(), body.version, {})
+    return _limits(actor, *settings.read(actor))
 
 
-def _change(actor: Actor, changes: dict[str, Any], version: int | None) -> tuple[CheckoutSettings, int]:
+def _change(
+    actor: Actor, changes: dict[str, Any], version: int | None, chosen: dict[str, Any]
+) -> dict[str, str]:
+    """Change what was sent; the secrets that were made."""
+    expected = versions.expected_version(version)
     try:
-        return settings.change(actor, changes, expected=versions.expected_version(version))
+        return provider_settings.choose_with(actor, chosen, changes, expected=expected)
     except InvalidRequest as refused:
         refused.field = _PLACES.get(refused.field or "", refused.field)
         raise
 
 
-def _answer(row: CheckoutSettings, version: int) -> Answer:
-    return Answer(SettingsView.of(row, version), versions.etag(version))
+def _answer(actor: Actor, secrets: dict[str, str]) -> Answer:
+    row, version = settings.read(actor)
+    view = SettingsView.of(row, version, provider_settings.read(actor), secrets)
+    kept = view.model_copy(update={"provider_secrets": None})
+    return Answer(view, versions.etag(version), kept=kept)
 
 
 def _limits(actor: Actor, row: CheckoutSettings, version: int) -> Answer:

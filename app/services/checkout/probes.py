@@ -21,6 +21,7 @@ from app.models.checkout.session import CheckoutSession
 from app.providers.base import CartLine
 from app.services.checkout import totals
 from app.services.operations import probing
+from app.services.operations.consulting import consult
 from app.services.operations.health import State
 from app.services.operations.probing import Details, Health, Look
 from app.services.operations.settings import checkout_settings
@@ -82,14 +83,16 @@ def _calculation(actor: Actor) -> tuple[State, Details]:
     """Nothing queues, as each change computes its totals itself: a small cart is computed, and not kept."""
     started = time.monotonic()
     line = CartLine("probe", "probe", "Probe", 1, 1000)
-    totals.compute(
-        actor.tenant,
-        str(actor.mode),
-        actor.tenant.default_currency,
-        [line],
-        codes=[],
-        address=None,
-        shipping=None,
+    consult(
+        lambda: totals.compute(
+            actor.tenant,
+            str(actor.mode),
+            actor.tenant.default_currency,
+            [line],
+            codes=[],
+            address=None,
+            shipping=None,
+        )
     )
     took = round((time.monotonic() - started) * 1000)
     return (State.DEGRADED if took > SLOW_CALCULATION_MS else State.OK), {"waiting": 0, "took_ms": took}

@@ -14,6 +14,7 @@ from app.kit.signing import generate_webhook_secret
 from app.models.access.tenant import Tenant
 from app.models.events.journal import record
 from app.services.operations import inbound_secrets, secrets_at_rest
+from app.services.operations import settings as tenant_settings
 
 
 def check(actor: Actor, chosen: Any) -> None:
@@ -72,6 +73,16 @@ def choose(actor: Actor, chosen: Mapping[str, Any], *, expected: int | None = No
                 after={"providers": after},
             )
         return made
+
+
+def choose_with(
+    actor: Actor, chosen: Mapping[str, Any], changes: Mapping[str, Any], *, expected: int | None = None
+) -> dict[str, str]:
+    """Change other settings and choose systems, all or nothing; see `settings.change` and `choose`."""
+    with transaction(actor) as db:
+        tenant_settings.change(actor, changes, expected=expected)
+        db.flush()  # the next look at the merchant's row is a fresh one
+        return choose(actor, chosen) if chosen else {}
 
 
 def roll_secret(actor: Actor, name: str) -> str:

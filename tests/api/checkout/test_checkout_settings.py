@@ -24,6 +24,7 @@ SETTINGS, LIMITS, CAPABILITIES = (
     f"/v1/checkout/{name}" for name in ("settings", "tx-limits", "capabilities")
 )
 CART = {"currency": "GBP", "lines": [{"sku": "MUG", "name": "Mug", "quantity": 1, "unit_price": 1000}]}
+PROVIDERS = ("carts", "pricing", "promotions", "tax", "shipping", "inventory", "orders", "billing")
 #: A mug of 10.00 with its tax.
 COSTS = 1080
 
@@ -68,6 +69,8 @@ def test_the_defaults_are_told_with_their_version(client: FlaskClient, shop: Sho
             "fresh_copies": True,
             "link_ttl_seconds": 1800,
         },
+        "providers": {name: {"kind": "builtin", "url": None} for name in PROVIDERS},
+        "provider_secrets": None,
         "version": 1,
     }
 
@@ -137,6 +140,9 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({"allowed_apms": {"NL": ["card"]}}, "allowed_apms"),
     ({"allowed_apms": {"NL": ["ideal", "ideal"]}}, "allowed_apms"),
     ({"allowed_apms": {"NL": "ideal"}}, "allowed_apms.NL"),
+    ({"providers": {"weather": {"kind": "builtin"}}}, "providers.weather"),
+    ({"providers": {"tax": {"kind": "http"}}}, "providers.tax.url"),
+    ({"providers": {"tax": {"kind": "builtin", "url": "https://a.example"}}}, "providers.tax.url"),
     ({"hosted_checkout": {"logo": "x"}}, "hosted_checkout.logo"),
     ({"hosted_checkout": {"brand_accent": "red"}}, "hosted_checkout.brand_accent"),
     ({"hosted_checkout": {"support_email": "nobody"}}, "hosted_checkout.support_email"),
@@ -167,6 +173,29 @@ def test_what_makes_no_sense_is_refused_and_names_its_field(client: FlaskClient,
             assert (answer.status_code, answer.json["field"]) == (400, field), answer.text
     assert settings.read(shop.actor)[1] == 1
     assert told(shop) == []
+
+
+def test_a_merchants_own_system_is_chosen_with_the_rest_or_not_at_all(
+    client: FlaskClient, shop: Shop
+) -> None:
+    own = {"kind": "http", "url": "http://127.0.0.1:9/tax"}
+    refused = patch(client, shop, {"hold_ttl_seconds": 600, "providers": {"tax": own | {"url": "ftp://x"}}})
+    assert (refused.status_code, refused.json["field"]) == (400, "providers.tax.url")
+    assert settings.read(shop.actor)[1] == 1
+    body = {"hold_ttl_seconds": 600, "providers": {"tax": own}}
+    first, again = (patch(client, shop, body, Idempotency_Key="once", If_Match='"1"').json for _ in range(2))
+    assert (first["hold_ttl_seconds"], first["providers"]["tax"]) == (600, own)
+    assert list(first["provider_secrets"]) == ["tax"]
+    assert again == first | {"provider_secrets": None}, "a secret is shown once"
+    assert first["provider_secrets"]["tax"] not in str(told(shop))
+    assert [change["after"] for change in told(shop)] == [
+        {"hold_ttl_seconds": 600},
+        {"providers": {"tax": own}},
+    ]
+    health = client.get("/v1/checkout/health", headers=shop.bearer).json
+    assert health["calculation_queue"] == "down", "nobody answers there"
+    patch(client, shop, {"providers": {"tax": {"kind": "builtin"}}})
+    assert client.get("/v1/checkout/health", headers=shop.bearer).json["calculation_queue"] == "ok"
 
 
 def test_the_page_shows_what_was_chosen_for_it(client: FlaskClient, shop: Shop) -> None:
