@@ -9,6 +9,7 @@ from app.services.access import tenants
 from app.services.checkout import (
     finalization,
     finalization_jobs,
+    handover,
     payment,
     reviewing,
     rollback,
@@ -45,6 +46,7 @@ HANDLERS: dict[str, Handler] = {
     "installation.examine": _examine,
     "checkout.finalize": finalization_jobs.run,
     "checkout.resume": lambda job: finalization.resume(job["finalization_id"]),
+    "checkout.take_back": lambda job: handover.take_back(job["finalization_id"]),
     "checkout.roll_back": lambda job: rollback.resume(job["finalization_id"]),
     "checkout.turn_away": lambda job: reviewing.go_on_turning_away(
         job["tenant_id"], job["mode"], job["checkout_id"]

@@ -35,6 +35,9 @@ class Trigger(StrEnum):
 
 _S, _T = Status, Trigger
 
+#: It is being undone, or was, as far as that could be.
+UNDOES = frozenset({_S.UNDOING, _S.UNDONE, _S.UNDO_FAILED})
+
 LIFECYCLE = Lifecycle(
     "finalization",
     (

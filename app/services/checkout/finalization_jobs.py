@@ -23,7 +23,7 @@ _Job = job_lifecycle.Status
 
 NAME = "checkout.finalize"
 #: All that works on finalisations in the background.
-NAMES = (NAME, "checkout.resume", "checkout.roll_back")
+NAMES = (NAME, "checkout.resume", "checkout.roll_back", "checkout.take_back")
 _UNFINISHED = (_Job.QUEUED, _Job.LEASED, _Job.RETRY_WAIT)
 
 

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import TenantProfile
-from app.domain.errors import ProviderUnavailable
+from app.domain.errors import ProviderUnavailable, ServiceUnavailable
+from app.domain.event_types import EventType
 from app.domain.lifecycles import checkout_sessions
 from app.domain.lifecycles import finalizations as lifecycle
 from app.kit.failpoints import failpoint
@@ -21,6 +22,7 @@ from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
 from app.models.checkout.finalization import Finalization
 from app.models.checkout.session import CheckoutSession
+from app.models.payments.intent import PaymentIntent
 from app.providers import registry
 from app.providers.base import (
     BillingUnavailable,
@@ -72,12 +74,18 @@ def conclude(
 def _leave(db: Session, session: CheckoutSession, run: Finalization | None, cause: str) -> HandedOver:
     if session.status in _Session.OPEN:  # nothing was to be paid; from now on it cannot expire
         session.advance(_Session.Trigger.PAYMENT_STARTED, cause=cause)
-    run = run or runs.begin(db, session, cause=cause)
+    run = run or runs.begin(db, session, cause=cause, keeps_payment=_is_captured_by_hand(db, session))
     run.sold, run.receipt_id = True, None
     if run.create_order:
         run.order_draft = orders.draft(db, session, run, receipt_id=None).as_dict()
     runs.watch(db, run)
     return HandedOver(run.id)
+
+
+def _is_captured_by_hand(db: Session, session: CheckoutSession) -> bool:
+    """Whether a sale without a run came of a capture that the merchant asked for, which stands (OP-31)."""
+    intent = db.get(PaymentIntent, session.payment_intent_id) if session.payment_intent_id else None
+    return intent is not None and intent.capture_mode == "manual"
 
 
 def go_on(run_id: str, cause: str) -> bool:
@@ -86,14 +94,14 @@ def go_on(run_id: str, cause: str) -> bool:
     Whoever finds it half-way does the rest; nothing may be open.
     """
     run, session, profile = _load(run_id)
-    scope = Scope(profile, run.mode)
+    scope, stands = Scope(profile, run.mode), True
     try:
         if run.create_order and run.order_id is None:
             assert run.order_draft is not None
             told = OrderDraft.from_dict(run.order_draft)
             placed = consult(lambda: registry.orders(profile).create(scope, told))
             failpoint("order_answered")
-            run = _keep(run.id, order_id=_checked(placed))
+            run, stands = _keep(run.id, order_id=_checked(placed))
         if run.status == _S.RUNNING and run.receipt_id is None:
             with reading() as db:
                 said = receipts.draft(
@@ -101,23 +109,42 @@ def go_on(run_id: str, cause: str) -> bool:
                 )
             made = consult(lambda: registry.billing(profile).issue_receipt(scope, said))
             failpoint("receipt_answered")
-            run = _keep(run.id, receipt_id=made)
-        if run.status != _S.RUNNING:  # rolled back while others were told
-            consult(lambda: _take_back(run, profile))
+            run, stands = _keep(run.id, receipt_id=made)
+        if not stands:  # rolled back while others were told
+            take_back(run.id)
+            return True
     except OrderRefused as refused:
-        _break_off(run.id, str(refused), cause)
+        _break_off(run.id, refused, cause)
         return True
-    except (OrdersUnavailable, BillingUnavailable, ProviderUnavailable):
+    except (OrdersUnavailable, BillingUnavailable, ProviderUnavailable, ServiceUnavailable):
         return False
     _complete(run.id, cause)
     return True
 
 
-def _take_back(run: Finalization, profile: TenantProfile) -> None:
+def take_back(run_id: str) -> None:
+    """Take back what another system answered after the rollback; the job `checkout.take_back`.
+
+    An order that cannot be canceled any more calls an operator: it is on its way, and its money went back.
+
+    Raises:
+        ServiceUnavailable: it is not known; the job runs again.
+    """
+    run, _, profile = _load(run_id)
     scope = Scope(profile, run.mode)
-    if run.order_id is not None:
-        registry.orders(profile).cancel(scope, run.id, run.order_id)
-    registry.billing(profile).void_receipt(scope, receipts.source(run.checkout_id))
+    try:
+        consult(lambda: registry.billing(profile).void_receipt(scope, receipts.source(run.checkout_id)))
+        if run.order_id is not None:
+            consult(lambda: registry.orders(profile).cancel(scope, run.id, run.order_id))
+    except (OrdersUnavailable, BillingUnavailable, ProviderUnavailable) as error:
+        raise ServiceUnavailable("The order or receipt of a sale that was undone still stands") from error
+    except OrderRefused as refused:
+        with transaction() as db:
+            _, run = runs.locked(db, run_id)
+            before = run.facts()
+            run.failure_reasons = [*run.failure_reasons, _refusal(refused)]
+            run.note(EventType.CHECKOUT_ROLLBACK_FAILED, cause="rollback", before=before)
+            runs.call_operator(db, run)
 
 
 def _load(run_id: str) -> tuple[Finalization, CheckoutSession, TenantProfile]:
@@ -132,22 +159,30 @@ def _checked(placed: PlacedOrder) -> str:
     return placed.order_id
 
 
-def _keep(run_id: str, **answer: Any) -> Finalization:
-    """Write what another system answered; the first answer stands."""
+def _keep(run_id: str, **answer: Any) -> tuple[Finalization, bool]:
+    """Write what another system answered; the first answer stands. False: its sale was undone meanwhile."""
     with transaction() as db:
-        run = db.get_one(Finalization, run_id, with_for_update=True)
+        session, run = runs.locked(db, run_id)
         for name, value in answer.items():
             if getattr(run, name) is None:
                 setattr(run, name, value)
-        return run
+        stands = run.status not in lifecycle.UNDOES or session.status == _Session.Status.COMPLETED
+        if not stands:
+            runs.take_back_later(db, run)
+        return run, stands
 
 
-def _break_off(run_id: str, why: str, cause: str) -> None:
+def _refusal(refused: OrderRefused) -> dict[str, Any]:
+    return {"code": "order_refused", "reason": "validation", "message": str(refused)[:200], "explain": {}}
+
+
+def _break_off(run_id: str, refused: OrderRefused, cause: str) -> None:
     with transaction() as db:
         session, run = runs.locked(db, run_id)
         if run.status == _S.RUNNING:
-            reason = {"code": "order_refused", "reason": "validation", "message": why[:200], "explain": {}}
-            runs.break_off(db, session, run, reason=reason, failure_reason="validation", cause=cause)
+            runs.break_off(
+                db, session, run, reason=_refusal(refused), failure_reason="validation", cause=cause
+            )
 
 
 def _complete(run_id: str, cause: str) -> None:

@@ -23,7 +23,7 @@ from app.models.checkout.finalization import Finalization
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
-from app.services.operations import jobs
+from app.services.operations import alerts, jobs
 from app.services.payments import settling
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -177,7 +177,9 @@ def undo(db: Session, run: Finalization, *, cause: str) -> None:
     """
     steps = run.steps or [{"step": name, "status": PENDING, "detail": {}} for name in STEPS]
     again = (FAILED, SKIPPED)
-    renewed = [{**step, "status": PENDING} if step["status"] in again else step for step in steps]
+    renewed = [
+        {**step, "status": PENDING, "detail": {}} if step["status"] in again else step for step in steps
+    ]
     run.advance(_T.ROLLBACK_STARTED, cause=cause, steps=renewed)
     if run.payment_intent_id is not None:
         intent = db.get_one(PaymentIntent, run.payment_intent_id, with_for_update=True)
@@ -197,4 +199,28 @@ def follow_up(db: Session, run: Finalization) -> None:
         unique_key=f"checkout.roll_back:{run.id}:{run.version}",
         due_at=clock.now() + timedelta(seconds=GRACE_SECONDS),
         max_tries=MAX_TRIES,
+    )
+
+
+def take_back_later(db: Session, run: Finalization) -> None:
+    """Have a job take back what another system answered after its sale was undone."""
+    jobs.enqueue(
+        db,
+        "checkout.take_back",
+        {"finalization_id": run.id, "checkout_id": run.checkout_id},
+        tenant_id=run.tenant_id,
+        mode=run.mode,
+        due_at=clock.now() + timedelta(seconds=GRACE_SECONDS),
+        max_tries=MAX_TRIES,
+    )
+
+
+def call_operator(db: Session, run: Finalization) -> None:
+    """Raise the alert of a rollback that failed (OP-78); its entry in the journal is the caller's."""
+    alerts.raise_alert(
+        db,
+        EventType.CHECKOUT_ROLLBACK_FAILED,
+        tenant_id=run.tenant_id,
+        mode=run.mode,
+        entity_id=run.checkout_id,
     )
