@@ -116,7 +116,7 @@ def go_on(run_id: str, cause: str) -> bool:
     except OrderRefused as refused:
         _break_off(run.id, refused, cause)
         return True
-    except (OrdersUnavailable, BillingUnavailable, ProviderUnavailable, ServiceUnavailable):
+    except (OrdersUnavailable, BillingUnavailable, ServiceUnavailable):
         return False
     _complete(run.id, cause)
     return True

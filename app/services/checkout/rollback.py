@@ -22,7 +22,6 @@ from app.domain.errors import (
     ServiceUnavailable,
     VersionConflict,
 )
-from app.domain.event_types import EventType
 from app.domain.lifecycles import checkout_sessions, reservations
 from app.domain.lifecycles import finalizations as lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
@@ -50,7 +49,6 @@ from app.services.checkout import (
     wallet,
 )
 from app.services.checkout import reservations as holds
-from app.services.operations import alerts
 from app.services.operations.consulting import consult
 from app.services.payments import intents, refunds
 
@@ -58,6 +56,9 @@ _S, _T = lifecycle.Status, lifecycle.Trigger
 _Session, _Moved = checkout_sessions.Status, checkout_sessions.Trigger
 _Intent, _Refund = intent_lifecycle.Status, refund_lifecycle.Status
 _Order, _Hold = order_lifecycle.Status, reservations.Status
+
+#: Over without a sale: one that is canceled while it is undone stays so.
+_ENDED = frozenset({_Session.FAILED, _Session.CANCELED})
 
 #: What a step came to, and what there is to say of it.
 Found = tuple[str, dict[str, Any]]
@@ -109,7 +110,9 @@ def _begun(actor: Actor, checkout_id: str) -> str:
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
         run = runs.of(db, session)
-        over = run is not None and run.status == _S.UNDONE and session.status == _Session.FAILED
+        if run is not None and session.status == _Session.COMPLETED and not _is_of_sale(run, session):
+            run = None  # it was over when the session was resolved, and sold without another
+        over = run is not None and run.status == _S.UNDONE and session.status in _ENDED
         if run is not None and (over or run.status == _S.UNDOING):
             return run.id
         intent = _intent_of(db, session)
@@ -122,7 +125,15 @@ def _begun(actor: Actor, checkout_id: str) -> str:
             born = _S.COMPLETED if session.status == _Session.COMPLETED else _S.RUNNING
             run = runs.begin(db, session, cause=cause, status=born)
         runs.undo(db, run, cause=cause)
+        if (
+            session.status == _Session.PAYMENT_PROCESSING
+        ):  # so that its payment's end does not cancel it first
+            _fail(session, run, cause)
         return run.id
+
+
+def _is_of_sale(run: Finalization, session: CheckoutSession) -> bool:
+    return (run.order_id, run.receipt_id) == (session.order_id, session.receipt_id)
 
 
 def _is_something_to_undo(
@@ -138,7 +149,7 @@ def _is_something_to_undo(
         case _Session.PAYMENT_PROCESSING:
             running = run is not None and run.status == _S.RUNNING
             return running or (intent is not None and intent.status in prerequisites.PROMISED)
-        case _Session.FAILED:
+        case _Session.FAILED | _Session.CANCELED:
             return run is not None and run.status in (_S.FAILED, _S.UNDO_FAILED)
         case _:
             return False
@@ -193,15 +204,19 @@ def _fail(session: CheckoutSession, run: Finalization, cause: str) -> None:
     reason = run.failure_reasons[0]["reason"] if run.failure_reasons else "rolled_back"
     if session.status == _Session.COMPLETED:
         session.advance(_Moved.ROLLED_BACK, cause=cause, failure_reason=reason)
-    elif session.status != _Session.FAILED:
+    elif session.status not in _ENDED:
         session.advance(_Moved.FAILED, cause=cause, failure_reason=reason)
 
 
 def _cancel_order(db: Session | None, run: Finalization, profile: TenantProfile) -> Found:
     if run.order_id is None and run.order_draft is None:
         return runs.NOTHING, {}
-    registry.orders(profile).cancel(Scope(profile, run.mode), run.id, run.order_id)
-    return runs.DONE, {"order_id": run.order_id}
+    order_id = run.order_id
+    if order_id is None and db is not None:  # it is kept here, and whoever made it died before noting it
+        made = orders.of_session(db.get_one(CheckoutSession, run.checkout_id))
+        order_id = made.public_number if made is not None else None
+    registry.orders(profile).cancel(Scope(profile, run.mode), run.id, order_id)
+    return runs.DONE, {"order_id": order_id}
 
 
 def _void_receipt(db: Session | None, run: Finalization, profile: TenantProfile) -> Found:
@@ -279,19 +294,21 @@ def _payment(run: Finalization, actor: Actor) -> str:
 
 
 def _refund(run_id: str, actor: Actor) -> Refund | None:
-    """The refund of this rollback, written with its step; None where nothing is left to go back."""
+    """The refund of this try, written with its step; None where nothing was left to go back.
+
+    One that fails calls an operator: another is made by the next try alone, for what is left then.
+    """
     with transaction(actor) as db:
         _, run = runs.locked(db, run_id)
         assert run.payment_intent_id is not None
         detail = next(step["detail"] for step in run.steps if step["step"] == "payment")
-        made = db.get(Refund, detail["refund_id"]) if "refund_id" in detail else None
-        if made is not None and made.status != _Refund.FAILED:
-            return made
+        if "refund_id" in detail:
+            return db.get_one(Refund, detail["refund_id"])
         intent = db.get_one(PaymentIntent, run.payment_intent_id, with_for_update=True)
         if refunds.left_to_refund(intent) == 0:
             return None
         made = refunds.create(actor, intent.id, reason="The sale was rolled back")
-        kept = {**detail, "payment_intent_id": intent.id, "refund_id": made.id, "amount": made.amount}
+        kept = {"payment_intent_id": intent.id, "refund_id": made.id, "amount": made.amount}
         run.steps = [{**s, "detail": kept} if s["step"] == "payment" else s for s in run.steps]
         return made
 
@@ -322,13 +339,7 @@ def _close(run_id: str, actor: Actor) -> None:
             return
         left = [{**s, "status": runs.SKIPPED} if s["status"] == runs.PENDING else s for s in run.steps]
         run.advance(_T.ROLLBACK_FAILED, cause=cause, steps=left)
-        alerts.raise_alert(
-            db,
-            EventType.CHECKOUT_ROLLBACK_FAILED,
-            tenant_id=run.tenant_id,
-            mode=run.mode,
-            entity_id=run.checkout_id,
-        )
+        runs.call_operator(db, run)
 
 
 def _status(run: Finalization, name: str) -> str:

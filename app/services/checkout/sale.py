@@ -29,6 +29,9 @@ from app.services.payments import recording, refunds, settling
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Intent = intent_lifecycle.Status
 
+#: A payment that was authorised, and holds nothing any more.
+_GONE = frozenset({_Intent.REQUIRES_PAYMENT_METHOD, _Intent.FAILED, _Intent.CANCELED})
+
 
 def finish(attempt: Attempt, cause: str) -> None:
     """Complete the checkout of a captured attempt; doing it twice does nothing more."""
@@ -86,13 +89,14 @@ def sell_free(db: Session, session: CheckoutSession, profile: TenantProfile, *, 
 def follow(db: Session, session: CheckoutSession, intent: PaymentIntent, cause: str) -> bool:
     """A run follows its payment, in the transaction that records it; whether the session was moved.
 
-    A capture that is definitely refused, or an authorisation that is gone, breaks the run off.
+    A capture that is definitely refused, or an authorisation that is gone, breaks the run off; of a split
+    payment that has given back what its parts held, likewise.
     """
     run = runs.running(db, session)
     if run is None or intent.cancel_requested:
         return False
     refused = intent.status == _Intent.REQUIRES_CAPTURE and intent.last_error is not None
-    if not refused and intent.status != _Intent.CANCELED:
+    if not refused and intent.status not in _GONE:
         return False
     runs.break_off(db, session, run, reason=_refusal(intent), failure_reason="payment_declined", cause=cause)
     return True

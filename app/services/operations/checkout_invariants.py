@@ -61,7 +61,7 @@ def _undone_is_undone(db: Session) -> Iterator[Violation]:
     undone = (
         select(Finalization.id, Finalization.checkout_id)
         .join(CheckoutSession, CheckoutSession.finalization_id == Finalization.id)
-        .where(Finalization.status == "undone", CheckoutSession.status == "failed")
+        .where(Finalization.status == "undone", CheckoutSession.status.in_(("failed", "canceled")))
     ).subquery()
     goods = select(Reservation.id, undone.c.id).join(undone, undone.c.checkout_id == Reservation.checkout_id)
     for reservation_id, run_id in db.execute(goods.where(Reservation.status.in_(("active", "captured")))):
