@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.db import reading, retrying, transaction
 from app.domain.actor import Actor, system_actor
-from app.domain.errors import Conflict, InvalidState, PermissionDenied, ServiceUnavailable
+from app.domain.errors import Conflict, DomainError, InvalidState, PermissionDenied, ServiceUnavailable
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.domain.lifecycles import finalizations as run_lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
@@ -45,7 +45,6 @@ from app.services.operations.consulting import consult, consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts
 from app.services.risk import reviews
-from app.services.risk.reviews import UnderReview
 
 _S, _Run, _Intent = lifecycle.Status, run_lifecycle.Status, intent_lifecycle.Status
 
@@ -97,7 +96,7 @@ def capture_and_finalize(
     done, session = payments.capture_and_finish(actor, intent_id, amount, nonce=nonce)
     if session is None or done.status != _Intent.SUCCEEDED:
         return done, session
-    with suppress(FinalizationFailed, FinalizationInProgress, InvalidState, UnderReview):
+    with suppress(DomainError):
         finalize(actor, session.id)
     return done, sessions.get(actor, session.id)
 

@@ -98,12 +98,24 @@ def progress(actor: Actor, job_id: str) -> Progress:
         case _Job.DONE:
             return _ended(actor, job)
         case _Job.DEAD:
-            errors = [reason("job_failed", "validation", f"It was given up after {job.tries} tries")]
-            return Progress(job, "failed", None, errors)
+            return _given_up(actor, job)
         case _Job.LEASED:
             return Progress(job, "running", None, [])
         case _:
             return Progress(job, "queued", None, [])
+
+
+def _given_up(actor: Actor, job: Job) -> Progress:
+    """The job was; what it had begun may have gone on by itself, or another call done it."""
+    result = _by_now(actor, job.arguments["checkout_id"])
+    match result["status"]:
+        case "completed":
+            return Progress(job, "succeeded", result, [])
+        case "processing":
+            return Progress(job, "running", None, [])
+        case _:
+            errors = [reason("job_failed", "validation", f"It was given up after {job.tries} tries")]
+            return Progress(job, "failed", None, errors)
 
 
 def _ended(actor: Actor, job: Job) -> Progress:

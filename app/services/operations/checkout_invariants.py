@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from app.models.catalogue.receipt import Receipt
@@ -12,7 +12,9 @@ from app.models.checkout.finalization import Finalization
 from app.models.checkout.order import Order
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
+from app.models.payments.dispute import Dispute
 from app.models.payments.intent import PaymentIntent
+from app.models.payments.refund import Refund
 from app.services.operations.violations import Violation
 
 _COMPLETED = CheckoutSession.status == "completed"
@@ -57,7 +59,7 @@ def _receipts_are_of_sales(db: Session) -> Iterator[Violation]:
 
 
 def _undone_is_undone(db: Session) -> Iterator[Violation]:
-    """What was rolled back holds no goods and no money."""
+    """What was rolled back holds no goods, and no money but what a bank sent back or a dispute won."""
     undone = (
         select(Finalization.id, Finalization.checkout_id)
         .join(CheckoutSession, CheckoutSession.finalization_id == Finalization.id)
@@ -67,8 +69,14 @@ def _undone_is_undone(db: Session) -> Iterator[Violation]:
     for reservation_id, run_id in db.execute(goods.where(Reservation.status.in_(("active", "captured")))):
         yield Violation("undone_is_undone", run_id, f"{reservation_id} still has its goods")
     left = PaymentIntent.amount_captured - PaymentIntent.amount_refunding - PaymentIntent.amount_disputed
-    money = select(PaymentIntent.id, undone.c.id).join(
-        undone, undone.c.checkout_id == PaymentIntent.checkout_id
+    came_back = or_(
+        exists().where(Refund.checkout_id == PaymentIntent.checkout_id, Refund.status == "failed"),
+        exists().where(Dispute.checkout_id == PaymentIntent.checkout_id, Dispute.outcome == "won"),
+    )
+    money = (
+        select(PaymentIntent.id, undone.c.id)
+        .join(undone, undone.c.checkout_id == PaymentIntent.checkout_id)
+        .where(~came_back)
     )
     for intent_id, run_id in db.execute(
         money.where(or_(left > 0, PaymentIntent.status.in_(("authorized", "requires_capture"))))

@@ -6,8 +6,9 @@ import pytest
 
 from app.connectors import base
 from app.db import transaction
-from app.domain.errors import InvalidState
+from app.domain.errors import InvalidState, ProviderUnavailable
 from app.models.catalogue.stock import StockItem
+from app.models.operations.job import Job
 from app.models.payments.attempt import Attempt
 from app.models.payments.refund import Refund
 from app.providers import registry
@@ -16,12 +17,14 @@ from app.providers.builtin.billing import BuiltinBilling
 from app.services.checkout import (
     cancellation,
     finalization,
+    finalization_jobs,
     handover,
     payment,
     payments,
     reservations,
     rollback,
     stored_value,
+    totals,
 )
 from app.services.checkout.prerequisites import FinalizationFailed, FinalizationInProgress
 from app.services.operations import alerts, invariants
@@ -300,3 +303,43 @@ def test_what_a_merchant_captured_of_a_sale_that_ends_by_itself_is_kept(
     recover()
     assert finalizations.run(session).status == "failed"
     assert charges() == [("captured", 1620, 0)]
+
+
+def test_a_capture_is_answered_whatever_keeps_its_sale(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = ready(shop, "manual")
+
+    def away(*_: object, **__: object) -> None:
+        raise ProviderUnavailable("pricing", "time-out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(totals, "calculate", away)
+        done, after = finalization.capture_and_finalize(shop.actor, shop.intent(session).id)
+    assert after is not None
+    assert (done.status, after.status) == ("succeeded", "payment_processing")
+    assert finalization.finalize(shop.actor, session.id).order_id is not None
+    assert charges() == [("captured", 1620, 0)]
+
+
+def test_a_job_that_was_given_up_tells_of_a_sale_that_came_about(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = ready(shop)
+    job_id = finalization_jobs.enqueue(shop.actor, session.id)
+    finalization.finalize(shop.actor, session.id)
+    with transaction() as db:
+        db.query(Job).filter_by(id=job_id).update({"status": "dead"})
+    assert finalization_jobs.progress(shop.actor, job_id).status == "succeeded"
+
+
+def test_a_refund_that_a_bank_sends_back_breaks_no_invariant(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = ready(shop)
+    finalization.finalize(shop.actor, session.id)
+    assert rollback.roll_back(shop.actor, session.id)[1].status == "undone"
+    refund = refunds.of_intent(shop.actor, shop.intent(session).id)[0]
+    monkeypatch.setattr(gateway, "find_refund", lambda item, attempt: base.Declined("account_closed"))
+    refunds.send(refund.id)
+    assert shop.intent(session).amount_refunded == 0
+    rules = {violation.rule for violation in invariants.check()}
+    assert "undone_is_undone" not in rules
