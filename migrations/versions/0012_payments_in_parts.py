@@ -3,8 +3,8 @@
 from alembic import op
 import sqlalchemy as sa
 
-revision = "0016b"
-down_revision = "0016"
+revision = "0012"
+down_revision = "0011"
 
 _PARTS = sa.text("parent_intent_id IS NOT NULL")
 _SPLIT = sa.text("split")

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 import app.db
 
-revision = "0016"
+revision = "0011"
 down_revision = "0010"
 
 _HELD = sa.text("status = 'held'")
