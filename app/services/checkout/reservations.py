@@ -88,14 +88,18 @@ def hold(
         coupons=_hold_coupons(keeper, _codes(session)) if coupons else [],
         held_by=keeper.held_by,
         expires_at=until,
+        took_ms=(time.monotonic() - started) * 1000,
     )
-    reservation.took_ms = (time.monotonic() - started) * 1000
+    _keep(db, session, reservation, cause)
+    return reservation
+
+
+def _keep(db: Session, session: CheckoutSession, reservation: Reservation, cause: str) -> None:
     db.add(reservation)
     reservation.begin(cause=cause)
     session.reservation_id = reservation.id
     if session.status in (checkout_sessions.Status.CREATED, checkout_sessions.Status.COLLECTING):
         session.advance(_Checkout.RESERVED, cause=cause)
-    return reservation
 
 
 def hold_again(db: Session, session: CheckoutSession, profile: TenantProfile, *, cause: str) -> None:
