@@ -44,6 +44,7 @@ from app.services.checkout import intents as session_intents
 from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import claims, methods, parts, transfers
+from app.services.risk import reviews
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
 _Intent, _IntentMoves = intent_lifecycle.Status, intent_lifecycle.Trigger
@@ -224,6 +225,7 @@ def _override(actor: Actor, checkout_id: str, wanted: Resolution) -> Callable[[]
     """
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
+        reviews.refuse_pending(session)
         before = session.facts()
         go_on = (_complete if session.status == _S.FAILED else _confirm)(db, actor, session)
         _note(db, session, wanted, before)

@@ -61,6 +61,17 @@ def _sold_out(*_: Any, **__: Any) -> None:
     raise Conflict("Some of it is no longer in stock", code="inventory_shortfall")
 
 
+@pytest.mark.parametrize("status", ["pending", "rejected"])
+def test_a_checkout_under_review_is_completed_by_nobody(shop: Shop, status: str) -> None:
+    session = failed(shop)
+    with transaction() as db:
+        db.get_one(CheckoutSession, session.id).review = {"status": status}
+    with pytest.raises(Conflict) as refused:
+        override(shop, session)
+    assert refused.value.code == f"manual_review_{status}"
+    assert (shop.read(session).status, orders(session)) == ("failed", [])
+
+
 def test_a_sale_that_was_paid_elsewhere_has_an_order_and_no_payment_of_ours(shop: Shop) -> None:
     session = failed(shop)
     done = override(shop, session)
