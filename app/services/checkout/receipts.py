@@ -86,8 +86,9 @@ def of_checkout(session: CheckoutSession) -> Receipt:
         NotFound: there is none, or another system keeps it.
     """
     found = _find(session)
-    if found is None and session.status == checkout_sessions.Status.COMPLETED and _issue(session.id):
-        found = _find(session)
+    if found is None and session.status == checkout_sessions.Status.COMPLETED:
+        _issue(session.id)
+        found = _find(session)  # whoever was quicker
     if found is None:
         raise NotFound("There is no receipt", code="receipt_not_found")
     return found

@@ -21,6 +21,7 @@ from app.services.checkout import (
     handover,
     payment,
     payments,
+    receipts,
     reservations,
     rollback,
     stored_value,
@@ -30,6 +31,7 @@ from app.services.checkout.prerequisites import FinalizationFailed, Finalization
 from app.services.operations import alerts, invariants
 from app.services.payments import gateway, refunds
 from tests import catalogue, finalizations
+from tests.buyers import together
 from tests.finalizations import OrderService, charges, fails, orders, ready
 from tests.services.checkout.test_rollback import steps
 from tests.services.checkout.test_splits import Paid
@@ -343,3 +345,11 @@ def test_a_refund_that_a_bank_sends_back_breaks_no_invariant(
     assert shop.intent(session).amount_refunded == 0
     rules = {violation.rule for violation in invariants.check()}
     assert "undone_is_undone" not in rules
+
+
+def test_everybody_who_opens_a_promised_receipt_at_once_sees_it(shop: Shop) -> None:
+    session = shop.session()
+    shop.pay(session)
+    sold = shop.read(session)
+    got = together(8, lambda _: receipts.of_checkout(sold).id)
+    assert set(got) == {sold.receipt_id}, got
