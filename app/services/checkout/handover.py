@@ -130,10 +130,11 @@ def take_back(run_id: str) -> None:
     Raises:
         ServiceUnavailable: it is not known; the job runs again.
     """
-    run, _, profile = _load(run_id)
+    run, session, profile = _load(run_id)
     scope = Scope(profile, run.mode)
     try:
-        consult(lambda: registry.billing(profile).void_receipt(scope, receipts.source(run.checkout_id)))
+        if session.finalization_id == run.id:  # else it was sold again since, and the receipt is of that sale
+            consult(lambda: registry.billing(profile).void_receipt(scope, receipts.source(run.checkout_id)))
         if run.order_id is not None:
             consult(lambda: registry.orders(profile).cancel(scope, run.id, run.order_id))
     except (OrdersUnavailable, BillingUnavailable, ProviderUnavailable) as error:
@@ -166,7 +167,8 @@ def _keep(run_id: str, **answer: Any) -> tuple[Finalization, bool]:
         for name, value in answer.items():
             if getattr(run, name) is None:
                 setattr(run, name, value)
-        stands = run.status not in lifecycle.UNDOES or session.status == _Session.Status.COMPLETED
+        completed = session.status == _Session.Status.COMPLETED and session.finalization_id == run.id
+        stands = run.status not in lifecycle.UNDOES or completed
         if not stands:
             runs.take_back_later(db, run)
         return run, stands

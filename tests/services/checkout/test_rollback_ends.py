@@ -23,11 +23,13 @@ from app.services.checkout import (
     payments,
     receipts,
     reservations,
+    resolutions,
     rollback,
     stored_value,
     totals,
 )
 from app.services.checkout.prerequisites import FinalizationFailed, FinalizationInProgress
+from app.services.checkout.resolutions import Resolution
 from app.services.operations import alerts, invariants
 from app.services.payments import gateway, refunds
 from tests import catalogue, finalizations
@@ -353,3 +355,20 @@ def test_everybody_who_opens_a_promised_receipt_at_once_sees_it(shop: Shop) -> N
     sold = shop.read(session)
     got = together(8, lambda _: receipts.of_checkout(sold).id)
     assert set(got) == {sold.receipt_id}, got
+
+
+def test_what_is_taken_back_late_is_not_the_receipt_of_the_next_sale(
+    shop: Shop, service: OrderService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = shop.session()
+    service.next = [lambda: rollback.roll_back(shop.actor, session.id) and None]
+    shop.pay(session)
+    first = finalizations.run(session)
+    assert (first.status, shop.read(session).status) == ("undone", "failed")
+    resolutions.resolve(shop.actor, session.id, Resolution(resolutions.REPLACE))
+    monkeypatch.undo()
+    assert shop.pay(session, nonce="nonce-2").status == "completed"
+    receipts.issue_due()
+    monkeypatch.setattr(registry, "orders", lambda tenant: service)
+    handover.take_back(first.id)
+    assert [bool(row.voided_at) for row in finalizations.receipts(session)] == [False]
