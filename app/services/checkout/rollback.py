@@ -125,9 +125,7 @@ def _begun(actor: Actor, checkout_id: str) -> str:
             born = _S.COMPLETED if session.status == _Session.COMPLETED else _S.RUNNING
             run = runs.begin(db, session, cause=cause, status=born)
         runs.undo(db, run, cause=cause)
-        if (
-            session.status == _Session.PAYMENT_PROCESSING
-        ):  # so that its payment's end does not cancel it first
+        if session.status == _Session.PAYMENT_PROCESSING:  # else the end of its payment might cancel it
             _fail(session, run, cause)
         return run.id
 
