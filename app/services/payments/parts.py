@@ -60,9 +60,16 @@ def refunded_for(intent: PaymentIntent) -> ColumnElement[bool]:
 def sum_up(db: Session, part_id: str) -> None:
     """Let the sums of the payment above follow its parts; nothing happens where there is none above.
 
-    The payment above waits for its capture to be complete: before, its sums are its orchestrator's.
+    The payment above waits for its capture to be complete: before, its sums are its orchestrator's. It is
+    locked by a statement of its own: one that adds up and waits for a lock adds up what was before it waited.
     """
     parent_id = select(PaymentIntent.parent_intent_id).where(PaymentIntent.id == part_id).scalar_subquery()
+    captured = PaymentIntent.succeeded_at.is_not(None)
+    whole_id = db.scalar(
+        select(PaymentIntent.id).where(PaymentIntent.id == parent_id, captured).with_for_update()
+    )
+    if whole_id is None:
+        return
     part = PaymentIntent.__table__.alias("part")
 
     def total(name: str) -> ColumnElement[int]:
@@ -72,7 +79,7 @@ def sum_up(db: Session, part_id: str) -> None:
     names = ("amount_refunding", "amount_refunded", "amount_disputed")
     statement = (
         update(PaymentIntent)
-        .where(PaymentIntent.id == parent_id, PaymentIntent.succeeded_at.is_not(None))
+        .where(PaymentIntent.id == whole_id)
         .values({"version": PaymentIntent.version + 1, **{name: total(name) for name in names}})
         .execution_options(synchronize_session=False)
     )

@@ -331,6 +331,16 @@ def test_eight_refunds_at_once_give_back_no_more_than_was_paid(shop: Shop) -> No
     assert paid.whole.amount_refunding == 1500
 
 
+def test_refunds_of_ten_parts_that_are_sent_at_once_are_all_in_the_whole(shop: Shop) -> None:
+    paid = Paid(shop)
+    paid.split(*[(DUE // 10, GOOD)] * 10)
+    paid.confirm()
+    refunds.create(shop.actor, paid.id)
+    sent = [refund.id for refund in refunds.of_intent(shop.actor, paid.id)]
+    assert together(10, lambda number: refunds.send(sent[number])) == [None] * 10
+    assert (paid.whole.amount_refunding, paid.whole.amount_refunded) == (DUE, DUE)
+
+
 def test_a_disputed_part_counts_for_the_whole(shop: Shop) -> None:
     paid = Paid(shop, second=disputed.FRAUD)
     paid.confirm()
