@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest, PermissionDenied
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
-from app.services.checkout import addresses, buyers, reservations, shipping, totals
+from app.services.checkout import addresses, buyers, reservations, shipping, totals, wallet
 from app.services.checkout.editing import edit
+from app.services.checkout.intents import edit_due
 from app.services.checkout.sessions import MAX_LIFETIME_SECONDS
 from app.services.operations.consulting import consulting
 
@@ -38,10 +41,10 @@ def change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
         Conflict: `session_immutable`: the lifetime of this session is fixed.
         InvalidRequest: naming the field that cannot be.
     """
-    with edit(actor, checkout_id, version=wanted.version) as (db, session):
+    with edit_due(actor, checkout_id, version=wanted.version) as (db, session):
         if wanted.customer is not None:
             given = _as_far_as_allowed(actor, session, wanted.customer)
-            session.customer = {**session.customer, **buyers.checked(actor, given)}
+            _name(db, actor, session, {**session.customer, **buyers.checked(actor, given)})
         if wanted.metadata is not None:
             session.metadata_ = dict(wanted.metadata)
         until = _until(wanted)
@@ -61,8 +64,8 @@ def set_customer(actor: Actor, checkout_id: str, customer: Mapping[str, Any]) ->
         InvalidRequest: an e-mail address or phone number that cannot be.
         PermissionDenied: a browser's credential names another customer than the merchant's server did.
     """
-    with edit(actor, checkout_id) as (_, session):
-        session.customer = buyers.checked(actor, _as_far_as_allowed(actor, session, customer))
+    with edit_due(actor, checkout_id) as (db, session):
+        _name(db, actor, session, buyers.checked(actor, _as_far_as_allowed(actor, session, customer)))
         if session.customer.get("customer_id"):
             session.owner_type, session.owner_id = "user", session.customer["customer_id"]
         return session
@@ -105,6 +108,13 @@ def set_billing_address(actor: Actor, checkout_id: str, address: Mapping[str, An
         session.billing_address = good
         session.totals_stale = session.totals_stale or session.shipping_address is None
         return session
+
+
+def _name(db: Session, actor: Actor, session: CheckoutSession, customer: dict[str, Any]) -> None:
+    """Say who buys; the credit of whoever it was before pays no more."""
+    if customer.get("customer_id") != session.customer.get("customer_id"):
+        wallet.release_credit(db, session, cause=str(actor.kind))
+    session.customer = customer
 
 
 def _as_far_as_allowed(actor: Actor, session: CheckoutSession, given: Mapping[str, Any]) -> Mapping[str, Any]:

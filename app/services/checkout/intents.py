@@ -7,6 +7,8 @@ counting where it stopped (docs/adr/0019).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +23,7 @@ from app.domain.lifecycles import intents as intent_lifecycle
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.services.checkout import dues, sessions, totals
+from app.services.checkout.editing import edit
 from app.services.checkout.hosted import has_lapsed
 from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
@@ -76,6 +79,17 @@ def ensure(db: Session, actor: Actor, session: CheckoutSession) -> PaymentIntent
         return _add(db, actor, session, Terms())
     _follow(session, intent)
     return intent
+
+
+@contextmanager
+def edit_due(
+    actor: Actor, checkout_id: str, *, version: int | None = None
+) -> Iterator[tuple[Session, CheckoutSession]]:
+    """See `edit`; an open payment follows what is due, in the same transaction."""
+    with transaction(actor) as db:
+        with edit(actor, checkout_id, version=version) as found:
+            yield found
+        keep_up(db, found[1], cause=str(actor.kind))
 
 
 def keep_up(db: Session, session: CheckoutSession, *, cause: str) -> None:

@@ -6,14 +6,12 @@ code is a bearer's secret: it is in no journal entry, and an answer shows its en
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from app.db import reading, transaction
+from app.db import reading
 from app.domain.actor import Actor
 from app.domain.errors import NotFound, Unprocessable
 from app.domain.lifecycles import wallet_holds as lifecycle
@@ -24,7 +22,6 @@ from app.models.checkout.session import CheckoutSession
 from app.models.checkout.wallet_hold import WalletHold
 from app.models.insertion import insert_now
 from app.services.checkout import dues, gift_cards, intents, sessions, totals, wallet
-from app.services.checkout.editing import edit
 from app.services.checkout.wallet import GIFT_CARD, STORE_CREDIT
 from app.services.operations import rate_limits
 from app.services.operations.consulting import consulting
@@ -74,7 +71,7 @@ def hold_gift_card(
             `giftcard_insufficient` where an `amount` is asked for, `nothing_due`.
         InvalidState: the session is over, or being paid.
     """
-    with _edit(actor, checkout_id) as (db, session):
+    with intents.edit_due(actor, checkout_id) as (db, session):
         card = _good_card(db, actor, session, code)
         _refresh(db, actor, session)
         free, due = card.balance - card.held, dues.due(session)
@@ -103,7 +100,7 @@ def remove_gift_card(actor: Actor, checkout_id: str, code: str) -> tuple[Checkou
         NotFound: `giftcard_not_applied`.
         InvalidState: the session is over, or being paid.
     """
-    with _edit(actor, checkout_id) as (db, session):
+    with intents.edit_due(actor, checkout_id) as (db, session):
         card = _find_card(db, actor, code)
         holds = wallet.held(db, session, lock=True)
         names = {code, card.id} if card else {code}
@@ -131,7 +128,7 @@ def apply_store_credit(
         Unprocessable: `customer_required`, `insufficient_store_credit`, `nothing_due`.
         InvalidState: the session is over, or being paid.
     """
-    with _edit(actor, checkout_id) as (db, session):
+    with intents.edit_due(actor, checkout_id) as (db, session):
         row = _credit(db, actor, session)
         present = _present(db, session, row.id) if row is not None else None
         had = present.amount if present is not None else 0
@@ -183,15 +180,6 @@ def show(actor: Actor, checkout_id: str) -> tuple[CheckoutSession, Wallet]:
         ]
         left = [Part(STORE_CREDIT, credit.currency, 0, free[credit.id])] if credit else []
         return session, Wallet(applied, [part for part in left if part.remaining])
-
-
-@contextmanager
-def _edit(actor: Actor, checkout_id: str) -> Iterator[tuple[Session, CheckoutSession]]:
-    """See `edit`; an open payment follows what is due, in the same transaction."""
-    with transaction(actor) as db:
-        with edit(actor, checkout_id) as found:
-            yield found
-        intents.keep_up(db, found[1], cause=str(actor.kind))
 
 
 def _hold(

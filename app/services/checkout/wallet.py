@@ -51,6 +51,15 @@ def release(db: Session, session: CheckoutSession, *, cause: str) -> None:
         let_go(db, session, hold, cause)
 
 
+def release_credit(db: Session, session: CheckoutSession, *, cause: str) -> None:
+    """Give back the credit that is held: it is another customer's session from now on."""
+    if not session.wallet_applied:
+        return
+    for hold in held(db, session, lock=True):
+        if hold.kind == STORE_CREDIT:
+            let_go(db, session, hold, cause)
+
+
 def undo(db: Session, session: CheckoutSession, *, cause: str) -> None:
     """Give back what is held, and restore what was taken with a sale that is undone."""
     if not session.wallet_applied:

@@ -15,7 +15,7 @@ from app.domain.errors import Conflict, Unprocessable
 from app.models.checkout.session import CheckoutSession
 from app.models.checkout.wallet_hold import WalletHold
 from app.models.events.journal import JournalEntry
-from app.services.checkout import hosted, payment, payments, sessions, stored_value, totals, wallet
+from app.services.checkout import details, hosted, payment, payments, sessions, stored_value, totals, wallet
 from app.services.checkout.payment import Order
 from app.services.ledger import postings
 from app.services.operations import invariants
@@ -316,3 +316,24 @@ def test_the_invariants_see_a_promise_that_nobody_made(shop: Shop) -> None:
     with transaction() as db:
         db.get_one(WalletHold, hold.id).amount = 1000
         sessions.find(db, shop.actor, session.id, lock=True)
+
+
+@pytest.mark.parametrize("named", [{"customer_id": "cust_2"}, {"email": "a@example.com"}])
+def test_credit_pays_for_its_own_customer_alone(shop: Shop, named: dict[str, str]) -> None:
+    session = with_card(shop, customer={"customer_id": "cust_1"})
+    stored_value.apply_store_credit(shop.actor, session.id, 500)
+    details.set_customer(shop.actor, session.id, named)
+    assert catalogue.of_customer(shop) == (500, 0)
+    assert shop.pay(session).status == "completed"
+    assert charged() == [DUE - 1000]
+    assert catalogue.of_customer(shop) == (500, 0)
+
+
+def test_credit_stays_applied_where_the_customer_stays(shop: Shop) -> None:
+    session = with_card(shop, customer={"customer_id": "cust_1"})
+    stored_value.apply_store_credit(shop.actor, session.id, 500)
+    details.change(shop.actor, session.id, details.Change(customer={"email": "a@example.com"}))
+    assert catalogue.of_customer(shop) == (500, 500)
+    details.change(shop.actor, session.id, details.Change(customer={"customer_id": "cust_2"}))
+    assert catalogue.of_customer(shop) == (500, 0)
+    assert shop.read(session).wallet_applied == 1000
