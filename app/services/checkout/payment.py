@@ -98,14 +98,15 @@ def finish_free(actor: Actor, checkout_id: str, order: Order) -> CheckoutSession
     """Finish a sale of which nothing is left to pay (discounts cover it all).
 
     Raises:
-        Conflict: `quote_changed`, when something has to be paid after all; else as `pay_by_card`.
+        Conflict: `quote_changed`, when something has to be paid after all, or more is to be taken of gift
+            cards than was seen; else as `pay_by_card`.
     """
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
         session_intents.refuse_unpayable(session)
         _note_shopper(session, order)
         totals.calculate(db, session, actor.tenant)
-        if dues.due(session) == 0:
+        if dues.due(session) == 0 and not _has_moved(order, session):
             hold = checkout_settings(actor.tenant).hold_ttl_seconds
             reservations.hold(db, session, actor.tenant, ttl_seconds=hold, cause=str(actor.kind))
             sale.sell_free(db, session, actor.tenant, cause=str(actor.kind))
@@ -227,7 +228,7 @@ def _start(actor: Actor, checkout_id: str, method: PaymentMethod, order: Order) 
             session_intents.refuse_unpayable(session)
             _note_shopper(session, order)
             totals.calculate(db, session, actor.tenant)
-            moved = order.quote is not None and order.quote != totals.quote(session)
+            moved = _has_moved(order, session)
             if not moved:
                 return _write_attempt(db, actor, session, method, order)
     except IntegrityError as error:
@@ -268,6 +269,11 @@ def _write_attempt(
         payment_attempts=session.payment_attempts + 1,
     )
     return attempt.id
+
+
+def _has_moved(order: Order, session: CheckoutSession) -> bool:
+    """Whether the payer saw other totals, where it is known what they saw."""
+    return order.quote is not None and order.quote != totals.quote(session)
 
 
 def _note_shopper(session: CheckoutSession, order: Order) -> None:

@@ -74,6 +74,21 @@ def test_a_session_that_is_covered_wholly_needs_no_gateway(shop: Shop) -> None:
     assert postings.balances(shop.actor)["gift_cards", "GBP"] == DUE
 
 
+def test_no_more_is_taken_of_a_card_than_its_owner_saw(shop: Shop) -> None:
+    catalogue.gift_card(shop, "BIG-CARD-1", 5000)
+    session = shop.session(quantity=2, options={"allow_quantity": True})
+    stored_value.apply_gift_card(shop.actor, session.id, "BIG-CARD-1")
+    hosted.change_quantity(shop.actor, session.id, 1)
+    seen = totals.quote(shop.read(session))
+    hosted.change_quantity(shop.actor, session.id, 2)
+    with pytest.raises(Conflict) as refused:
+        payment.finish_free(shop.actor, session.id, Order("n1", quote=seen))
+    assert refused.value.code == "quote_changed"
+    assert (shop.read(session).status, catalogue.on_card(shop, "BIG-CARD-1")) == ("collecting", (5000, 3240))
+    again = totals.quote(shop.read(session))
+    assert payment.finish_free(shop.actor, session.id, Order("n2", quote=again)).status == "completed"
+
+
 def test_card_and_credit_together(shop: Shop) -> None:
     session = with_card(shop, customer={"customer_id": "cust_1"})
     stored_value.apply_store_credit(shop.actor, session.id, 500)
