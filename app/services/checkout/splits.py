@@ -94,7 +94,8 @@ def _replace(
             raise InvalidState(f"A payment that is {intent.status} cannot be split")
         _check_sum(allocations, dues.due(session))
         parts.drop(db, intent, cause=str(actor.kind), reason="split_replaced")
-        for allocation in allocations:
+        stored_value.lock_cards(db, actor, [a.code for a in allocations if a.code is not None])
+        for allocation in sorted(allocations, key=lambda a: a.method_type == STORE_CREDIT):
             if allocation.is_stored_value:
                 _hold(actor, checkout_id, allocation)
         rest = [pair for pair in zip(allocations, chosen, strict=True) if not pair[0].is_stored_value]

@@ -6,6 +6,7 @@ code is a bearer's secret: it is in no journal entry, and an answer shows its en
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Select, select
@@ -91,6 +92,11 @@ def hold_gift_card(
         label = gift_cards.label(card.code)
         hold = _hold(db, actor, session, card, present, more, label)
         return session, Part(GIFT_CARD, card.currency, hold.amount, free - more, label, hold.id)
+
+
+def lock_cards(db: Session, actor: Actor, codes: Iterable[str]) -> None:
+    """Lock cards that one transaction holds parts of, in the order in which sales take them (wallet.py)."""
+    db.execute(_named(actor, codes).order_by(GiftCard.id).with_for_update())
 
 
 def remove_gift_card(actor: Actor, checkout_id: str, code: str) -> tuple[CheckoutSession, Part]:
@@ -256,13 +262,17 @@ def _invalid(detail: str, words: str) -> Unprocessable:
 def _find_card(db: Session, actor: Actor, code: str) -> GiftCard | None:
     """The card with this code as typed, else in capitals."""
     typed = code.strip()
-    statement = select(GiftCard).where(
+    found = {card.code: card for card in db.scalars(_named(actor, [typed]))}
+    return found.get(typed) or found.get(typed.upper())
+
+
+def _named(actor: Actor, codes: Iterable[str]) -> Select[GiftCard]:
+    typed = {code.strip() for code in codes}
+    return select(GiftCard).where(
         GiftCard.tenant_id == actor.tenant_id,
         GiftCard.mode == actor.mode,
-        GiftCard.code.in_({typed, typed.upper()}),
+        GiftCard.code.in_(typed | {code.upper() for code in typed}),
     )
-    found = {card.code: card for card in db.scalars(statement)}
-    return found.get(typed) or found.get(typed.upper())
 
 
 def _present(db: Session, session: CheckoutSession, instrument_id: str) -> WalletHold | None:

@@ -493,6 +493,25 @@ def test_stored_value_leaves_the_rest_to_one_method_or_several(shop: Shop) -> No
     assert [captured for _, _, captured in there()] == [20, 1000]
 
 
+def test_the_same_two_cards_in_either_order_are_held_by_eight_at_once(shop: Shop) -> None:
+    codes = ["GIFT-AAAA", "GIFT-BBBB"]
+    for code in codes:
+        catalogue.gift_card(shop, code, 5 * DUE)
+    opened = [
+        session_intents.open_for(shop.actor, shop.session(hosted=False).id, session_intents.Terms()).id
+        for _ in range(8)
+    ]
+
+    def one(number: int) -> str:
+        named = codes if number % 2 else codes[::-1]
+        return splits.split(
+            shop.actor, opened[number], [Allocation(DUE // 2, "gift_card", code=code) for code in named]
+        ).id
+
+    assert together(8, one) == opened
+    assert [catalogue.on_card(shop, code) for code in codes] == [(5 * DUE, 4 * DUE)] * 2
+
+
 def test_the_invariants_see_a_whole_that_is_not_its_parts(shop: Shop) -> None:
     paid = Paid(shop)
     paid.confirm()
