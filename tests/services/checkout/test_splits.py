@@ -365,6 +365,19 @@ def test_a_run_that_nobody_drives_is_seen_through_by_its_jobs(
     assert (paid.whole.status, paid.read().status) == ("succeeded", "completed")
 
 
+def test_a_shopper_who_takes_their_time_keeps_the_sweep_from_nobody(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Paid(shop, CHALLENGED).confirm()
+    stuck = Paid(shop)
+    with monkeypatch.context() as patch:
+        patch.setattr(splits.split_runs, "go_on", lambda *_: None)
+        stuck.confirm()
+    with later(61):
+        assert split_runs.sweep(limit=1) == 1
+    assert stuck.whole.status == "succeeded"
+
+
 def test_a_split_is_replaced_or_undone_while_nothing_was_sent(shop: Shop) -> None:
     paid = Paid(shop)
     old = [part.id for part in paid.parts]
