@@ -8,7 +8,7 @@ hand and captured when all of them are. A split may be replaced while nothing is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -269,7 +269,8 @@ def _make_methods(actor: Actor, whole: PaymentIntent) -> None:
                 code="payment_method_required",
                 explain={"reason": "payment_method_required", "payment_intent_id": part.id},
             )
-        intents.attach(actor, part.id, methods.redirect(actor, kind).id)
+        mine = replace(actor, intent_id=part.id)  # who may pay the whole may pay its parts
+        intents.attach(mine, part.id, methods.redirect(actor, kind).id)
 
 
 def _begin(actor: Actor, whole: PaymentIntent, nonce: str, return_url: str | None) -> str | None:

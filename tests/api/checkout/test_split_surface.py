@@ -178,6 +178,17 @@ def test_a_browser_takes_a_split_through(client: FlaskClient, shop: Shop) -> Non
     assert [part["status"] for part in read["allocations"]] == ["succeeded", "succeeded"]
 
 
+def test_who_has_the_payments_secret_takes_its_split_through(checkout: Checkout) -> None:
+    split = [{"method_type": "paypal", "amount": 1000}, {"method_type": "bank_transfer", "amount": 620}]
+    secret = checkout.intent("/split", {"allocations": split})["client_secret"]
+    answer = checkout.client.post(
+        f"/v1/payments/intents/{checkout.intent_id}/confirm",
+        json={},
+        headers={"Authorization": f"Bearer {secret}", "Idempotency-Key": "with the secret"},
+    )
+    assert (answer.status_code, answer.json["status"]) == (200, "requires_action"), answer.json
+
+
 def test_a_split_that_is_captured_by_hand_and_refunded(client: FlaskClient, shop: Shop) -> None:
     checkout = Checkout(client, shop, hosted=True, options={"capture_mode": "manual"})
     checkout.opened()
