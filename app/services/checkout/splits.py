@@ -123,7 +123,7 @@ def confirm(
     Raises:
         Conflict: `payment_in_progress`, `inventory_shortfall`.
         InvalidState: it is over, or `payment_method_required`: a part has no method yet.
-        Unprocessable: `split_sum_mismatch`: another amount is due by now.
+        Unprocessable: `split_sum_mismatch`: another amount is due by now; a kept card of another customer.
     """
     checkout_id = str(whole.checkout_id)
     if not _was_asked(whole.id, nonce):
@@ -304,12 +304,13 @@ def _open(
         reservations.hold(db, session, actor.tenant, ttl_seconds=settings.hold_ttl_seconds, cause=cause)
         intent = session_intents.ensure(db, actor, session)
         found = parts.of(db, whole.id, lock=True)
-        if intent.id != whole.id or not intent.split or found[0].id != first.id:
+        seen = (first.id, method.id)
+        if intent.id != whole.id or not intent.split or (found[0].id, found[0].payment_method_id) != seen:
             raise Conflict("The split was replaced just now; look at it again", code="split_replaced")
         if sum(part.amount for part in found) != dues.due(session):
             raise _mismatch(sum(part.amount for part in found), dues.due(session))
         terms: dict[str, Any] = {"opinion": opinion, "return_url": return_url, "country": _country(session)}
-        claims.refuse_unusable(actor, found[0], method)
+        _refuse_unusable(db, actor, session, found)
         attempt = attempts.open_attempt(db, found[0], method, nonce=nonce, cause=cause, **terms)
         intent.advance(
             _T.CONFIRMED,
@@ -326,6 +327,13 @@ def _open(
             payment_attempts=session.payment_attempts + 1,
         )
         return attempt.id
+
+
+def _refuse_unusable(db: Session, actor: Actor, session: CheckoutSession, found: list[PaymentIntent]) -> None:
+    """The session may have another customer by now: a kept card is its own customer's."""
+    for part in found:
+        part.customer_id = session.customer.get("customer_id")
+        claims.refuse_unusable(actor, part, db.get_one(PaymentMethod, part.payment_method_id))
 
 
 def _country(session: CheckoutSession) -> str | None:

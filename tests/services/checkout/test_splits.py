@@ -16,8 +16,8 @@ from app.domain.errors import Conflict, InvalidState, Unprocessable
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import JournalEntry
 from app.models.payments.intent import PaymentIntent
+from app.services.checkout import details, payment, payments, sessions, split_runs, splits
 from app.services.checkout import intents as session_intents
-from app.services.checkout import payment, payments, sessions, split_runs, splits
 from app.services.checkout.payment import Order
 from app.services.checkout.splits import Allocation
 from app.services.ledger import postings
@@ -376,6 +376,22 @@ def test_a_shopper_who_takes_their_time_keeps_the_sweep_from_nobody(
     with later(61):
         assert split_runs.sweep(limit=1) == 1
     assert stuck.whole.status == "succeeded"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_kept_card_in_a_split_pays_for_its_own_customer_alone(shop: Shop, place: int) -> None:
+    session = shop.session(hosted=False, customer={"customer_id": "cust_1"})
+    whole = session_intents.open_for(shop.actor, session.id, session_intents.Terms())
+    chosen = [methods.tokenize_card(shop.actor, card(GOOD)).id]
+    kept = methods.tokenize_card(shop.actor, card(GOOD), customer_id="cust_1", consent=True)
+    chosen.insert(place, kept.id)
+    splits.split(shop.actor, whole.id, [Allocation(DUE // 2, method_id=one) for one in chosen])
+    details.set_customer(shop.actor, session.id, {"customer_id": "cust_2"})
+    with pytest.raises(Unprocessable) as refused:
+        payments.confirm(shop.actor, whole.id, Order("n1"))
+    assert (refused.value.code, there()) == ("payment_method_customer_mismatch", [])
+    details.set_customer(shop.actor, session.id, {"customer_id": "cust_1"})
+    assert payments.confirm(shop.actor, whole.id, Order("n2")).status == "succeeded"
 
 
 def test_a_split_is_replaced_or_undone_while_nothing_was_sent(shop: Shop) -> None:
