@@ -121,7 +121,7 @@ def confirm(
     """Ask for the money of all parts, one after the other; the payment comes back as far as it got.
 
     Raises:
-        Conflict: `payment_in_progress`, `inventory_shortfall`.
+        Conflict: `payment_in_progress`, `inventory_shortfall`, `split_replaced`.
         InvalidState: it is over, or `payment_method_required`: a part has no method yet.
         Unprocessable: `split_sum_mismatch`: another amount is due by now; a kept card of another customer.
     """
@@ -276,8 +276,10 @@ def _make_methods(actor: Actor, whole: PaymentIntent) -> None:
 def _begin(actor: Actor, whole: PaymentIntent, nonce: str, return_url: str | None) -> str | None:
     """Hold the goods, and write the first part's attempt with the payment's own step, all at once."""
     with reading() as db:
-        first = parts.of(db, whole.id)[0]
-    method = methods.get(actor, str(first.payment_method_id))
+        first = next(iter(parts.of(db, whole.id)), None)
+    if first is None or first.payment_method_id is None:
+        raise _replaced()
+    method = methods.get(actor, first.payment_method_id)
     opinion = screening.ask(actor, first, method)
     return _open(actor, whole, first, method, opinion, nonce, return_url)
 
@@ -306,7 +308,7 @@ def _open(
         found = parts.of(db, whole.id, lock=True)
         seen = (first.id, method.id)
         if intent.id != whole.id or not intent.split or (found[0].id, found[0].payment_method_id) != seen:
-            raise Conflict("The split was replaced just now; look at it again", code="split_replaced")
+            raise _replaced()
         if sum(part.amount for part in found) != dues.due(session):
             raise _mismatch(sum(part.amount for part in found), dues.due(session))
         terms: dict[str, Any] = {"opinion": opinion, "return_url": return_url, "country": _country(session)}
@@ -327,6 +329,10 @@ def _open(
             payment_attempts=session.payment_attempts + 1,
         )
         return attempt.id
+
+
+def _replaced() -> Conflict:
+    return Conflict("The split was replaced just now; look at it again", code="split_replaced")
 
 
 def _refuse_unusable(db: Session, actor: Actor, session: CheckoutSession, found: list[PaymentIntent]) -> None:

@@ -378,6 +378,19 @@ def test_a_shopper_who_takes_their_time_keeps_the_sweep_from_nobody(
     assert stuck.whole.status == "succeeded"
 
 
+@pytest.mark.parametrize(
+    "meanwhile", [[Allocation(DUE, "paypal")], [Allocation(1000, "card"), Allocation(620, "paypal")]]
+)
+def test_a_split_that_is_replaced_while_it_is_confirmed_is_not_sent(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, meanwhile: list[Allocation]
+) -> None:
+    paid = Paid(shop)
+    monkeypatch.setattr(splits, "_make_methods", lambda *_: splits.split(shop.actor, paid.id, meanwhile))
+    with pytest.raises(Conflict) as refused:
+        paid.confirm()
+    assert (refused.value.code, there()) == ("split_replaced", [])
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_kept_card_in_a_split_pays_for_its_own_customer_alone(shop: Shop, place: int) -> None:
     session = shop.session(hosted=False, customer={"customer_id": "cust_1"})
