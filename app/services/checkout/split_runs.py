@@ -15,8 +15,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import exists, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import Actor, system_actor
@@ -105,19 +105,13 @@ def sweep(limit: int = 200) -> int:
 
     Where an attempt is looked at by itself (`payment.sweep`), its payment goes on with it.
     """
-    part, resting = aliased(PaymentIntent), (_A.AUTHORIZED, _A.CAPTURED)
-    looked_at = (
-        exists()
-        .where(part.parent_intent_id == PaymentIntent.id, Attempt.intent_id == part.id)
-        .where(Attempt.status.not_in((*resting, *attempt_lifecycle.DEAD)), Attempt.next_query_at.is_not(None))
-    )
     statement = (
         select(PaymentIntent.id)
         .where(
             PaymentIntent.split,
             PaymentIntent.status.in_((_S.PROCESSING, _S.AUTHORIZED, _S.REQUIRES_ACTION)),
             PaymentIntent.updated_at <= clock.now() - timedelta(seconds=STALE_SECONDS),
-            ~looked_at,
+            ~parts.is_looked_at(),
         )
         .order_by(PaymentIntent.updated_at)
         .limit(limit)

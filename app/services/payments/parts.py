@@ -7,13 +7,16 @@ has replaced keeps its row, without a number.
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
+from app.domain.lifecycles import attempts
 from app.domain.lifecycles import intents as lifecycle
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
+
+_Attempt = attempts.Status
 
 
 def of(db: Session, parent_id: str, *, lock: bool = False) -> list[PaymentIntent]:
@@ -55,6 +58,17 @@ def refunded_for(intent: PaymentIntent) -> ColumnElement[bool]:
         return own
     below = select(PaymentIntent.id).where(PaymentIntent.parent_intent_id == intent.id)
     return or_(own, Refund.intent_id.in_(below))
+
+
+def is_looked_at() -> ColumnElement[bool]:
+    """Whether a part's attempt is under way, so that the sweep of attempts looks at it."""
+    part, resting = aliased(PaymentIntent), (_Attempt.AUTHORIZED, _Attempt.CAPTURED, *attempts.DEAD)
+    return exists().where(
+        part.parent_intent_id == PaymentIntent.id,
+        Attempt.intent_id == part.id,
+        Attempt.status.not_in(resting),
+        Attempt.next_query_at.is_not(None),
+    )
 
 
 def sum_up(db: Session, part_id: str) -> None:
