@@ -126,7 +126,7 @@ def _locked(db: Session, whole_id: str) -> Run | None:
     checkout_id = db.scalar(select(PaymentIntent.checkout_id).where(PaymentIntent.id == whole_id))
     session = db.get_one(CheckoutSession, checkout_id, with_for_update=True, populate_existing=True)
     whole = db.get_one(PaymentIntent, whole_id, with_for_update=True, populate_existing=True)
-    if whole.status not in lifecycle.LIVE:
+    if whole.status not in lifecycle.LIVE or not whole.split:
         return None
     found = parts.of(db, whole_id, lock=True)
     statement = select(Attempt).where(

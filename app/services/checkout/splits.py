@@ -146,6 +146,8 @@ def capture(actor: Actor, whole: PaymentIntent, amount: int | None) -> PaymentIn
     with transaction(actor) as db:
         sessions.find(db, actor, str(whole.checkout_id), lock=True)
         intent = intents.find(db, actor, whole.id, lock=True)
+        if not intent.split:
+            raise _replaced()
         if amount not in (None, intent.amount):
             raise Unprocessable(
                 "A split payment is captured whole", code="partial_capture_not_supported", field="amount"
@@ -168,6 +170,8 @@ def cancel(actor: Actor, whole: PaymentIntent, reason: str) -> PaymentIntent:
     with transaction(actor) as db:
         sessions.find(db, actor, str(whole.checkout_id), lock=True)
         intent = intents.find(db, actor, whole.id, lock=True)
+        if not intent.split:
+            raise _replaced()
         if lifecycle.LIFECYCLE.is_terminal(intent.status):
             raise InvalidState(f"A payment that is {intent.status} cannot be canceled")
         settling.request_cancel(db, intent, reason)

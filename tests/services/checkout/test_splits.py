@@ -391,6 +391,22 @@ def test_a_split_that_is_replaced_while_it_is_confirmed_is_not_sent(
     assert (refused.value.code, there()) == ("split_replaced", [])
 
 
+def test_whoever_meant_a_split_that_is_none_any_more_touches_no_money(shop: Shop) -> None:
+    paid = Paid(shop, options={"capture_mode": "manual"})
+    seen = paid.whole
+    paid.split((DUE, GOOD))
+    assert paid.confirm().status == "requires_capture"
+    for late in (
+        lambda: splits.cancel(shop.actor, seen, "fraud"),
+        lambda: splits.capture(shop.actor, seen, None),
+    ):
+        with pytest.raises(Conflict):
+            late()
+    split_runs.go_on(paid.id, "cancel")
+    assert (paid.whole.status, paid.whole.cancel_requested) == ("requires_capture", False)
+    assert paid.capture().status == "succeeded"
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_kept_card_in_a_split_pays_for_its_own_customer_alone(shop: Shop, place: int) -> None:
     session = shop.session(hosted=False, customer={"customer_id": "cust_1"})
