@@ -220,6 +220,7 @@ def test_a_second_look_tells_what_has_changed(own: Shop, systems: Systems) -> No
         "shipping": "shipping_price_changed",
         "tax": "tax_mismatch",
         "promotions": "promotion_invalid",
+        "fraud": None,
     }
     assert looked.totals is not None
     assert (looked.totals["tax_total"], looked.totals["shipping_total"]) == (340, 950)
