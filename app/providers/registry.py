@@ -25,6 +25,7 @@ from app.providers.remote.billing import HttpBilling
 from app.providers.remote.fraud import HttpFraud
 from app.providers.remote.goods import HttpCarts, HttpPricing
 from app.providers.remote.inventory import HttpInventory
+from app.providers.remote.kyc import HttpKyc
 from app.providers.remote.orders import HttpOrders
 from app.providers.remote.places import HttpShipping, HttpTaxes
 from app.providers.remote.promotions import HttpPromotions
@@ -104,7 +105,8 @@ def own_billing() -> Billing:
 
 def kyc(tenant: TenantProfile) -> Kyc:
     """Who finds out who this merchant's buyers are."""
-    return _KYC
+    url = url_of(tenant.settings, providers.KYC)
+    return HttpKyc(url) if url else _KYC
 
 
 def fraud(tenant: TenantProfile, secret: Callable[[], str | None]) -> Fraud:

@@ -63,6 +63,7 @@ class Shop:
         self.orders: dict[str, Data] = {}
         self.receipts: dict[str, Data] = {}
         self.credit_notes: dict[str, Data] = {}
+        self.checks: dict[str, str] = {}
 
     # Carts, prices, tax, delivery: only looked at.
 
@@ -249,6 +250,11 @@ class Shop:
             raise RefusedError(409, "never issued")
         self.credit_notes[data["source"]]["void"] = True
         return {}
+
+    def kyc_open(self, data: Data) -> Data:
+        """Begin an identity check, once for each id; documents are handed in at the page."""
+        reference = self.checks.setdefault(data["kyc_id"], f"check-{len(self.checks) + 1}")
+        return {"reference": reference, "url": f"https://identity.example.com/{reference}"}
 
     # Holds lapse by themselves: Till may have died before it could use them.
 

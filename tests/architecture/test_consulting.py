@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOM = "app.services.checkout"
 
 #: Asking the registry for one of these, and not only whether it is remote, is asking it something.
-ASKED = {"carts", "pricing", "promotions", "taxes", "shipping", "inventory", "orders", "billing"}
+ASKED = {"carts", "pricing", "promotions", "taxes", "shipping", "inventory", "orders", "billing", "kyc"}
 #: What the keepers of a reservation may have to ask.
 KEEPERS = {"hold_goods", "hold_codes"}
 

@@ -15,9 +15,9 @@ from app.kit.http import AddressRefused, address_allowed, check_url
 
 CARTS, PRICING, PROMOTIONS = "carts", "pricing", "promotions"
 TAX, SHIPPING, INVENTORY = "tax", "shipping", "inventory"
-ORDERS, BILLING = "orders", "billing"
+ORDERS, BILLING, KYC = "orders", "billing", "kyc"
 #: Those that may be the merchant's own.
-NAMES = (CARTS, PRICING, PROMOTIONS, TAX, SHIPPING, INVENTORY, ORDERS, BILLING)
+NAMES = (CARTS, PRICING, PROMOTIONS, TAX, SHIPPING, INVENTORY, ORDERS, BILLING, KYC)
 BUILTIN, HTTP = "builtin", "http"
 MAX_URL = 500
 _KEYS = {BUILTIN: frozenset({"kind"}), HTTP: frozenset({"kind", "url"})}

@@ -25,6 +25,7 @@ from app.providers.base import Scope
 from app.services.access import tenants
 from app.services.checkout import reviewing, sessions
 from app.services.events import provider_notices
+from app.services.operations.consulting import consulting
 from app.services.payments import kyc_documents, uploads
 from app.services.risk import kyc, reviews
 
@@ -47,6 +48,7 @@ class Started:
         return uploads.address(self.waiting) if self.waiting is not None else None
 
 
+@consulting
 def start(actor: Actor, checkout_id: str) -> Started:
     """Begin the check of a checkout, or go on with the one that is open, and make room for a document.
 
@@ -55,6 +57,8 @@ def start(actor: Actor, checkout_id: str) -> Started:
         InvalidState: it is completed or canceled.
         Conflict: `kyc_approved`.
         Unprocessable: `too_many_documents`.
+        ProviderUnavailable: the merchant's own service did not answer; the check is begun, and may be asked
+            for again.
     """
     request = _begun(actor, checkout_id)
     if request.provider_url is not None:
@@ -63,6 +67,7 @@ def start(actor: Actor, checkout_id: str) -> Started:
         return Started(request, kyc_documents.announce(db, request, actor.id))
 
 
+@consulting
 def hand_in(actor: Actor, checkout_id: str, content_type: str, content: bytes) -> Started:
     """Begin the check of a checkout, or go on with the one that is open, with a document that came along.
 

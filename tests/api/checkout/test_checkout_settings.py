@@ -24,7 +24,7 @@ SETTINGS, LIMITS, CAPABILITIES = (
     f"/v1/checkout/{name}" for name in ("settings", "tx-limits", "capabilities")
 )
 CART = {"currency": "GBP", "lines": [{"sku": "MUG", "name": "Mug", "quantity": 1, "unit_price": 1000}]}
-PROVIDERS = ("carts", "pricing", "promotions", "tax", "shipping", "inventory", "orders", "billing")
+PROVIDERS = ("carts", "pricing", "promotions", "tax", "shipping", "inventory", "orders", "billing", "kyc")
 #: A mug of 10.00 with its tax.
 COSTS = 1080
 
