@@ -14,9 +14,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Engine, make_url
 
 from app import db, migrations, settings
+from app.db.engine import reader
 from app.services.payments import connector_logs
 from tests import emptied
 
@@ -40,6 +41,18 @@ def use(url: str, folder: Path) -> None:
     """Point this process at a database."""
     settings.use(settings_of(url, folder))
     db.configure(settings.current().database, ephemeral=True)
+    for made in (db.engine(), reader()):
+        _remember_statements(made)
+
+
+#: Kind of database → the engine whose compiled statements the later ones of its kind go on using.
+_first: dict[str, Engine] = {}
+
+
+def _remember_statements(made: Engine) -> None:
+    """Compile a statement once a process: each test has an engine of its own, which would start anew."""
+    first = _first.setdefault(made.dialect.name, made)
+    made.dialect, made._compiled_cache = first.dialect, first._compiled_cache
 
 
 def environment(url: str, folder: Path) -> dict[str, str]:
