@@ -51,7 +51,10 @@ _first: dict[str, Engine] = {}
 
 def _remember_statements(made: Engine) -> None:
     """Compile a statement once a process: each test has an engine of its own, which would start anew."""
-    first = _first.setdefault(made.dialect.name, made)
+    if made.dialect.name not in _first:
+        made.connect().close()  # its dialect asks the server's version once
+        _first[made.dialect.name] = made
+    first = _first[made.dialect.name]
     made.dialect, made._compiled_cache = first.dialect, first._compiled_cache
 
 
