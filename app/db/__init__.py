@@ -14,6 +14,7 @@ from app.db.units import (
     reading,
     retrying,
     transaction,
+    when_undone,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "reading",
     "retrying",
     "transaction",
+    "when_undone",
 ]

@@ -29,6 +29,9 @@ RETRYABLE_STATES = frozenset({"40001", "40P01"})
 
 _active: ContextVar[Session | None] = ContextVar("till_active_session", default=None)
 
+#: Where a session keeps what is to be done once it was rolled back.
+_UNDONE = "when_undone"
+
 
 @contextmanager
 def transaction(actor: Actor | None = None) -> Iterator[Session]:
@@ -47,12 +50,14 @@ def transaction(actor: Actor | None = None) -> Iterator[Session]:
     session = Session(engine(), expire_on_commit=False)
     session.info["actor"] = actor
     token = _active.set(session)
+    committed = False
     try:
         yield session
         session.flush()
         for hook in _before_commit:
             hook(session)
         session.commit()
+        committed = True
     except StaleDataError as error:
         session.rollback()
         raise VersionConflict() from error
@@ -67,6 +72,8 @@ def transaction(actor: Actor | None = None) -> Iterator[Session]:
     finally:
         _active.reset(token)
         session.close()
+        for work in () if committed else session.info.get(_UNDONE, ()):
+            work()
 
 
 @contextmanager
@@ -91,6 +98,18 @@ def active() -> Session | None:
 def in_transaction() -> bool:
     """Whether a transaction is open here; nothing outside may be called while one is."""
     return _active.get() is not None
+
+
+def when_undone(work: Callable[[], None]) -> None:
+    """Do this once the transaction that is open here was rolled back; without one, now.
+
+    For what has to be written although the rest is not: that something was refused.
+    """
+    outer = _active.get()
+    if outer is None:
+        work()
+    else:
+        outer.info.setdefault(_UNDONE, []).append(work)
 
 
 def retrying(work: Callable[[], T]) -> T:

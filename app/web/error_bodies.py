@@ -21,10 +21,8 @@ def lower(error: DomainError, request_id: str) -> dict[str, Any]:
 
 def upper(error: DomainError, request_id: str) -> dict[str, Any]:
     """Merchant: `{error, code}` in upper case; 429 says when to come back."""
-    known = {"not_found": "RESOURCE_NOT_FOUND", "link_not_payable": "LINK_NOT_PAYABLE"}
-    code = known.get(error.code) or error.code.upper()
-    if error.http_status == 404:
-        code = "RESOURCE_NOT_FOUND"
+    known = {"refund_exceeds_captured": "INVALID_AMOUNT"}
+    code = "RESOURCE_NOT_FOUND" if error.http_status == 404 else known.get(error.code) or error.code.upper()
     body: dict[str, Any] = {"error": error.message, "code": code}
     if isinstance(error, RateLimited):
         body["retryAfter"] = error.retry_after

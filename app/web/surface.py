@@ -38,6 +38,8 @@ PAYER = BROWSER | {ActorKind.CLIENT_SECRET}
 STOREFRONT = SERVER | {ActorKind.PUBLISHABLE_KEY}
 #: Signed-in people alone: a merchant's own staff with a JWT.
 PEOPLE = frozenset({ActorKind.USER})
+#: Holders of a JWT where a second factor is wanted: a machine's gets no further than being told so (OP-05).
+CONFIRMED = PEOPLE | {ActorKind.MACHINE_TOKEN}
 PUBLIC: frozenset[ActorKind] = frozenset()
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from app.api.merchant.amounts import Amount
 from app.api.merchant.surface import surface
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest, NotFound
+from app.domain.errors import NotFound
 from app.domain.lifecycles.checkout_sessions import merchant_word
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
@@ -24,8 +25,9 @@ QR_METHODS = frozenset({"promptpay"})
 class SessionCreate(Body):
     """What is paid, under the merchant's own reference; names as the contract has them (OP-03)."""
 
-    # Whatever is wrong with the amount, the contract has one answer: INVALID_AMOUNT.
-    amount: Any = None
+    model_config = ConfigDict(json_schema_extra={"required": ["amount", "currency", "reference"]})
+
+    amount: Amount = Field(None, validate_default=True)
     currency: str = Field(pattern="^[A-Z]{3}$")
     reference: str = Field(min_length=1, max_length=200)
     methodTypes: list[str] = Field(  # noqa: N815 - the contract's spelling
@@ -36,8 +38,6 @@ class SessionCreate(Body):
 
     def draft(self) -> ReferenceDraft:
         """The draft that the service takes."""
-        if not isinstance(self.amount, int) or isinstance(self.amount, bool):
-            raise InvalidRequest("Valid amount is required", code="invalid_amount", field="amount")
         return ReferenceDraft(
             amount=self.amount,
             currency=self.currency,

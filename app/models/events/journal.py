@@ -23,6 +23,9 @@ from app.kit.ids import new_id
 from app.models.base import Base, Owned
 from app.models.types import PrimaryId
 
+#: The cause of facts about what was asked for and refused: audited, and told to no webhook endpoint.
+REFUSED = "refused"
+
 
 class JournalLinks(TypedDict):
     """The checkout and the payment that a fact belongs to."""

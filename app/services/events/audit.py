@@ -21,7 +21,7 @@ from app.kit import clock
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
 from app.models.events.delivery import Delivery
-from app.models.events.journal import JournalEntry
+from app.models.events.journal import REFUSED, JournalEntry
 from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.services.operations import examinations
 from app.services.operations.examinations import Chain
@@ -77,7 +77,7 @@ def _seal_tenant(tenant_id: str, limit: int) -> int:
             links.append({"id": row.id, "sequence": sequence, "hash": previous})
         if links:
             db.execute(update(JournalEntry), links)
-            _fan_out(db, [row for row in rows if row.type in _PUBLISHED])
+            _fan_out(db, [row for row in rows if row.type in _PUBLISHED and row.cause != REFUSED])
         return len(links)
 
 
