@@ -141,6 +141,8 @@ def _read(policy: Policy) -> tuple[Any, BaseModel | None]:
         card_screen.refuse_in_form(request.form, request.files)
         return raw, None
     if policy.body is None:
+        if not policy.accepts:
+            request.max_content_length = MAX_BODY  # a signed notice is read by whoever knows its signer
         return None, None
     raw = _json()
     card_screen.refuse_in_body(raw, policy.card_fields)

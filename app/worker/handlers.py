@@ -18,7 +18,7 @@ from app.services.checkout import (
 )
 from app.services.events import audit, inbound
 from app.services.operations import consulting, examinations, exports
-from app.services.payments import bulk, dispute_evidence, disputes, late_success, refunds
+from app.services.payments import bulk, dispute_evidence, disputes, late_success, refund_notices, refunds
 from app.services.treasury import comparison, payouts, statements
 
 #: What a handler returns is kept on the job's row, for whoever asked for the job.
@@ -66,5 +66,6 @@ HANDLERS: dict[str, Handler] = {
     "payouts.send": lambda job: payouts.send(job["payout_id"]),
     "reconciliations.run": lambda job: comparison.run(job["job_id"]),
     "settlements.sync": lambda job: statements.sync(job["tenant_id"], job["mode"], job["connectors"]),
+    "refunds.look_again": _noted(lambda job: refund_notices.look_again(job["attempt_id"])),
     "refunds.send": _noted(lambda job: refunds.send(job["refund_id"])),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from app.db import reading, transaction
 from app.domain.actor import Actor, TenantProfile
@@ -83,6 +83,13 @@ def by_slug(slug: str) -> Tenant | None:
     """The merchant of that slug."""
     with reading() as db:
         return db.scalars(select(Tenant).where(Tenant.slug == slug)).one_or_none()
+
+
+def named(name: str) -> str | None:
+    """The id of the merchant that somebody names by id, slug or public id."""
+    statement = select(Tenant.id).where(or_(Tenant.id == name, Tenant.slug == name, Tenant.public_id == name))
+    with reading() as db:
+        return db.scalars(statement).first()
 
 
 def all_ids() -> list[str]:

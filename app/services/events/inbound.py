@@ -27,6 +27,9 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.refund import Refund
 from app.services.operations import connector_configs, inbound_secrets, jobs
 
+#: Says that some of a charge went back, not by which refund.
+REFUNDED = "charge.refunded"
+
 _KEY = re.compile(r"authorize_[0-9a-z_]{1,40}")
 _REFUND = re.compile(r"refund_([0-9a-z_]{1,40})")
 _REFERENCE = re.compile(r"[0-9A-Za-z_]{1,128}")
@@ -125,6 +128,8 @@ def _work(db: Session, attempt: Attempt, event: InboundEvent) -> tuple[str, dict
     refund_id = _refund_of(db, attempt, event.refund_key)
     if refund_id is not None:
         return "refunds.send", {"refund_id": refund_id}
+    if event.type == REFUNDED:
+        return "refunds.look_again", {"attempt_id": attempt.id}
     if event.dispute_reference:
         return "disputes.look_again", {"attempt_id": attempt.id, "reference": event.dispute_reference}
     if attempt.status in attempt_lifecycle.DEAD:

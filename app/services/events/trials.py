@@ -73,6 +73,18 @@ def send(actor: Actor, endpoint_id: str, event: str, data: dict[str, Any] | None
     return Trial(endpoint, delivery, tries[-1] if tries else None)
 
 
+def send_to_newest(actor: Actor, event: str, data: dict[str, Any]) -> Trial:
+    """As `send`, to the newest endpoint that is on and lists the event (OP-52).
+
+    Raises:
+        InvalidRequest: `no_webhook_endpoint`.
+    """
+    endpoint = webhooks.newest_for(actor, event)
+    if endpoint is None:
+        raise InvalidRequest(f"No active webhook endpoint lists {event}", code="no_webhook_endpoint")
+    return send(actor, endpoint.id, event, data)
+
+
 def _delivery(endpoint: WebhookEndpoint, event: str, data: dict[str, Any]) -> Delivery:
     now, event_id = clock.now(), new_id("evt")
     body = {
