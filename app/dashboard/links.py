@@ -14,7 +14,7 @@ from app.domain import money
 from app.domain.errors import DomainError
 from app.domain.permissions import LINKS_MANAGE
 from app.services.checkout import links
-from app.services.checkout.links import LinkDraft
+from app.services.checkout.link_terms import LinkDraft
 
 blueprint = Blueprint("payment_links", __name__, url_prefix="/dashboard/<any(test, live):mode>/links")
 

@@ -91,7 +91,7 @@ def view(link: PaymentLink, profile: TenantProfile) -> dict[str, Any]:
         "amount": link.amount,
         "min_amount": link.min_amount,
         "max_amount": link.max_amount,
-        "presets": [],
+        "presets": link.presets or [],
         "allow_quantity": False,
         "quantity": 1,
         "max_quantity": None,
@@ -102,10 +102,13 @@ def view(link: PaymentLink, profile: TenantProfile) -> dict[str, Any]:
 
 
 def _amount(link: PaymentLink) -> int | None:
-    """What the payer typed, in minor units; None where it is not an amount."""
+    """What the payer typed or chose, in minor units; None where it is not an amount."""
     text = request.form.get("amount", "").strip().replace(",", ".")
+    if not text:
+        chosen = request.form.get("preset", "")
+        return next((preset for preset in link.presets or () if str(preset) == chosen), None)
     try:
-        return money.from_major(Decimal(text), link.currency) if text else None
+        return money.from_major(Decimal(text), link.currency)
     except (InvalidOperation, ValueError):
         return None
 
@@ -116,7 +119,9 @@ def _render(
     errors: list[dict[str, str | None]] | None = None,
     status: int = 200,
 ) -> Response:
-    values = {name: request.values.get(name, "") for name in ("amount", "quantity", "email", "reference")}
+    values = {
+        name: request.values.get(name, "") for name in ("amount", "preset", "quantity", "email", "reference")
+    }
     page = render_template(
         "links/show.html",
         link=view(link, profile),

@@ -30,6 +30,8 @@ class PaymentLink(Owned, Timestamped, Versioned, Base):
     amount: Mapped[int | None]
     min_amount: Mapped[int | None]
     max_amount: Mapped[int | None]
+    #: Amounts that are offered to a payer who chooses.
+    presets: Mapped[list[Any] | None]
     currency: Mapped[CurrencyCode]
     reference: Mapped[str | None]
     method_types: Mapped[list[str]] = mapped_column(default=list)

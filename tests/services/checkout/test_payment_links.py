@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from app.domain.errors import Conflict, InvalidRequest, NotFound, VersionConflic
 from app.kit import clock
 from app.models.checkout.payment_link import PaymentLink
 from app.services.checkout import links, sessions
-from app.services.checkout.links import LinkChange, LinkDraft
+from app.services.checkout.link_terms import LinkDraft
 from tests.buyers import together
 from tests.shops import CHALLENGED, NO_FUNDS, Shop, later, make
 
@@ -40,7 +40,12 @@ def test_a_payer_gets_a_page_of_half_an_hour_for_exactly_the_amount(shop: Shop) 
     assert session.hosted_id is not None
     assert (session.expires_at - session.created_at).total_seconds() == pytest.approx(1800, abs=1)
     assert links.pay("boat-trip", method_types=("card", "cheque")).method_types == ["card"]
-    assert links.pay("boat-trip", method_types=("cheque",)).method_types == ["card", "promptpay"]
+    with pytest.raises(InvalidRequest) as refused:
+        links.pay("boat-trip", method_types=("cheque",))
+    assert refused.value.field == "methodTypes"
+    with pytest.raises(InvalidRequest):
+        links.pay("boat-trip", amount=9901)
+    assert links.pay("boat-trip", amount=9900).grand_total == 9900
 
 
 def test_a_use_is_held_then_counted(shop: Shop) -> None:
@@ -108,8 +113,14 @@ WRONG: list[Any] = [
     ({"currency": "ZZZ"}, "currency"),
     ({"amount": 0}, "amount"),
     ({"amount": None, "min_amount": 9, "max_amount": 8}, "max_amount"),
+    ({"amount": 5, "min_amount": 1}, "amount"),
+    ({"amount": None, "min_amount": 5, "presets": (5, 4)}, "presets"),
+    ({"amount": None, "presets": (5, 5)}, "presets"),
+    ({"method_types": ("cheque",)}, "method_types"),
+    ({"slug": "0190a5b0-0000-7000-8000-000000000000"}, "slug"),
     ({"usage_limit": 0}, "usage_limit"),
     ({"expires_at": clock.now() - timedelta(seconds=1)}, "expires_at"),
+    ({"expires_at": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-10)))}, "expires_at"),
 ]
 
 
@@ -129,7 +140,7 @@ def test_a_slug_is_one_merchants(shop: Shop) -> None:
     for act in (
         links.get,
         lambda a, i: links.set_active(a, i, False),
-        lambda a, i: links.update(a, i, LinkChange()),
+        lambda a, i: links.update(a, i, {}),
     ):
         with pytest.raises(NotFound):
             act(other.actor, made.id)
@@ -137,15 +148,32 @@ def test_a_slug_is_one_merchants(shop: Shop) -> None:
         links.pay("boat-trap")
 
 
+def test_a_limit_that_is_lowered_meanwhile_holds_too(shop: Shop) -> None:
+    made = link(shop, usage_limit=16)
+
+    def act(number: int) -> int:
+        if number % 4:
+            return int(bool(links.pay("boat-trip").id))
+        links.update(shop.actor, made.id, {"usage_limit": 12 - number // 2})
+        return 0
+
+    results = together(16, act)
+    assert {type(one) for one in results if isinstance(one, Exception)} <= {Conflict, InvalidRequest}
+    stands = links.get(shop.actor, made.id)
+    assert stands.held == sum(one for one in results if isinstance(one, int))
+    assert stands.usage_limit is not None
+    assert stands.held <= stands.usage_limit
+
+
 def test_links_are_switched_off_changed_and_end(shop: Shop) -> None:
     made = link(shop, usage_limit=2, expires_at=clock.now() + timedelta(hours=1))
     links.pay("boat-trip")
-    changed = links.update(shop.actor, made.id, LinkChange(title="Two boats", usage_limit=9, version=1))
+    changed = links.update(shop.actor, made.id, {"title": "Two boats", "usage_limit": 9}, version=1)
     assert (changed.title, changed.usage_limit, changed.version) == ("Two boats", 9, 2)
     with pytest.raises(VersionConflict):
-        links.update(shop.actor, made.id, LinkChange(title="Late", version=1))
+        links.update(shop.actor, made.id, {"title": "Late"}, version=1)
     with pytest.raises(InvalidRequest):
-        links.update(shop.actor, made.id, LinkChange(usage_limit=0))
+        links.update(shop.actor, made.id, {"usage_limit": 0})
     links.set_active(shop.actor, made.id, False)
     with pytest.raises(Conflict):
         links.pay("boat-trip")
