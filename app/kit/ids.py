@@ -35,22 +35,39 @@ def new_id(prefix: str) -> str:
 
 def time_of(text: str) -> datetime | None:
     """When an id of `new_id`, or what ends with one, was made; None for any other text."""
+    number = _number_of(text)
+    return None if number is None else datetime.fromtimestamp((number >> 80) / 1000, UTC)
+
+
+def uuid_of(text: str) -> str | None:
+    """An id of `new_id` as a UUID, version 8, always the same; a UUID is itself; None for any other text."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        number = _number_of(text)
+        return None if number is None else _uuid(number, 8)
+
+
+def _number_of(text: str) -> int | None:
     tail = text.rpartition("_")[2]
     if len(tail) != 26 or not set(tail) <= set(_ALPHABET):
         return None
     number = 0
     for char in tail:
         number = number << 5 | _ALPHABET.index(char)
-    return datetime.fromtimestamp((number >> 80) / 1000, UTC)
+    return number & (1 << 128) - 1
 
 
 def new_uuid() -> str:
     """A fresh UUID, version 7 (RFC 9562): time-ordered."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    value = (value & ~(0xF << 76)) | (7 << 76)
-    value = (value & ~(0x3 << 62)) | (2 << 62)
-    return str(uuid.UUID(int=value))
+    return _uuid((milliseconds << 80) | int.from_bytes(os.urandom(10), "big"), 7)
+
+
+def _uuid(number: int, version: int) -> str:
+    """128 bits as a UUID of RFC 9562: version and variant take the place of six of them."""
+    number = (number & ~(0xF << 76)) | (version << 76)
+    return str(uuid.UUID(int=(number & ~(0x3 << 62)) | (2 << 62)))
 
 
 def random_token(n_bytes: int = 24) -> str:

@@ -13,7 +13,7 @@ from app.domain.errors import NotFound
 from app.domain.lifecycles.checkout_sessions import merchant_word
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
-from app.services.checkout import hosted, merchant_sessions, sessions
+from app.services.checkout import hosted, merchant_sessions
 from app.services.checkout.merchant_sessions import ReferenceDraft
 from app.web.schemas import Body, Instant, View
 from app.web.surface import SERVER, Limit
@@ -104,8 +104,8 @@ def create(actor: Actor, body: SessionCreate) -> SessionCreated:
 )
 def get(actor: Actor, session_id: str) -> SessionStatus:
     """Read a checkout session's status."""
-    row = sessions.get_public(actor, session_id)
-    if row.hosted_id is None:
+    row = hosted.find_public(actor, session_id)
+    if row is None:
         raise NotFound("Checkout session not found")
     left = (row.expires_at - clock.now()).total_seconds()
     return SessionStatus(

@@ -12,8 +12,10 @@ from app.domain import money
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest, NotFound
 from app.domain.lifecycles.checkout_sessions import hosted_word
+from app.kit import clock
+from app.kit.ids import uuid_of
 from app.models.checkout.session import CheckoutSession
-from app.services.checkout import hosted, sessions, simple_sessions
+from app.services.checkout import hosted, links, sessions, simple_sessions
 from app.services.checkout.simple_sessions import SimpleDraft
 from app.web.schemas import Body, Instant, Integer, Query, View
 from app.web.surface import SERVER
@@ -59,6 +61,7 @@ class SessionCreate(Body):
             "name": self.customer_name,
             "phone": self.customer_phone,
         }
+        simple_sessions.check_buyer(customer)
         return SimpleDraft(
             amount=self._minor(),
             currency=self.currency_code,
@@ -83,7 +86,9 @@ class SessionCreate(Body):
         if self.amount is None:
             return None
         code = self.currency_code
-        if code is None or not money.is_currency(code):
+        if code is None:
+            raise InvalidRequest("currency_code is required", field="currency_code")
+        if not money.is_currency(code):
             raise InvalidRequest("currency_code is not supported", field="currency_code")
         try:
             return money.from_major(self.amount, code)
@@ -144,14 +149,21 @@ class SessionView(SessionCreated):
     is_pos: bool
 
 
+def _unit(row: CheckoutSession) -> tuple[int, int]:
+    """Minor units per unit, and how many; several lines, of another surface's, are one thing."""
+    lines = row.cart_snapshot["lines"]
+    if len(lines) == 1:
+        return lines[0]["unit_price"], lines[0]["quantity"]
+    return sum(line["unit_price"] * line["quantity"] for line in lines), 1
+
+
 def _row(actor: Actor, row: CheckoutSession) -> dict[str, Any]:
-    line = row.cart_snapshot["lines"][0]
     return {
         "checkout_session_id": row.public_id,
         "organization_id": actor.tenant.public_id,
-        "amount": float(money.to_major(line["unit_price"], row.currency)),
+        "amount": float(money.to_major(_unit(row)[0], row.currency)),
         "currency_code": row.currency,
-        "status": hosted_word(row.status, lapsed=hosted.has_lapsed(row)),
+        "status": hosted_word(row.status, lapsed=row.expires_at <= clock.now()),
         "title": row.title,
         "description": row.description,
         "customer_id": row.customer.get("customer_id"),
@@ -172,15 +184,15 @@ def _whole(actor: Actor, row: CheckoutSession) -> dict[str, Any]:
         "price_id": row.price_id,
         "subscription_id": row.subscription_id,
         "allow_quantity": bool(row.options.get("allow_quantity")),
-        "quantity": row.cart_snapshot["lines"][0]["quantity"],
+        "quantity": _unit(row)[1],
         "success_url": row.success_url,
         "cancel_url": row.cancel_url,
         "allow_coupon_code": bool(row.options.get("allow_coupon_code")),
         "require_billing_address": bool(row.options.get("require_billing_address")),
-        "payment_link_id": row.payment_link_id,
+        "payment_link_id": links.get(actor, row.payment_link_id).public_id if row.payment_link_id else None,
         "metadata": row.metadata_,
         "environment": row.mode,
-        "created_by": row.created_by,
+        "created_by": uuid_of(row.created_by or ""),
         "url": hosted.url_of(row) if summary["status"] == "open" else None,
     }
 
@@ -211,7 +223,7 @@ def create(actor: Actor, body: SessionCreate) -> SessionCreated:
 def list_all(actor: Actor, query: ListQuery) -> list[SessionRow]:
     """List checkout sessions."""
     rows = sessions.list_by_offset(
-        actor, surface="sessions", words=query.status, limit=query.limit, offset=query.offset
+        actor, surfaces=("sessions", "link"), words=query.status, limit=query.limit, offset=query.offset
     )
     return [SessionRow.model_construct(**_row(actor, row)) for row in rows]
 
@@ -225,8 +237,7 @@ def list_all(actor: Actor, query: ListQuery) -> list[SessionRow]:
 )
 def get(actor: Actor, session_id: str) -> SessionView:
     """Read one checkout session."""
-    try:
-        row = sessions.get_public(actor, session_id)
-    except NotFound as error:
-        raise NotFound(f"Checkout session with ID {session_id} not found or access denied") from error
+    row = hosted.find_public(actor, session_id)
+    if row is None:
+        raise NotFound(f"Checkout session with ID {session_id} not found or access denied")
     return SessionView.model_construct(**_whole(actor, row), is_spi=False, is_pos=False)

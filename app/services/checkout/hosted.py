@@ -8,7 +8,7 @@ from typing import Any
 from app import settings
 from app.db import transaction
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest, InvalidState, Unprocessable
+from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
@@ -26,6 +26,15 @@ def url_of(session: CheckoutSession) -> str:
 def qr_url_of(session: CheckoutSession) -> str:
     """Where the QR code of the session's page is, for a payer with another device."""
     return f"{url_of(session)}/qr.png"
+
+
+def find_public(actor: Actor, public_id: str) -> CheckoutSession | None:
+    """A session with a page, by the UUID of the merchant and sessions surfaces: others are not theirs."""
+    try:
+        session = sessions.get_public(actor, public_id)
+    except NotFound:
+        return None
+    return session if session.hosted_id is not None else None
 
 
 def open_page(actor: Actor, checkout_id: str) -> CheckoutSession:

@@ -75,6 +75,7 @@ def _row(
     """The session of a draft, without its totals."""
     owner_type, owner_id = draft.owner or ("guest", new_id("guest"))
     lifetime = draft.lifetime_seconds or settings.session_ttl_seconds
+    now = clock.now()
     return CheckoutSession(
         id=new_id("chk"),
         status=str(_S.CREATED),
@@ -104,7 +105,8 @@ def _row(
         subscription_id=draft.subscription_id,
         metadata_=draft.metadata,
         created_by=actor.created_by or actor.id,
-        expires_at=clock.now() + timedelta(seconds=lifetime),
+        created_at=now,
+        expires_at=now + timedelta(seconds=lifetime),
     )
 
 
@@ -214,14 +216,14 @@ def list_page(
 
 
 def list_by_offset(
-    actor: Actor, *, surface: str, words: str | None, limit: int, offset: int
+    actor: Actor, *, surfaces: tuple[str, ...], words: str | None, limit: int, offset: int
 ) -> list[CheckoutSession]:
     """Sessions as the sessions surface pages them; `words` is open, complete or expired."""
     now = clock.now()
     paid = CheckoutSession.status == _S.COMPLETED
     paying = CheckoutSession.status == _S.PAYMENT_PROCESSING
     over = (CheckoutSession.status == _S.CANCELED) | ((CheckoutSession.expires_at <= now) & ~paid & ~paying)
-    statement = _mine(actor).where(CheckoutSession.surface == surface)
+    statement = _mine(actor).where(CheckoutSession.surface.in_(surfaces))
     match words:
         case "complete":
             statement = statement.where(paid)

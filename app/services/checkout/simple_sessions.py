@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,10 +15,11 @@ from app.domain.errors import InvalidRequest
 from app.models.catalogue.product import Price, Product
 from app.models.checkout.session import CheckoutSession
 from app.providers import registry
-from app.providers.base import CartLine, CartSnapshot, Scope
+from app.providers.base import MAX_QUANTITY, CartLine, CartSnapshot, Scope
 from app.services.checkout import buyers, sessions
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations.consulting import consulting
+from app.services.operations.settings import checkout_settings
 
 #: Not extendable (OP-26).
 LIFETIME_SECONDS = 3600
@@ -51,19 +53,21 @@ def create(actor: Actor, draft: SimpleDraft) -> CheckoutSession:
     Raises:
         InvalidRequest: with the texts of OP-62 and OP-66.
     """
-    if not draft.customer.get("customer_id") and not draft.customer.get("email"):
-        raise InvalidRequest("Either customer_id or customer_email is required")
+    check_buyer(draft.customer)
     if draft.customer.get("email"):
         buyers.email(actor, draft.customer["email"], "customer_email")
     if draft.quantity <= 0:
         raise InvalidRequest("quantity must be greater than 0", field="quantity")
+    if draft.quantity > MAX_QUANTITY:
+        raise InvalidRequest(f"quantity must not be above {MAX_QUANTITY}", field="quantity")
     draft, sku = _from_catalogue(actor, draft)
     if draft.amount is None or draft.currency is None:
         missing = "amount" if draft.amount is None else "currency_code"
         raise InvalidRequest(f"{missing} is required", field=missing)
     if draft.amount <= 0:
         raise InvalidRequest("amount must be positive", field="amount")
-    if not money.is_currency(draft.currency):
+    narrowed = checkout_settings(actor.tenant).currencies
+    if not money.is_currency(draft.currency) or (narrowed and draft.currency not in narrowed):
         raise InvalidRequest("currency_code is not supported", field="currency_code")
     if sku != CUSTOM:
         _check_stock(actor, sku, draft.quantity)
@@ -89,6 +93,12 @@ def create(actor: Actor, draft: SimpleDraft) -> CheckoutSession:
     )
 
 
+def check_buyer(customer: Mapping[str, Any]) -> None:
+    """Raises InvalidRequest where nobody is named who buys."""
+    if not customer.get("customer_id") and not customer.get("email"):
+        raise InvalidRequest("Either customer_id or customer_email is required")
+
+
 def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str]:
     """Fill in amount, currency and title from product and price; the SKU that stock is kept under."""
     if not draft.product_id and not draft.price_id:
@@ -98,7 +108,7 @@ def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str]
     statement = (
         select(Product, Price)
         .join(Price, Price.product_id == Product.id)
-        .where(Product.tenant_id == actor.tenant_id, Product.mode == actor.mode, Price.active)
+        .where(Product.tenant_id == actor.tenant_id, Product.mode == actor.mode, Product.active, Price.active)
         .order_by(Price.interval.is_not(None), Price.id)
     )
     if draft.product_id:
@@ -112,6 +122,8 @@ def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str]
             raise InvalidRequest("Product, price or subscription not found")
         return draft, CUSTOM
     product, price = row
+    if draft.amount is None and draft.currency not in (None, price.currency):
+        raise InvalidRequest(f"The price is in {price.currency}", field="currency_code")
     filled = replace(
         draft,
         amount=draft.amount if draft.amount is not None else price.unit_amount,

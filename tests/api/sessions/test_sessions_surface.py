@@ -6,12 +6,17 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-import pytest
 from flask.testing import FlaskClient
 
+from app.providers.base import CartLine, CartSnapshot
 from app.services.access import keys
-from app.services.checkout import sessions
-from tests.shops import GOOD, Shop, later, make
+from app.services.checkout import hosted, links, sessions
+from app.services.checkout.drafts import SessionDraft
+from app.services.checkout.link_terms import LinkDraft
+from app.services.events import timeline
+from app.services.operations import settings as merchant_settings
+from tests.shops import GOOD, NO_FUNDS, Shop, later, make
+from tests.staff import person
 
 URL = "/checkout-sessions"
 LIST_FIELDS = {
@@ -79,7 +84,13 @@ def test_major_units_are_exact(client: FlaskClient, shop: Shop) -> None:
 
 WRONG: list[Any] = [
     ({"customer_email": None}, "Either customer_id or customer_email is required"),
+    (
+        {"customer_email": None, "amount": -1, "currency_code": "ZZZ"},
+        "Either customer_id or customer_email is required",
+    ),
     ({"customer_email": "nobody"}, None),
+    ({"currency_code": None}, "currency_code is required"),
+    ({"quantity": 1_000_001}, "quantity must not be above 1000000"),
     ({"amount": 0}, "amount must be positive"),
     ({"amount": -5}, "amount must be positive"),
     ({"quantity": 0}, "quantity must be greater than 0"),
@@ -117,6 +128,8 @@ def test_products_and_prices_fill_in(client: FlaskClient, shop: Shop) -> None:
     assert (made["product_id"], made["price_id"]) == (product_id, price_id)
     several = post(client, shop, {"product_id": product_id, "quantity": 5, **buyer})
     assert sessions.get_public(shop.actor, several.json["checkout_session_id"]).grand_total == 5 * 1999
+    wrong = post(client, shop, {"price_id": price_id, "currency_code": "USD", **buyer})
+    assert wrong.json == {"statusCode": 400, "message": "The price is in GBP"}
     too_many = post(client, shop, {"product_id": product_id, "quantity": 6, **buyer})
     assert too_many.json == {"statusCode": 400, "message": "quantity exceeds the available stock"}
     reference = str(uuid.uuid4())
@@ -178,13 +191,18 @@ def test_other_organisations_sessions_are_not_found(client: FlaskClient, shop: S
         }
 
 
-@pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
-def test_sessions_are_immutable(client: FlaskClient, shop: Shop, method: str) -> None:
-    made = post(client, shop, TEA).json["checkout_session_id"]
-    answer = client.open(f"{URL}/{made}", method=method, json={}, headers={"x-api-key": shop.secret})
-    assert answer.status_code == 405
-    assert answer.json == {"statusCode": 405, "message": "Checkout sessions are immutable"}
-    assert "GET" in answer.headers["Allow"]
+def test_sessions_are_immutable(client: FlaskClient, shop: Shop) -> None:
+    made = post(client, shop, TEA).json
+    one = f"{URL}/{made['checkout_session_id']}"
+    calls = [(method, at) for method in ("PATCH", "PUT", "DELETE") for at in (one, URL)]
+    for method, at in [*calls, ("POST", one)]:
+        answer = client.open(at, method=method, json={}, headers={"x-api-key": shop.secret})
+        assert answer.status_code == 405, (method, at)
+        assert answer.json == {"statusCode": 405, "message": "Checkout sessions are immutable"}
+        allowed = {name.strip() for name in answer.headers["Allow"].split(",")}
+        assert allowed == {"GET", "HEAD", "OPTIONS"} | ({"POST"} if at == URL else set())
+    read = get(client, shop, f"/{made['checkout_session_id']}").json
+    assert {name: read[name] for name in made} == made
 
 
 def test_a_paid_session_is_complete_and_its_page_gone(client: FlaskClient, shop: Shop) -> None:
@@ -193,3 +211,73 @@ def test_a_paid_session_is_complete_and_its_page_gone(client: FlaskClient, shop:
     shop.pay(sessions.get_public(shop.actor, made["checkout_session_id"]))
     paid = get(client, shop, f"/{made['checkout_session_id']}").json
     assert (paid["status"], paid["url"]) == ("complete", None)
+
+
+def test_a_currency_that_the_merchant_does_not_take(client: FlaskClient, shop: Shop) -> None:
+    merchant_settings.change(shop.actor, {"currencies": ["XOF"]})
+    assert post(client, shop, TEA).json == {"statusCode": 400, "message": "currency_code is not supported"}
+    assert post(client, shop, {**TEA, "amount": 10000.0, "currency_code": "XOF"}).status_code == 201
+
+
+def test_a_key_makes_one_session(client: FlaskClient, shop: Shop) -> None:
+    headers = {"x-api-key": shop.secret, "Idempotency-Key": "o1"}
+    first, second = (client.post(URL, json=TEA, headers=headers) for _ in range(2))
+    assert (first.json, second.headers["Idempotent-Replayed"]) == (second.json, "true")
+    other = client.post(URL, json={**TEA, "amount": 1}, headers=headers)
+    assert other.json == {
+        "statusCode": 400,
+        "message": "This Idempotency-Key was used with another request",
+    }
+
+
+def test_who_made_it_is_the_person_who_made_the_key(client: FlaskClient, shop: Shop) -> None:
+    made = []
+    for who in (person(shop), person(shop, "admin")):
+        for name in ("a", "b"):
+            _, secret = keys.create(who.actor, name)
+            made.append(client.post(URL, json=TEA, headers={"x-api-key": secret}).json["created_by"])
+    assert [str(uuid.UUID(one)) for one in made] == made
+    assert made[0] == made[1] != made[2] == made[3]
+
+
+def test_a_sale_over_a_payment_link_is_seen_here_too(client: FlaskClient, shop: Shop) -> None:
+    link = links.create(shop.actor, LinkDraft("Boat", "USD", slug="boat", amount=9900))
+    session = links.pay("boat")
+    seen = get(client, shop, f"/{session.public_id}").json
+    assert (seen["payment_link_id"], seen["amount"], seen["created_by"]) == (link.public_id, 99.0, None)
+    assert set(seen) == POST_FIELDS | {"is_spi", "is_pos"}
+    assert [row["checkout_session_id"] for row in get(client, shop).json] == [session.public_id]
+    lines = CartSnapshot("GBP", (CartLine("a", "MUG", "Mug", 2, 1500), CartLine("b", "POT", "Pot", 1, 999)))
+    bare = sessions.create(shop.actor, SessionDraft(surface="checkout", cart=lines))
+    assert get(client, shop, f"/{bare.public_id}").status_code == 404, "it has no page"
+    hosted.open_page(shop.actor, bare.id)
+    seen = get(client, shop, f"/{bare.public_id}").json
+    assert (seen["amount"], seen["quantity"]) == (39.99, 1)
+
+
+def test_a_failed_session_is_open_until_its_time_is_up(client: FlaskClient, shop: Shop) -> None:
+    made = post(client, shop, TEA).json
+    session = sessions.get_public(shop.actor, made["checkout_session_id"])
+    for number in range(5):
+        shop.pay(session, NO_FUNDS, nonce=f"n{number}")
+    assert shop.read(session).status == "failed"
+    place = f"/{session.public_id}"
+    assert get(client, shop, place).json["status"] == "open"
+    with later(3601):
+        assert (get(client, shop, place).json["status"], get(client, shop, place).json["url"]) == (
+            "expired",
+            None,
+        )
+        assert len(get(client, shop, "?status=expired").json) == 1
+
+
+def test_both_ends_are_told(client: FlaskClient, shop: Shop) -> None:
+    paid, lapsed = (
+        sessions.get_public(shop.actor, post(client, shop, TEA).json["checkout_session_id"]) for _ in range(2)
+    )
+    shop.pay(paid)
+    with later(3601):
+        assert sessions.expire_due() == 1
+    for session, wanted in ((paid, "checkout.session.completed"), (lapsed, "checkout.session.expired")):
+        types = [entry.type for entry in timeline.of_checkout(shop.actor, session.id)]
+        assert [name for name in types if name.startswith("checkout.session.")] == [wanted]
