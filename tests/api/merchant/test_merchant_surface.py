@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -11,12 +12,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.kit import clock
+from app.services.access import keys
 from app.services.checkout import links, sessions
 from app.services.checkout.links import LinkDraft
 from app.services.events import timeline
 from tests.shops import Shop, make
 
 URL = "/api/v1/checkout/sessions"
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 ORDER = {"amount": 10000, "currency": "USD", "reference": "order_12345"}
 
 
@@ -48,6 +51,7 @@ def test_a_session_is_made_and_read(client: FlaskClient, shop: Shop) -> None:
         "amount", "currency", "reference", "created_at", "remaining_seconds",
     }  # fmt: skip
     assert {name: read.json[name] for name in ORDER} == ORDER
+    assert all(INSTANT.fullmatch(read.json[name]) for name in ("created_at", "expires_at"))
     times = [datetime.fromisoformat(read.json[name]) for name in ("created_at", "expires_at")]
     assert (times[1] - times[0]).total_seconds() == 1800
     assert 1700 < read.json["remaining_seconds"] <= 1800
@@ -75,6 +79,11 @@ def test_statuses_follow_the_session(client: FlaskClient, shop: Shop) -> None:
         return [client.get(f"{URL}/{one}", headers=shop.bearer).json["status"] for one in ids]
 
     assert words() == ["completed", "canceled", "pending"]
+    ends = [entry.type for row in rows for entry in timeline.of_checkout(shop.actor, row.id)]
+    assert [name for name in ends if name.startswith("checkout.session.")] == [
+        "checkout.session.created", "checkout.session.completed",
+        "checkout.session.created", "checkout.session.created",
+    ]  # fmt: skip
     for row in rows:
         assert row.surface == "merchant"
 
@@ -87,7 +96,7 @@ def test_what_is_over_says_expired_and_nothing_remains(client: FlaskClient, shop
     assert (read["status"], read["remaining_seconds"]) == ("expired", 0)
 
 
-AMOUNTS: list[Any] = [None, 0, -1, 1.5, True, "10", 2**60]
+AMOUNTS: list[Any] = [None, 0, -1, 1.5, True, "10", 2**60, [], {}]
 
 
 def test_a_wrong_amount_has_one_answer(client: FlaskClient, shop: Shop) -> None:
@@ -96,6 +105,10 @@ def test_a_wrong_amount_has_one_answer(client: FlaskClient, shop: Shop) -> None:
         answer = client.post(URL, json=body, headers=shop.bearer)
         assert answer.status_code == 400, amount
         assert answer.json == {"error": "Valid amount is required", "code": "INVALID_AMOUNT"}
+    for incomplete in ({}, {"amount": 0, "currency": 7}, {"amount": None, "what": 1}):
+        answer = client.post(URL, json=incomplete, headers=shop.bearer)
+        assert (answer.status_code, answer.json["code"]) == (400, "INVALID_AMOUNT")
+    assert client.post(URL, json={**ORDER, "amount": 10000.0}, headers=shop.bearer).status_code == 201
 
 
 MISTAKES: list[Any] = [
@@ -115,6 +128,29 @@ def test_other_mistakes_are_400_in_upper_case(client: FlaskClient, shop: Shop) -
         answer = client.post(URL, json=body, headers=shop.bearer)
         assert (answer.status_code, answer.json["code"]) == (400, code), answer.text
         assert set(answer.json) == {"error", "code"}
+
+
+def test_what_is_not_there_is_told_in_this_surfaces_form(client: FlaskClient, shop: Shop) -> None:
+    unknown = client.get(f"{URL}/{uuid.uuid4()}", headers=shop.bearer)
+    assert (unknown.status_code, unknown.json) == (
+        404,
+        {"error": "Checkout session not found", "code": "RESOURCE_NOT_FOUND"},
+    )
+    bare = shop.session(hosted=False)
+    assert client.get(f"{URL}/{bare.public_id}", headers=shop.bearer).status_code == 404, "it has no page"
+    nowhere = client.get("/api/v1/nothing", headers=shop.bearer)
+    assert (nowhere.status_code, nowhere.json) == (404, {"error": "Not found", "code": "RESOURCE_NOT_FOUND"})
+    wrong = client.delete(URL, headers=shop.bearer)
+    assert (wrong.status_code, wrong.json) == (
+        405,
+        {"error": "Method not allowed", "code": "METHOD_NOT_ALLOWED"},
+    )
+    _, narrow = keys.create(shop.actor, "narrow", scopes=["refunds:read"])
+    refused = client.post(URL, json=ORDER, headers={"Authorization": f"Bearer {narrow}"})
+    assert (refused.status_code, refused.json) == (
+        403,
+        {"error": "Missing sessions:write permission", "code": "INSUFFICIENT_PERMISSIONS"},
+    )
 
 
 def test_a_key_makes_one_session(client: FlaskClient, shop: Shop) -> None:

@@ -52,6 +52,15 @@ def test_uuids_are_version_7_and_tell_the_time() -> None:
     assert before <= made.int >> 80 <= time.time_ns() // 1_000_000
 
 
+def test_an_id_is_always_the_same_uuid() -> None:
+    first, second = ids.new_id("usr"), ids.new_id("usr")
+    made = uuid.UUID(ids.uuid_of(first))
+    assert (made.version, made.variant, str(made)) == (8, uuid.RFC_4122, ids.uuid_of(first))
+    assert ids.uuid_of(second) != str(made)
+    assert ids.uuid_of(str(made)) == str(made)
+    assert [ids.uuid_of(text) for text in ("", "public", "usr_1", "usr_" + "u" * 26)] == [None] * 4
+
+
 def test_tokens_are_long_and_url_safe() -> None:
     made = {ids.random_token(32) for _ in range(100)}
     assert len(made) == 100
