@@ -37,7 +37,8 @@ def pay(slug: str) -> AnyResponse:
         words = "This looks like a card number. Don't type one here: you enter it on the next page."
         return _render(link, profile, [{"field": "reference", "text": words}], 422)
     try:
-        session = links.pay(slug, amount=_amount(link), request_id=g.request_id)
+        email = request.form.get("email", "").strip() or None
+        session = links.pay(slug, amount=_amount(link), request_id=g.request_id, email=email)
     except DomainError as refused:
         return _render(*links.by_slug(slug), [{"field": refused.field, "text": refused.message}], 422)
     return redirect(f"/pay/{session.hosted_id}", 303)

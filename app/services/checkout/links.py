@@ -22,7 +22,7 @@ from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.providers.base import CartLine, CartSnapshot
-from app.services.checkout import link_terms, link_uses, sessions
+from app.services.checkout import buyers, link_terms, link_uses, sessions
 from app.services.checkout.drafts import SessionDraft
 from app.services.checkout.link_terms import LinkDraft
 from app.services.operations.consulting import consulting
@@ -186,14 +186,16 @@ def pay(
     amount: int | None = None,
     request_id: str = "",
     method_types: tuple[str, ...] = (),
+    email: str | None = None,
 ) -> CheckoutSession:
     """Start a payment over a link: a hosted session of half an hour, holding one use.
 
-    `method_types` narrows the link's own methods.
+    `method_types` narrows the link's own methods; `email` is the payer's, where they gave it.
 
     Raises:
         Conflict: `link_not_payable`.
-        InvalidRequest: the payer's amount is outside the bounds, or the link takes none of the methods.
+        InvalidRequest: the payer's amount is outside the bounds, the link takes none of the methods, or the
+            address is none.
     """
     link, profile = by_slug(slug)
     if state(link) != "payable":
@@ -208,6 +210,7 @@ def pay(
         title=link.title,
         description=link.description or None,
         reference=link.reference,
+        customer={"email": buyers.email(actor, email)} if email else {},
         hosted=True,
         method_types=link_terms.methods(profile, link, method_types),
         payment_link_id=link.id,

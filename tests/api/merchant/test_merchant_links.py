@@ -226,8 +226,9 @@ def test_the_page_takes_a_preset_or_what_is_typed(client: FlaskClient, shop: Sho
     client.application.config["WTF_CSRF_ENABLED"] = False
     make(client, shop, amount=..., presets=[1000, 2000])
     for form, total in (
-        ({"preset": "2000"}, 2000),
+        ({"preset": "2000", "email": " ann@shop.test "}, 2000),
         ({"preset": "2000", "amount": "12.50"}, 1250),
+        ({"preset": "1000", "email": "nobody"}, None),
         ({"preset": "1500"}, None),
         ({}, None),
     ):
@@ -238,6 +239,7 @@ def test_the_page_takes_a_preset_or_what_is_typed(client: FlaskClient, shop: Sho
             assert answer.status_code == 303, answer.text
             session, _, _ = sessions.find_hosted(answer.headers["Location"].rsplit("/", 1)[1])
             assert session.grand_total == total
+            assert session.customer == ({"email": "ann@shop.test"} if "email" in form else {})
 
 
 def test_methods_are_the_links_or_fewer(client: FlaskClient, shop: Shop) -> None:
