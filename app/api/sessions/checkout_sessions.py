@@ -11,7 +11,7 @@ from app.api.sessions.surface import surface
 from app.domain import money
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest, NotFound
-from app.domain.lifecycles.checkout_sessions import hosted_word
+from app.domain.lifecycles.checkout_sessions import Status, hosted_word
 from app.kit import clock
 from app.kit.ids import uuid_of
 from app.models.checkout.session import CheckoutSession
@@ -157,6 +157,12 @@ def _unit(row: CheckoutSession) -> tuple[int, int]:
     return sum(line["unit_price"] * line["quantity"] for line in lines), 1
 
 
+def _customer(row: CheckoutSession) -> str | None:
+    """Who buys, as the merchant names them; a guest who has paid has an id of their own."""
+    named: str | None = row.customer.get("customer_id")
+    return named or (uuid_of(row.owner_id) if row.status == Status.COMPLETED else None)
+
+
 def _row(actor: Actor, row: CheckoutSession) -> dict[str, Any]:
     return {
         "checkout_session_id": row.public_id,
@@ -166,7 +172,7 @@ def _row(actor: Actor, row: CheckoutSession) -> dict[str, Any]:
         "status": hosted_word(row.status, lapsed=row.expires_at <= clock.now()),
         "title": row.title,
         "description": row.description,
-        "customer_id": row.customer.get("customer_id"),
+        "customer_id": _customer(row),
         "customer_email": row.customer.get("email"),
         "expires_at": row.expires_at,
         "created_at": row.created_at,

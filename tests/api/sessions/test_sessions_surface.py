@@ -208,9 +208,16 @@ def test_sessions_are_immutable(client: FlaskClient, shop: Shop) -> None:
 def test_a_paid_session_is_complete_and_its_page_gone(client: FlaskClient, shop: Shop) -> None:
     made = post(client, shop, TEA).json
     assert made["url"].startswith("http")
+    assert made["customer_id"] is None
     shop.pay(sessions.get_public(shop.actor, made["checkout_session_id"]))
     paid = get(client, shop, f"/{made['checkout_session_id']}").json
     assert (paid["status"], paid["url"]) == ("complete", None)
+    assert str(uuid.UUID(paid["customer_id"])) == paid["customer_id"]
+    assert get(client, shop).json[0]["customer_id"] == paid["customer_id"]
+    known = post(client, shop, {**TEA, "customer_id": "0190a5b0-0000-7000-8000-000000000000"}).json
+    shop.pay(sessions.get_public(shop.actor, known["checkout_session_id"]))
+    paid = get(client, shop, f"/{known['checkout_session_id']}").json
+    assert paid["customer_id"] == known["customer_id"] == "0190a5b0-0000-7000-8000-000000000000"
 
 
 def test_a_currency_that_the_merchant_does_not_take(client: FlaskClient, shop: Shop) -> None:
