@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyotp
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.db import reading
+from app.kit import clock
 from app.models.events.delivery import Delivery
 from app.models.events.journal import JournalEntry
 from app.models.payments.refund import Refund
+from app.services.access import totp
 from app.services.checkout import merchant_sessions, payment
 from app.services.checkout.merchant_sessions import ReferenceDraft
 from app.services.events import audit, webhooks
@@ -160,6 +163,20 @@ def test_a_key_refunds_once(client: FlaskClient, shop: Shop, owner: Person) -> N
     other = refund(client, owner, {**body, "amount": 1}, **{"Idempotency-Key": "k"})
     assert (other.status_code, other.json["code"]) == (400, "IDEMPOTENCY_KEY_REUSED")
     assert len(rows()) == 1
+
+
+def test_the_answer_to_the_challenge_lets_it_through(client: FlaskClient, shop: Shop, owner: Person) -> None:
+    body = {"paymentId": paid(shop.actor).id, "amount": 100}
+    asked = client.post(URL, json=body, headers=owner.bearer).json
+    secret = totp.secret_of(owner.user.id)
+    assert secret is not None
+    answer = {"challengeId": asked["challengeId"], "code": pyotp.TOTP(secret).at(clock.now())}
+    confirmed = client.post("/api/v1/mfa/verify", json=answer, headers=owner.bearer)
+    assert confirmed.status_code == 200
+    headers = {**owner.bearer, "X-MFA-Token": confirmed.json["mfaToken"]}
+    assert client.post(URL, json=body, headers=headers).status_code == 201
+    other = client.post("/api/keys:create", json={"name": "A"}, headers=headers)
+    assert (other.status_code, other.json["action"]) == (401, "api-keys")
 
 
 def test_who_may_not(client: FlaskClient, shop: Shop, owner: Person) -> None:
