@@ -15,7 +15,7 @@ from app.db import reading
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
-from app.services.access import keys, users
+from app.services.access import users
 from app.services.payments import methods
 from payment_sdk import (
     APIError,
@@ -29,7 +29,6 @@ from payment_sdk import (
     PaymentClient,
     PermissionDeniedError,
     RateLimitError,
-    RateLimits,
     TenantMismatchError,
     UnprocessableError,
     VersionConflictError,

@@ -243,4 +243,6 @@ def _retry_after(answer: Answer) -> float | None:
         pass
     body = _parsed(answer, lenient=True)
     told = body.get("retryAfter") if isinstance(body, dict) else None
-    return float(told) if isinstance(told, (int, float)) and 0 <= told < 1e9 else None
+    if isinstance(told, bool) or not isinstance(told, (int, float)) or not 0 <= told < 1e9:
+        return None
+    return float(told)
