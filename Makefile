@@ -24,6 +24,7 @@ check: ## Format, lint, types, import walls, templates, no registry address
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@PYTHONPATH=. $(BIN)/lint-imports --no-cache
+	@cd sdk/python && PYTHONPATH=. ../../$(BIN)/lint-imports --no-cache
 	@$(BIN)/djlint --quiet --lint templates
 	@setup/no_addresses.sh
 

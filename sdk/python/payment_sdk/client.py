@@ -21,7 +21,7 @@ from payment_sdk.resources.sessions import HostedSessions
 from payment_sdk.resources.webhooks import Webhooks
 from payment_sdk.transport import HTTPTransport, Timeout, Transport, check_address
 
-#: Where `make run` serves; a deployment is named by `base_url` or PAYMENT_SDK_BASE_URL.
+#: Where `make run` serves; a deployment is named by `base_url` or TILL_BASE_URL.
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
 
 
@@ -30,7 +30,7 @@ class PaymentClient:
 
     `api_key` is a secret key (`sk_…`); `tenant_id` is checked against it where given. `access_token` is a
     person's or a machine's bearer token, or a function that gives a fresh one. `base_url` falls back to the
-    environment's PAYMENT_SDK_BASE_URL. A call is tried again `max_retries` times where that is safe, and
+    environment's TILL_BASE_URL. A call is tried again `max_retries` times where that is safe, and
     waits for at most `max_wait` seconds in all, between tries and for its own `rate_limits`.
     """
 
@@ -48,7 +48,7 @@ class PaymentClient:
         transport: Transport | None = None,
         allow_insecure_http: bool = False,
     ) -> None:
-        address = base_url or os.environ.get("PAYMENT_SDK_BASE_URL") or DEFAULT_BASE_URL
+        address = base_url or os.environ.get("TILL_BASE_URL") or DEFAULT_BASE_URL
         live = not (api_key or "").startswith(("sk_test_", "pk_test_"))
         settings = Settings(
             base_url=check_address(address, live=live, allow_insecure=allow_insecure_http),
