@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,12 +40,15 @@ class Line:
 
 
 @contextmanager
-def line(behind: str | None = None) -> Iterator[Line]:
-    """A bad line to the address `behind`, or to nowhere."""
+def line(behind: str | None = None, certificate: tuple[Path, Path] | None = None) -> Iterator[Line]:
+    """A bad line to the address `behind`, or to nowhere; with a certificate and its key over TLS."""
     state = Line(behind)
     handler = type("Handler", (_Handler,), {"state": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     state.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -54,6 +59,13 @@ def line(behind: str | None = None) -> Iterator[Line]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of callers who go away."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -6,15 +6,22 @@ import json
 import logging
 import os
 import pickle
+import ssl
 import threading
 import traceback
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from payment_sdk import (
     APIConnectionError,
@@ -338,6 +345,9 @@ def test_a_secret_is_in_nothing_that_is_printed_logged_or_pickled(
         {"api_key": "sk_test_a\r\nX-Evil: 1"},
         {"api_key": KEY, "base_url": "pay.example.com"},
         {"api_key": KEY, "base_url": "https://user:pass@pay.example.com"},
+        {"api_key": KEY, "base_url": "https://pay.example.com:port"},
+        {"api_key": KEY, "base_url": "https://[pay.example.com"},
+        {"api_key": KEY, "base_url": "https://pay.example.com/?a=1"},
         {"api_key": "sk_live_x", "base_url": "http://pay.example.com"},
         {"access_token": "eyJ", "base_url": "http://pay.example.com"},
         {"api_key": KEY, "timeout": 0},
@@ -355,6 +365,65 @@ def test_live_keys_go_over_https_or_on_this_machine() -> None:
         assert PaymentClient("sk_live_x", base_url=url)
     assert PaymentClient("sk_live_x", base_url="http://till:8000", allow_insecure_http=True)
     assert PaymentClient(KEY, base_url="http://till:8000/base/")._caller.settings.base_url.endswith("/base")
+
+
+def test_what_the_certificate_does_not_prove_gets_no_key(line: Line, tmp_path: Path, naps: Naps) -> None:
+    ours, theirs = certificate(tmp_path, "localhost"), certificate(tmp_path, "pay.example.com")
+    for files, good in ((ours, True), (theirs, False)):
+        with flaky.line(certificate=files) as secure:
+            url = secure.url.replace("http://127.0.0.1", "https://localhost")
+            unknown = PaymentClient(KEY, base_url=url, max_retries=0)
+            with pytest.raises(APIConnectionError, match="CERTIFICATE_VERIFY_FAILED") as refused:
+                unknown.request("GET", "/a")
+            assert not refused.value.sent
+            trusting = HTTPTransport(ssl_context=ssl.create_default_context(cafile=str(files[0])))
+            client = PaymentClient(KEY, base_url=url, max_retries=0, transport=trusting)
+            if good:
+                assert [client.request("GET", "/a"), client.request("GET", "/b")] == [{}, {}]
+                assert len(secure.peers) == 1
+            else:
+                with pytest.raises(APIConnectionError, match="not valid for 'localhost'"):
+                    client.request("GET", "/a")
+                assert secure.seen == []
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for a name, signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / f"{name}.crt", folder / f"{name}.key"
+    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    files[1].write_bytes(key.private_bytes(*private))
+    return files
+
+
+def test_a_proxy_of_the_environment_is_gone_through_but_not_to_this_machine(
+    line: Line, naps: Naps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = line.url.replace("http://", "http://user:pa%20ss@")
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.setenv("no_proxy", "direct.test")
+    inside = PaymentClient(KEY, base_url="http://till.test/api-root", max_retries=0)
+    assert inside.request("GET", "/a") == {}
+    method, path, sent = line.seen[0]
+    assert (method, path, sent["host"]) == ("GET", "http://till.test/api-root/a", "till.test")
+    assert sent["proxy-authorization"] == "Basic " + b64encode(b"user:pa ss").decode()
+    outside = PaymentClient(KEY, base_url="https://till.test", max_retries=0)
+    with pytest.raises(APIConnectionError, match="Tunnel connection failed: 501") as refused:
+        outside.request("POST", "/a")
+    assert not refused.value.sent, "the proxy gets no key"
+    assert PaymentClient(KEY, base_url=line.url).request("GET", "/b") == {}
+    assert line.seen[-1][1] == "/b" and len(line.seen) == 2
 
 
 @pytest.mark.parametrize("bad", ["", " ", "..", ".", None, 5])

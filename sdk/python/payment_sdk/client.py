@@ -110,14 +110,16 @@ class PaymentClient:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        keyed: bool = True,
     ) -> Any:
         """Call an endpoint that has no method here yet, with the same manners; the answer as parsed JSON.
 
-        Writes are repeated under an idempotency key, which every endpoint for a merchant's server takes.
+        Writes are repeated under an idempotency key, which nearly every endpoint for a merchant's server
+        takes; `keyed=False` is for one that takes none.
         """
         if not path.startswith("/"):
             raise ConfigurationError("path begins with a slash; the address is the client's base_url")
-        operation = Operation("request", method.upper(), path)
+        operation = Operation("request", method.upper(), "(request)", keyed=keyed)  # a path may hold a code
         return self._caller.call(
             operation, path, query=query, body=body, idempotency_key=idempotency_key
         ).value

@@ -201,8 +201,12 @@ def check_address(url: str, *, live: bool, allow_insecure: bool) -> str:
     Raises:
         ConfigurationError: it is none, or would carry a live key in clear text.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment or parts.username is not None:
         raise ConfigurationError("base_url is an http or https address, for example https://pay.example.com")
     if parts.scheme == "http" and live and parts.hostname not in LOOPBACK and not allow_insecure:
         raise ConfigurationError("A live key goes over https only; allow_insecure_http=True lets it go")
