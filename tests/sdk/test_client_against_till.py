@@ -294,12 +294,27 @@ def test_links_are_made_read_and_paid_by_anybody(client: PaymentClient, merchant
         reference="promo_ref",
         title="Summer",
         usage_limit=2,
+        method_types=["card"],
         expires_at=datetime.now(UTC) + timedelta(days=1),
     )
     assert (made.can_pay, made.is_expired, made.usage_limit_reached) == (True, False, False)
-    assert client.links.get(slug) == made
+    shown = client.links.get(slug)
+    assert (shown.amount, shown.reference, shown.min_amount) == (9900, "promo_ref", None)
     started = client.links.pay(slug, method_types=["card"])
     assert "/pay/" in started.redirect_url and rows(merchant) == 1
+    changed = client.links.update(
+        slug, amount=None, min_amount=100, presets=[500, 1000], version=made.version
+    )
+    assert (changed.amount, changed.min_amount, changed.presets) == (None, 100, [500, 1000])
+    assert (changed.title, changed.usage_limit, changed.held) == ("Summer", 2, 1), "the rest stays"
+    with pytest.raises(VersionConflictError):
+        client.links.update(slug, title="Late", version=made.version)
+    assert client.links.update(slug, expires_at=None).expires_at is None
+    assert client.links.deactivate(slug).can_pay is False
+    assert client.links.activate(slug).can_pay
+    other = client.links.create(currency="USD", reference="any")
+    assert [one.slug for one in client.links.list(limit=1)] == [other.slug, slug]
+    assert client.links.details(slug).qr_svg_url.endswith(f"/l/{slug}/qr.svg")
     with pytest.raises(NotFoundError) as unknown:
         client.links.get("no-such-link")
     assert unknown.value.code == "RESOURCE_NOT_FOUND"

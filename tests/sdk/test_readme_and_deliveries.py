@@ -88,7 +88,13 @@ def test_the_readme_runs_from_its_first_line_to_its_last(
         exec(compile(example, "README.md", "exec"), space)
         receiver.app = space.get("app")
     shown = capsys.readouterr().out
-    for text in ("Send the shopper to http", "pending", "True 200 None", "refund_exceeds_captured", "12.5"):
+    for text in (
+        "Send the shopper to http",
+        "pending",
+        "True 200 None",
+        "refund_exceeds_captured",
+        "12.5",
+    ):
         assert text in shown
     assert (space["refund"].amount, space["intent"].status) == (500, "succeeded")
     assert len(EXAMPLES) == 11 and receiver.got, "the trial came to the receiver of the example"

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
@@ -157,11 +158,10 @@ def _covers(sent: dict[str, Any], schema: dict[str, Any], left_out: set[str]) ->
     properties = _properties(schema)
     assert set(sent) == set(properties) - left_out
     for name, value in sent.items():
-        inner = _resolved(properties[name])
         if isinstance(value, dict) and value:
-            _covers(value, inner, set())
+            _covers(value, properties[name], set())
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            _covers(value[0], inner["items"], set())
+            _covers(value[0], _items(properties[name]), set())
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -180,24 +180,25 @@ def test_an_answer_is_read_whole(name: str) -> None:
     model = _model(returns)
     properties = _properties(schema)
     if "data" in properties and "has_more" in properties:
-        properties = _properties(properties["data"]["items"])
+        properties = _properties(_items(properties["data"]))
     if operation.id == "CK-011":
-        properties = _properties(properties["shipping_options"]["items"]["anyOf"][0])
+        properties = _properties(_items(properties["shipping_options"]))
     if operation.id == "SE-002":
-        properties = _properties(_resolved(schema)["items"])
+        properties = _properties(_items(SCHEMAS["sessions_SE_002_answer"]))
     _same(model, properties, RETURNS_OF_TWO.get(operation.id, set()))
 
 
 def _same(model: type[Model], properties: dict[str, Any], more: set[str] = frozenset()) -> None:  # type: ignore[assignment]
     """A model reads all that an answer has and wants nothing that it has not; so do the models inside."""
     assert json_names(model) == set(properties) | more, model.__name__
-    hints = get_type_hints(model)
+    types = get_type_hints(model)
+    hints = {one.metadata.get("key", one.name): types[one.name] for one in fields(model)}
     for key, schema in properties.items():
-        inner = _model(hints.get(key))
-        if inner is not None and inner.__name__ not in ("Totals",):
-            _same(inner, _properties(schema))
+        inner = _model(hints[key])
+        if inner is not None and inner is not models.Totals:  # a plain object in the document
+            _same(inner, _properties(_items(schema) if get_origin(hints[key]) is list else schema))
         options = schema.get("anyOf", [schema])
-        if any(option.get("type") == "null" for option in options) and key in hints:
+        if any(option.get("type") == "null" for option in options):
             assert type(None) in get_args(hints[key]), f"{model.__name__}.{key} may be null"
 
 
@@ -211,17 +212,20 @@ def _model(hint: Any) -> Any:
 
 
 def _properties(schema: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = _resolved(schema).get("properties", {})
+    """The fields of an object; where it may have two forms, of both."""
+    if "$ref" in schema:
+        return _properties(SCHEMAS[schema["$ref"].rpartition("/")[2]])
+    found: dict[str, Any] = dict(schema.get("properties", {}))
+    for option in schema.get("anyOf", []):
+        found |= _properties(option)
     return found
 
 
-def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" in schema:
-        return _resolved(SCHEMAS[schema["$ref"].rpartition("/")[2]])
-    if schema.get("type") == "array" and "$ref" in schema.get("items", {}):
-        return {**schema, "properties": _properties(schema["items"])}
-    options = [option for option in schema.get("anyOf", []) if option.get("type") != "null"]
-    return _resolved(options[0]) if options and "$ref" in options[0] else schema
+def _items(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an array's items."""
+    options = [schema, *schema.get("anyOf", [])]
+    found: dict[str, Any] = next(option["items"] for option in options if "items" in option)
+    return found
 
 
 class _Any(dict[str, str]):

@@ -153,9 +153,9 @@ class Caller:
             if key is None:
                 raise ConfigurationError("These sessions take an api_key")
             return {"x-api-key": key.reveal()}
-        if auth is Auth.PERSON and token is None:
-            raise ConfigurationError("This takes a person's access_token; an api_key is not enough")
-        if token is not None and (auth is Auth.PERSON or key is None):
+        if auth is Auth.TOKEN and token is None:
+            raise ConfigurationError("This takes an access_token; an api_key is not enough")
+        if token is not None and (auth is Auth.TOKEN or key is None):
             return {"Authorization": "Bearer " + (token.reveal() if isinstance(token, Secret) else token())}
         if key is None:
             raise ConfigurationError("Give the client an api_key or an access_token")

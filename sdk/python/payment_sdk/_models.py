@@ -8,7 +8,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 
@@ -124,6 +124,12 @@ def _integer(value: Any) -> int:
     return int(_checked(value, int))
 
 
+def _instant(text: str) -> datetime:
+    """An instant; where no zone is named it is UTC, as on the orders surface."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
 _SCALARS: dict[Any, Read] = {
     str: lambda value: _checked(value, str),
     bool: lambda value: _checked(value, bool),
@@ -132,6 +138,6 @@ _SCALARS: dict[Any, Read] = {
     dict: lambda value: _checked(value, dict),
     # By its shortest text, so that 19.99 is 19.99.
     Decimal: lambda value: Decimal(repr(_checked(value, (int, float)))),
-    datetime: lambda value: datetime.fromisoformat(_checked(value, str)),
+    datetime: lambda value: _instant(_checked(value, str)),
     date: lambda value: date.fromisoformat(_checked(value, str)),
 }

@@ -15,7 +15,7 @@ class Auth(Enum):
 
     KEY = "the API key, else the access token"
     X_API_KEY = "the API key in x-api-key"
-    PERSON = "an access token"
+    TOKEN = "an access token"
     NONE = "none"
 
 

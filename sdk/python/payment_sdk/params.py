@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from enum import Enum
+from typing import Final, Literal, NotRequired, TypedDict
+
+
+class Unset(Enum):
+    """The kind of `UNSET`."""
+
+    UNSET = "unset"
+
+
+#: What is not given, where None would take a thing away.
+UNSET: Final = Unset.UNSET
 
 CaptureMode = Literal["auto", "manual"]
 

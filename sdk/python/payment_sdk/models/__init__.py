@@ -20,7 +20,7 @@ from payment_sdk.models.checkout import (
     Validation,
 )
 from payment_sdk.models.disputes import AccountingNote, Dispute, Evidence, EvidenceSubmission
-from payment_sdk.models.links import LinkPayment, PaymentLink
+from payment_sdk.models.links import LinkPayment, PaymentLink, PaymentLinkDetails
 from payment_sdk.models.payments import (
     Authorization,
     Capture,
@@ -64,6 +64,7 @@ __all__ = [
     "NextAction",
     "PaymentIntent",
     "PaymentLink",
+    "PaymentLinkDetails",
     "PaymentMethod",
     "Refund",
     "ResponseInfo",

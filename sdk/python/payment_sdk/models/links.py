@@ -10,7 +10,7 @@ from payment_sdk._models import Model, named
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentLink(Model):
-    """What anybody may know of a link; without `amount` the payer chooses."""
+    """What anybody may know of a link; without `amount` the payer chooses, within bounds if there are"""
 
     slug: str
     amount: int | None
@@ -21,6 +21,31 @@ class PaymentLink(Model):
     is_expired: bool = named("isExpired")
     usage_limit_reached: bool = named("usageLimitReached")
     can_pay: bool = named("canPay")
+    min_amount: int | None = named("minAmount")
+    max_amount: int | None = named("maxAmount")
+    presets: list[int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentLinkDetails(PaymentLink):
+    """All of a link of one's own: its terms, its uses, its page and QR codes."""
+
+    id: str
+    environment: str
+    title: str
+    description: str
+    method_types: list[str] = named("methodTypes")
+    usage_limit: int | None = named("usageLimit")
+    used: int
+    held: int
+    scans: int
+    url: str
+    qr_svg_url: str = named("qrSvgUrl")
+    qr_png_url: str = named("qrPngUrl")
+    poster_url: str = named("posterUrl")
+    created_at: datetime
+    updated_at: datetime
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ _LIST = op.get("PY-070", "/v1/payments/keys")
 _CREATE = op.post("PY-071", "/v1/payments/keys")
 _REVOKE = op.delete("PY-072", "/v1/payments/keys/{key_id}")
 _TOKEN = op.post("OP-05", "/v1/auth/token", auth=Auth.NONE, keyed=False)
-_VERIFY = op.post("OP-08-verify", "/api/v1/mfa/verify", auth=Auth.PERSON, keyed=False)
+_VERIFY = op.post("OP-08-verify", "/api/v1/mfa/verify", auth=Auth.TOKEN, keyed=False)
 
 
 class Keys(Resource):

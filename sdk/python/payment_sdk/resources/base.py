@@ -12,6 +12,7 @@ from payment_sdk._models import Model
 from payment_sdk._operations import Operation
 from payment_sdk.errors import ConfigurationError, InvalidResponseError
 from payment_sdk.pages import Page
+from payment_sdk.params import UNSET
 
 M = TypeVar("M", bound=Model)
 
@@ -74,6 +75,11 @@ class Resource:
 def given(**fields: Any) -> dict[str, Any]:
     """What was given, as it goes out: nothing that is None, instants and days as the API has them."""
     return {name: _plain(value) for name, value in fields.items() if value is not None}
+
+
+def changes(**fields: Any) -> dict[str, Any]:
+    """What is to change, as it goes out: None takes a thing away, UNSET leaves it."""
+    return {name: _plain(value) for name, value in fields.items() if value is not UNSET}
 
 
 def major(amount: Decimal | float | None) -> float | int | None:
