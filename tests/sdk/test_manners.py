@@ -438,6 +438,11 @@ def test_ids_and_header_values_stay_in_their_place(client: PaymentClient, line: 
     with pytest.raises(PaymentError):
         client.checkout.get("../../v1/payments?x=1#y")
     assert line.seen[0][1] == "/api/v1/checkout/sessions/..%2F..%2Fv1%2Fpayments%3Fx%3D1%23y"
+    client.request("GET", "/a?b=1", query={"c": "d e", "f": None, "g": True})
+    assert line.seen.pop()[1] == "/a?b=1&c=d+e&g=true"
+    for path in ("v1/payments", "https://evil.example/", "/a b", "/a\r\nX-Evil: 1", "/ä"):
+        with pytest.raises(ConfigurationError, match="path"):
+            client.request("GET", path)
     with pytest.raises(ConfigurationError, match="Idempotency-Key"):
         client.checkout.create(**SALE, idempotency_key="a\r\nX-Evil: 1")
     for odd in (float("nan"), {1, 2}, object()):
@@ -446,6 +451,17 @@ def test_ids_and_header_values_stay_in_their_place(client: PaymentClient, line: 
     with pytest.raises(ConfigurationError, match="time zone"):
         client.checkout.carts.update("chk_1", expires_at=datetime(2026, 1, 1))
     assert len(line.seen) == 1
+
+
+def test_an_error_travels_between_processes_whole(naps: Naps) -> None:
+    client, _ = scripted((422, {}, b'{"error":"no","code":"x","request_id":"req_7","explain":{"a":1}}'))
+    with pytest.raises(errors.UnprocessableError) as refused:
+        client.checkout.create(**SALE)
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert (type(again), str(again)) == (errors.UnprocessableError, str(refused.value))
+    assert (again.status, again.request_id, again.explain) == (422, "req_7", {"a": 1})
+    lost = pickle.loads(pickle.dumps(APITimeoutError("late", sent=True)))
+    assert (str(lost), lost.sent) == ("late", True)
 
 
 def test_answers_that_are_none_are_told(naps: Naps) -> None:

@@ -128,7 +128,9 @@ class Caller:
     ) -> Request:
         settings = self.settings
         given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
-        url = settings.base_url + path + (f"?{urlencode(given)}" if given else "")
+        url = settings.base_url + path
+        if given:
+            url += ("&" if "?" in path else "?") + urlencode(given)
         headers = {"Accept": "application/json", "User-Agent": AGENT, **self._credentials(operation.auth)}
         if settings.tenant_id is not None:
             headers["X-Tenant"] = settings.tenant_id

@@ -117,8 +117,8 @@ class PaymentClient:
         Writes are repeated under an idempotency key, which nearly every endpoint for a merchant's server
         takes; `keyed=False` is for one that takes none.
         """
-        if not path.startswith("/"):
-            raise ConfigurationError("path begins with a slash; the address is the client's base_url")
+        if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
+            raise ConfigurationError("path begins with a slash, without base_url, and is quoted")
         operation = Operation("request", method.upper(), "(request)", keyed=keyed)  # a path may hold a code
         return self._caller.call(
             operation, path, query=query, body=body, idempotency_key=idempotency_key

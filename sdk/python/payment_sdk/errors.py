@@ -34,7 +34,10 @@ from typing import Any
 
 
 class PaymentError(Exception):
-    """Whatever this package raises."""
+    """Whatever this package raises; it travels between processes whole."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
 
 
 class ConfigurationError(PaymentError, ValueError):
@@ -213,5 +216,11 @@ def of_answer(
     kind = _BY_CODE.get((code or "").lower()) or _BY_STATUS.get(status)
     if kind is None:
         kind = ServerError if status >= 500 else APIError
-    named = said.get("request_id") or request_id
+    named = said["request_id"] if isinstance(said.get("request_id"), str) else request_id
     return kind(message, status=status, code=code, request_id=named, retry_after=retry_after, body=said)
+
+
+def _again(kind: type[PaymentError], args: tuple[Any, ...], facts: dict[str, Any]) -> PaymentError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
