@@ -11,7 +11,6 @@ from wtforms.validators import InputRequired, Length
 from app.dashboard.shell import TOKEN, render, screen, signed_in
 from app.domain.errors import DomainError
 from app.services.access import users, web_sessions
-from app.services.operations import rate_limits
 
 blueprint = Blueprint("step_up", __name__, url_prefix="/dashboard")
 
@@ -49,9 +48,7 @@ def submit() -> AnyResponse:
         if who.user.totp_enabled:
             users.check_second_factor(who.user.id, form.secret.data)
         else:
-            rate_limits.hit("step_up", who.user.id, limit=5, window_seconds=300)
-            if not users.check_own_password(who.user.id, form.secret.data):
-                return _page(form, 401, "This isn't your password")
+            users.check_own_password(who.user.id, form.secret.data)
     except DomainError as refused:
         return _page(form, refused.http_status, refused.message)
     web_sessions.confirm(who.token_hash, action)

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from app.domain.permissions import allows
+
 
 class Mode(StrEnum):
     """Test and live never mix (decisions.md 11)."""
@@ -52,7 +54,8 @@ class Actor:
 
     `session_id` binds a client token or a shopper to one checkout session, `intent_id` a client secret to one
     payment. `permissions` may hold `*`. `address` is the network address that the request came from.
-    `expires_at` is the end of a credential from which no longer-lived one may be had.
+    `expires_at` is the end of a credential from which no longer-lived one may be had. `sign_in` is the one by
+    which a person came, `on_behalf_of` who acts in their name.
     """
 
     kind: ActorKind
@@ -69,6 +72,7 @@ class Actor:
     created_by: str | None = None
     address: str = ""
     expires_at: datetime | None = None
+    sign_in: str = ""
 
     @property
     def is_shopper(self) -> bool:
@@ -82,8 +86,7 @@ class Actor:
 
     def can(self, permission: str) -> bool:
         """Whether this actor holds the permission, directly or by a wildcard."""
-        held = self.permissions
-        return permission in held or "*" in held or f"{permission.split(':', maxsplit=1)[0]}:*" in held
+        return allows(self.permissions, permission)
 
     def asking(self, request_id: str, address: str = "") -> Actor:
         """The same actor, with the id of the request that it makes and where it comes from."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 RESOURCES = (
     "checkout",
     "intents",
@@ -75,3 +77,13 @@ ROLES: dict[str, frozenset[str]] = {
 def of_role(role: str) -> frozenset[str]:
     """What a role may do; an unknown role may do nothing."""
     return ROLES.get(role, frozenset())
+
+
+def allows(held: Collection[str], permission: str) -> bool:
+    """Whether these words hold the permission, directly or by a wildcard."""
+    return permission in held or "*" in held or f"{permission.split(':', maxsplit=1)[0]}:*" in held
+
+
+def cut(words: Collection[str], held: Collection[str]) -> frozenset[str]:
+    """What both allow: the scopes of a key that cannot do more than whoever answers for it."""
+    return frozenset(w for w in words if allows(held, w)) | frozenset(w for w in held if allows(words, w))

@@ -1,6 +1,6 @@
 """Everything that is stored; importing this package makes `Base.metadata` whole."""
 
-from app.models.access import api_key, role, tenant, user
+from app.models.access import api_key, challenge, role, tenant, token_family, user
 from app.models.base import Base
 from app.models.catalogue import (
     cart,
@@ -48,6 +48,7 @@ __all__ = [
     "balance",
     "calculation",
     "cart",
+    "challenge",
     "connector",
     "credit_note",
     "delivery",
@@ -87,6 +88,7 @@ __all__ = [
     "support_note",
     "tax",
     "tenant",
+    "token_family",
     "upload",
     "user",
     "velocity_counter",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -11,18 +12,24 @@ import jwt
 import pyotp
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app import settings
-from app.db import transaction
+from app.db import reading, transaction
+from app.domain.errors import DomainError
 from app.kit import clock
 from app.models.access.user import User
-from app.services.access import keys, tokens, totp, users
+from app.models.events.journal import JournalEntry
+from app.services.access import challenges, keys, tokens, totp, users
+from app.services.operations import rate_limits
 from tests.shops import Shop, later
 
 EMAIL, PASSWORD = "owner@shop.test", "a long enough secret"
 PAYMENT = {"amount": 10000, "currency": "USD", "reference": "order_123"}
 READ = "/v1/checkout/sessions/chk_none"
+LINE = {"sku": "MUG", "name": "Mug", "quantity": 1, "unit_price": 1500}
+CART = {"cart_snapshot": {"currency": "GBP", "lines": [LINE]}}
 
 
 @pytest.fixture
@@ -240,5 +247,107 @@ def test_a_challenge_is_its_persons_own_and_worth_five_guesses(
     assert foreign["code"] == "INVALID_CHALLENGE"
     assert verify(mine, code(owner), challengeId="x.y").status_code == 400
     assert verify(shop.bearer, code(owner)).status_code == 401, "a key is nobody"
-    assert [verify(mine, "000000").status_code for _ in range(6)] == [401] * 5 + [429]
-    assert verify(mine, code(owner)).status_code == 429, "also the right one, now"
+    assert [verify(mine, "000000").status_code for _ in range(5)] == [401] * 5
+    killed = verify(mine, code(owner)).json
+    assert killed is not None
+    assert killed["code"] == "INVALID_CHALLENGE", "also by the right one, now"
+    asked = pay(client, mine).json
+    assert asked is not None
+    assert verify(mine, code(owner)).status_code == 429, "a fresh challenge is no way round"
+    rate_limits.forget("totp", owner.id)
+    confirmed = verify(mine, code(owner)).json
+    assert confirmed is not None
+    assert pay(client, {**mine, "X-MFA-Token": confirmed["mfaToken"]}).status_code == 201
+    stolen = {**theirs, "X-MFA-Token": confirmed["mfaToken"]}
+    assert pay(client, stolen).status_code == 401, "a confirmation is its person's own"
+    actor = tokens.person(owner.id, "test")
+    assert challenges.confirmed(actor, "create-payment", confirmed["mfaToken"])
+    assert not challenges.confirmed(actor, "refund", confirmed["mfaToken"]), "and its action's own"
+    with later(31):
+        repeated = verify(mine, code(owner)).json
+    assert repeated is not None
+    assert repeated["code"] == "INVALID_CHALLENGE", "a challenge is answered once"
+
+
+def test_a_killed_challenge_stays_dead_when_the_person_succeeds_elsewhere(
+    client: FlaskClient, shop: Shop, owner: User
+) -> None:
+    totp.begin(owner.id)
+    totp.enable_without_code(owner.id)
+    actor = tokens.person(owner.id, "test")
+    asked = challenges.challenge(actor, "refund")["challengeId"]
+
+    def guess(digits: str) -> str:
+        try:
+            challenges.answer(actor, asked, digits)
+        except DomainError as refused:
+            return refused.code
+        return "confirmed"
+
+    with ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(guess, ["000000"] * 16))
+    assert said.count("unauthenticated") <= 5
+    assert set(said) <= {"unauthenticated", "invalid_challenge", "rate_limit_exceeded"}
+    rate_limits.forget("totp", owner.id)
+    assert guess(code(owner)) == "invalid_challenge"
+    fresh = challenges.challenge(actor, "refund")["challengeId"]
+    _, ends, _ = challenges.answer(actor, fresh, code(owner))
+    assert 299 <= (ends - clock.now()).total_seconds() <= 301
+
+
+def test_a_sign_in_is_renewed_and_ended_over_the_api(client: FlaskClient, shop: Shop, owner: User) -> None:
+    first = ask(client, grant_type="password", username=EMAIL, password=PASSWORD).json
+    assert first is not None
+    assert first["refresh_token"].startswith("rt_")
+    assert 1490 <= first["refresh_expires_in"] <= 1500
+    second = ask(client, grant_type="refresh_token", refresh_token=first["refresh_token"])
+    assert second.json is not None
+    assert (second.status_code, second.headers["Cache-Control"]) == (200, "no-store")
+    assert client.get(READ, headers=bearer(second.json["access_token"])).status_code == 404
+    raced = ask(client, grant_type="refresh_token", refresh_token=first["refresh_token"])
+    assert raced.json is not None
+    assert (raced.status_code, raced.json["code"]) == (409, "refresh_token_just_used")
+    for unknown in ("rt_unknown", "eyJ.a.b", first["refresh_token"][:-1]):
+        answer = client.post("/v1/auth/revoke", json={"token": unknown})
+        assert (answer.status_code, answer.json) == (200, {"revoked": True}), "nothing is told"
+    assert client.get(READ, headers=bearer(second.json["access_token"])).status_code == 404
+    ended = client.post("/v1/auth/revoke", json={"token": second.json["refresh_token"]})
+    assert (ended.status_code, ended.json) == (200, {"revoked": True})
+    assert client.get(READ, headers=bearer(first["access_token"])).status_code == 401
+    refused = ask(client, grant_type="refresh_token", refresh_token=second.json["refresh_token"])
+    assert refused.json is not None
+    assert (refused.status_code, refused.json["code"]) == (401, "invalid_grant")
+    of_machine = ask(client, grant_type="client_credentials", client_secret=shop.secret).json
+    assert of_machine is not None
+    assert of_machine["refresh_token"] is None, "a machine has its key"
+    kept = client.post("/v1/auth/revoke", json={"token": of_machine["access_token"]})
+    assert kept.json is not None
+    assert (kept.status_code, kept.json["code"]) == (400, "unsupported_token_type")
+    assert ask(client, grant_type="refresh_token").status_code == 400
+
+
+def test_who_acts_in_a_persons_name_is_in_the_audit_and_gets_no_further(
+    client: FlaskClient, shop: Shop, owner: User
+) -> None:
+    acting = bearer(tokens.impersonate(owner.id, "test", "support:ada"))
+    made = client.post("/v1/checkout/sessions", json=CART, headers=acting)
+    assert made.status_code == 201
+    with reading() as db:
+        entries = db.scalars(select(JournalEntry).where(JournalEntry.actor_id == owner.id)).all()
+    assert {entry.on_behalf_of for entry in entries} == {"support:ada"}
+    assert {"user.impersonated", "checkout.created"} <= {entry.type for entry in entries}
+    refused = pay(client, acting)
+    assert (refused.status_code, (refused.json or {}).get("challengeId")) == (401, None)
+    assert client.post("/api/v1/mfa/enroll", headers=acting).status_code == 403
+    key = {"name": "left behind", "scopes": ["intents:read"]}
+    assert client.post("/v1/payments/keys", json=key, headers=acting).status_code == 403
+    own = client.post("/v1/checkout/sessions", json=CART, headers=bearer(person(client)))
+    assert own.status_code == 201
+    with reading() as db:
+        last = db.scalars(
+            select(JournalEntry)
+            .where(JournalEntry.type == "checkout.created")
+            .order_by(JournalEntry.id.desc())
+            .limit(1)
+        ).one()
+    assert last.on_behalf_of is None

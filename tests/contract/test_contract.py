@@ -30,7 +30,9 @@ STORE_FRONT = {"CK-001", "CK-030"}
 def test_what_is_built_is_in_the_table_or_an_addition() -> None:
     assert {contract_id[:5] for contract_id in set(BUILT) - set(ROWS) - OWN} <= EXTRAS
     unlocked = {contract_id for contract_id in set(BUILT) - set(ROWS) if BUILT[contract_id].auth == PUBLIC}
-    assert unlocked <= {"OP-05", "OP-36-put", "OP-36-kyc"}, "an addition that wants no credential"
+    assert unlocked <= {"OP-05", "OP-05-revoke", "OP-36-put", "OP-36-kyc"}, (
+        "an addition that wants no credential"
+    )
     assert BUILT["OP-36-put"].signed and BUILT["OP-36-kyc"].signed
     routes = [policy.route for surface in SURFACES for policy in surface.policies]
     assert len(routes) == len(set(routes)), "a route is declared twice"

@@ -15,7 +15,10 @@ class ApiKey(Owned, Timestamped, Base):
     """A secret (`sk_`) or publishable (`pk_`) key of one merchant and mode."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (Index("ix_api_keys_tenant", "tenant_id", "mode", "id"),)
+    __table_args__ = (
+        Index("ix_api_keys_tenant", "tenant_id", "mode", "id"),
+        Index("ix_api_keys_made_with", "made_with"),
+    )
 
     id: Mapped[PrimaryId]
     tenant_id: Mapped[Ref] = mapped_column(ForeignKey("tenants.id"))
@@ -26,7 +29,12 @@ class ApiKey(Owned, Timestamped, Base):
     last4: Mapped[str] = mapped_column(String(4))
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[list[str]] = mapped_column(default=list)
+    #: The person who answers for it, and whose rights it cannot exceed; None where an operator made it.
     created_by: Mapped[str | None] = mapped_column(String(40))
+    #: The key with which it was made, and which takes it along when it is revoked.
+    made_with: Mapped[str | None] = mapped_column(String(40))
+    #: The key that takes its place since it was rolled.
+    replaced_by: Mapped[str | None] = mapped_column(String(40))
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]

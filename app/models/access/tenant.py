@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Integer, String
@@ -25,6 +26,8 @@ class Tenant(Timestamped, Base):
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     settings_version: Mapped[int] = mapped_column(Integer, default=1)
     inbound_secrets: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: Sign-ins and tokens from before are over.
+    tokens_valid_after: Mapped[datetime | None]
 
     def profile(self) -> TenantProfile:
         """What an actor carries of its merchant."""

@@ -55,7 +55,11 @@ class WebSession(Base):
     __table_args__ = (Index("ix_web_sessions_user_id", "user_id"),)
 
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    #: Names the session where it is listed; it stays when the token is renewed.
+    id: Mapped[str] = mapped_column(String(40), unique=True)
     user_id: Mapped[Ref] = mapped_column(ForeignKey("users.id"))
+    address: Mapped[str | None] = mapped_column(String(64))
+    agent: Mapped[str] = mapped_column(String(80), default="")
     mode: Mapped[str] = mapped_column(String(4), default="test")
     step_up: Mapped[dict[str, Any]] = mapped_column(default=dict)
     mfa_at: Mapped[datetime | None]

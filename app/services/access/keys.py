@@ -1,26 +1,37 @@
-"""API keys: authenticate, create (shown once), revoke (OP-06, MR-006, MR-007)."""
+"""API keys: authenticate, create (shown once), roll, hand over, revoke (OP-06, MR-006, MR-007).
+
+A secret key belongs to the merchant, and a person answers for it: it may never do more than that person may
+do now. A key that was made with another key ends with that one (docs/adr/0026).
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy.orm import Session
 
 from app.db import Lookup, reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
-from app.domain.errors import InvalidRequest, NotFound, PermissionDenied, Unauthenticated
-from app.domain.permissions import SCOPES
+from app.domain.errors import Conflict, InvalidRequest, NotFound, PermissionDenied, Unauthenticated
+from app.domain.permissions import ROLES, SCOPES, cut
 from app.kit import clock, crypto
+from app.kit.clock import to_rfc3339
 from app.kit.ids import new_id, new_uuid
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.access.api_key import ApiKey
+from app.models.access.role import Role
 from app.models.access.tenant import Tenant
+from app.models.access.user import User
 from app.models.events.journal import record
+from app.services.access.tenants import too_old
 from app.services.operations.secrets_at_rest import hash_token
 
 #: How often the time of last use is written; more would make every read a write.
 LAST_USE_SECONDS = 60
+#: A key that was rolled works on for at most so long.
+MAX_OVERLAP_SECONDS = 7 * 86_400
 
 #: The one look-up of every API call: narrow columns over a unique index, no objects.
 _COLUMNS = select(
@@ -40,9 +51,18 @@ _COLUMNS = select(
     Tenant.name.label("tenant_name"),
     Tenant.default_currency,
     Tenant.settings,
-).join(Tenant, Tenant.id == ApiKey.tenant_id)
-_BY_HASH = Lookup(_COLUMNS.where(ApiKey.key_hash == bindparam("key_hash")))
-_BY_ID = Lookup(_COLUMNS.where(ApiKey.id == bindparam("key_id")))
+    Tenant.tokens_valid_after,
+    User.role.label("maker_role"),
+    User.disabled_at.label("maker_disabled_at"),
+    Role.permissions.label("maker_permissions"),
+)
+_FROM = (
+    _COLUMNS.join(Tenant, Tenant.id == ApiKey.tenant_id)
+    .outerjoin(User, (User.id == ApiKey.created_by) & (User.tenant_id == ApiKey.tenant_id))
+    .outerjoin(Role, (Role.tenant_id == ApiKey.tenant_id) & (Role.name == User.role))
+)
+_BY_HASH = Lookup(_FROM.where(ApiKey.key_hash == bindparam("key_hash")))
+_BY_ID = Lookup(_FROM.where(ApiKey.id == bindparam("key_id")))
 
 
 def authenticate(presented: str) -> Actor:
@@ -56,9 +76,12 @@ def authenticate(presented: str) -> Actor:
     return _actor(_BY_HASH.one({"key_hash": hash_token(presented)}))
 
 
-def by_id(key_id: str) -> Actor:
-    """The actor of the key that a token stands for; see `authenticate`."""
-    return _actor(_BY_ID.one({"key_id": key_id}))
+def by_id(key_id: str, *, issued: int) -> Actor:
+    """The actor of the key that a token of that time (unix milliseconds) stands for; see `authenticate`."""
+    row = _BY_ID.one({"key_id": key_id})
+    if row is not None and too_old(issued, row.tokens_valid_after):
+        raise Unauthenticated("Invalid or expired token")
+    return _actor(row)
 
 
 def _actor(row: Any) -> Actor:
@@ -81,10 +104,24 @@ def _actor(row: Any) -> Actor:
         row.id,
         profile,
         Mode(row.mode),
-        frozenset(row.scopes),
+        _rights(row),
         row.name,
         created_by=row.created_by or row.public_id,
     )
+
+
+def _rights(row: Any) -> frozenset[str]:
+    """What a key may do: its scopes, and of those no more than whoever answers for it may do now.
+
+    Raises:
+        Unauthenticated: nobody answers for it any more.
+    """
+    scopes = frozenset(row.scopes)
+    if row.created_by is None or row.kind == "pk":  # an operator's; or it has no rights to cut
+        return scopes
+    if row.maker_role is None or row.maker_disabled_at is not None:
+        raise Unauthenticated("Invalid API key")
+    return cut(scopes, ROLES.get(row.maker_role) or row.maker_permissions or ())
 
 
 def create(
@@ -104,40 +141,110 @@ def create(
     """
     if not name.strip():
         raise InvalidRequest("Enter a name", field="name")
-    granted = _granted(actor, kind, scopes or [])
-    chosen = Mode(mode or actor.mode)
-    plaintext = crypto.new_api_key(kind, chosen)
-    key = ApiKey(
-        id=new_id("key"),
-        public_id=new_uuid(),
-        tenant_id=actor.tenant_id,
-        mode=str(chosen),
-        kind=kind,
-        name=name.strip(),
-        prefix=f"{kind}_{chosen}",
-        last4=plaintext[-4:],
-        key_hash=hash_token(plaintext),
-        scopes=granted,
-        created_by=actor.id if actor.kind == ActorKind.USER else None,
-        expires_at=(clock.now() + timedelta(seconds=expires_in_seconds) if expires_in_seconds else None),
-    )
+    refuse_impersonated(actor)
+    granted = granted_to(actor, kind, scopes or [])
+    ends = clock.now() + timedelta(seconds=expires_in_seconds) if expires_in_seconds else None
     with transaction(actor) as db:
-        db.add(key)
-        db.flush()
-        record(
+        key, plaintext, maker = _new(db, actor, name.strip(), kind, Mode(mode or actor.mode), granted, ends)
+        key.made_with = maker.id if maker is not None else None
+        _add(db, key, actor)
+    return key, plaintext
+
+
+def roll(
+    actor: Actor, key_id: str, *, overlap_seconds: int = 86_400, expires_in_seconds: int | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key that takes another's place; the old one works on for the overlap, zero ends it now.
+
+    The new key has the old one's name, scopes and, unless told otherwise, length of life. Whoever rolls a
+    key holds its secret and so has to hold its scopes. Keys that were made with it go to the new one.
+
+    Raises:
+        InvalidRequest: an overlap beyond a week.
+        NotFound: there is none in this mode, or it is another merchant's.
+        PermissionDenied: a scope that the caller does not hold.
+        Conflict: `key_not_active`, or `key_rolled` already.
+    """
+    if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
+        raise InvalidRequest("The old key may work on for at most a week", field="overlap")
+    refuse_impersonated(actor)
+    with transaction(actor) as db:
+        old = locked(db, actor, key_id)
+        now = clock.now()
+        if old.replaced_by is not None:
+            raise Conflict("This key was rolled already", code="key_rolled")
+        if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+            raise Conflict("This key works no more: make another", code="key_not_active")
+        granted = granted_to(actor, old.kind, old.scopes)
+        ends = None
+        if expires_in_seconds is not None:
+            ends = now + timedelta(seconds=expires_in_seconds)
+        elif old.expires_at is not None:
+            ends = now + (old.expires_at - old.created_at)
+        key, plaintext, _ = _new(db, actor, old.name, old.kind, Mode(old.mode), granted, ends)
+        key.made_with = old.made_with
+        _add(db, key, actor)
+        db.execute(update(ApiKey).where(ApiKey.made_with == old.id).values(made_with=key.id))
+        old.replaced_by = key.id
+        until = now + timedelta(seconds=overlap_seconds)
+        old.expires_at = min(old.expires_at or until, until)
+        _note(
             db,
-            "api_key.created",
-            tenant_id=key.tenant_id,
-            mode=key.mode,
-            entity="api_key",
-            entity_id=key.id,
-            cause=str(actor.kind),
-            after=_facts(key),
+            old,
+            "api_key.rolled",
+            actor,
+            {"replaced_by": key.id, "works_until": to_rfc3339(old.expires_at)},
         )
     return key, plaintext
 
 
-def _granted(actor: Actor, kind: str, scopes: list[str]) -> list[str]:
+def _making_key(db: Session, actor: Actor) -> ApiKey | None:
+    """The key by which the caller came, locked: one that is revoked meanwhile makes no other.
+
+    Raises:
+        Unauthenticated: it is revoked.
+    """
+    if actor.kind not in (ActorKind.API_KEY, ActorKind.MACHINE_TOKEN):
+        return None
+    row = db.scalars(select(ApiKey).where(ApiKey.id == actor.id).with_for_update()).one()
+    if row.revoked_at is not None:
+        raise Unauthenticated("Invalid API key")
+    return row
+
+
+def _new(
+    db: Session, actor: Actor, name: str, kind: str, mode: Mode, scopes: list[str], ends: datetime | None
+) -> tuple[ApiKey, str, ApiKey | None]:
+    """A key, its plaintext, and the key by which the caller came, which it does not outlive."""
+    maker = _making_key(db, actor)
+    if maker is not None and maker.expires_at is not None:
+        ends = min(ends or maker.expires_at, maker.expires_at)
+    person = actor.id if actor.kind == ActorKind.USER else None
+    plaintext = crypto.new_api_key(kind, mode)
+    key = ApiKey(
+        id=new_id("key"),
+        public_id=new_uuid(),
+        tenant_id=actor.tenant_id,
+        mode=str(mode),
+        kind=kind,
+        name=name,
+        prefix=f"{kind}_{mode}",
+        last4=plaintext[-4:],
+        key_hash=hash_token(plaintext),
+        scopes=scopes,
+        created_by=maker.created_by if maker is not None else person,
+        expires_at=ends,
+    )
+    return key, plaintext, maker
+
+
+def _add(db: Session, key: ApiKey, actor: Actor) -> None:
+    db.add(key)
+    db.flush()
+    _note(db, key, "api_key.created", actor)
+
+
+def granted_to(actor: Actor, kind: str, scopes: list[str]) -> list[str]:
     """The scopes of a new key: those asked for; without any, everything for a secret key."""
     unknown = sorted(set(scopes) - SCOPES)
     if unknown:
@@ -175,37 +282,82 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
 
 
 def revoke(actor: Actor, key_id: str) -> ApiKey:
-    """Revoke a key; doing it again changes nothing.
+    """Revoke a key, and those that were made with it; doing it again changes nothing.
 
     Raises:
         NotFound: there is none in this mode, or it is another merchant's.
     """
     with transaction(actor) as db:
-        statement = _mine(actor).where((ApiKey.id == key_id) | (ApiKey.public_id == key_id))
-        key = db.scalars(statement.with_for_update()).one_or_none()
-        if key is None:
-            raise NotFound("API key not found")
-        if key.revoked_at is None:
-            key.revoked_at = clock.now()
-            record(
-                db,
-                "api_key.revoked",
-                tenant_id=key.tenant_id,
-                mode=key.mode,
-                entity="api_key",
-                entity_id=key.id,
-                cause=str(actor.kind),
-                after=_facts(key),
-            )
+        key = locked(db, actor, key_id)
+        revoke_row(db, key)
         return key
+
+
+def revoke_row(db: Session, key: ApiKey) -> None:
+    """Revoke a key and those that were made with it, in the caller's transaction."""
+    due = [key]
+    while due:
+        row = due.pop()
+        if row.revoked_at is not None:
+            continue
+        row.revoked_at = clock.now()
+        _note(db, row, "api_key.revoked", db.info.get("actor"), {"with": key.id} if row is not key else {})
+        made = select(ApiKey).where(ApiKey.tenant_id == row.tenant_id, ApiKey.made_with == row.id)
+        due += db.scalars(made.where(ApiKey.revoked_at.is_(None)).with_for_update())
+
+
+def made_with(actor: Actor, key_id: str) -> int:
+    """How many keys in use were made with this one, and would be revoked with it, by themselves or theirs."""
+    seen, due = 0, [key_id]
+    with reading() as db:
+        while due:
+            made = select(ApiKey.id).where(
+                ApiKey.tenant_id == actor.tenant_id, ApiKey.made_with.in_(due), ApiKey.revoked_at.is_(None)
+            )
+            due = list(db.scalars(made))
+            seen += len(due)
+    return seen
+
+
+def locked(db: Session, actor: Actor, key_id: str) -> ApiKey:
+    statement = _mine(actor).where((ApiKey.id == key_id) | (ApiKey.public_id == key_id))
+    key = db.scalars(statement.with_for_update()).one_or_none()
+    if key is None:
+        raise NotFound("API key not found")
+    return key
+
+
+def refuse_impersonated(actor: Actor) -> None:
+    """What an operator does in somebody's name ends with their ten minutes.
+
+    Raises:
+        PermissionDenied: that is how the caller came.
+    """
+    if actor.on_behalf_of is not None:
+        raise PermissionDenied("No keys are made in somebody else's name", code="impersonated")
 
 
 def _mine(actor: Actor, mode: str | None = None) -> Select[ApiKey]:
     return select(ApiKey).where(ApiKey.tenant_id == actor.tenant_id, ApiKey.mode == (mode or str(actor.mode)))
 
 
-def _facts(key: ApiKey) -> dict[str, object]:
+def facts(key: ApiKey) -> dict[str, object]:
     return {"id": key.id, "name": key.name, "prefix": key.prefix, "last4": key.last4, "scopes": key.scopes}
+
+
+def _note(
+    db: Session, key: ApiKey, type_: str, actor: Actor | None, more: dict[str, object] | None = None
+) -> None:
+    record(
+        db,
+        type_,
+        tenant_id=key.tenant_id,
+        mode=key.mode,
+        entity="api_key",
+        entity_id=key.id,
+        cause=str(actor.kind) if actor is not None else "system",
+        after={**facts(key), **(more or {})},
+    )
 
 
 def _note_use(key_id: str) -> None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,8 +20,9 @@ from app.domain.errors import Conflict, InvalidRequest, NotFound, PermissionDeni
 from app.domain.permissions import PERMISSIONS, ROLES
 from app.kit.ids import new_id
 from app.models.access.role import Role
-from app.models.access.user import User, WebSession
+from app.models.access.user import User
 from app.models.events.journal import record
+from app.services.access import sign_ins
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 MAX_ROLES = 100
@@ -132,7 +133,7 @@ def create(actor: Actor, name: str, permissions: list[str], description: str = "
 
 
 def assign(actor: Actor, name: str, user_id: str) -> None:
-    """Give a person a role in place of the one they have; they have to sign in to the dashboard again.
+    """Give a person a role in place of the one they have; they have to sign in again.
 
     Raises:
         NotFound: no such role, or no such person of this merchant.
@@ -143,15 +144,7 @@ def assign(actor: Actor, name: str, user_id: str) -> None:
     if actor.mode == Mode.TEST and actor.kind in (ActorKind.API_KEY, ActorKind.MACHINE_TOKEN):
         raise PermissionDenied("Rights of people are given by people or live keys", code="live_mode_required")
     with transaction(actor) as db:
-        # All at once, in one order: two who take each other's rights must not both succeed.
-        people = list(
-            db.scalars(
-                select(User).where(User.tenant_id == actor.tenant_id).order_by(User.number).with_for_update()
-            )
-        )
-        user = next((person for person in people if person.id == user_id), None)
-        if user is None:
-            raise NotFound("User not found", code="user_not_found", field="user_id")
+        people, user = locked_people(db, actor, user_id)
         granted = _permissions(db, actor.tenant_id, name)
         if granted is None:
             raise NotFound("Role not found", code="role_not_found", field="name")
@@ -160,9 +153,8 @@ def assign(actor: Actor, name: str, user_id: str) -> None:
             return
         _refuse_beyond(actor, [*granted, *(_permissions(db, actor.tenant_id, before) or ())])
         user.role = name
-        if not any(_is_admin(db, person) for person in people):
-            raise Conflict("Somebody has to be able to do everything", code="last_admin", field="user_id")
-        db.execute(delete(WebSession).where(WebSession.user_id == user.id))
+        expect_admin(db, people)
+        sign_ins.end_all(db, user.id, "role_changed")
         _note(db, actor, "user.role_changed", user.id, {"role": before}, {"id": user.id, "role": name})
 
 
@@ -178,8 +170,30 @@ def _permissions(db: Session, tenant_id: str, name: str) -> frozenset[str] | Non
     return frozenset(found) if found is not None else None
 
 
-def _is_admin(db: Session, user: User) -> bool:
-    return user.disabled_at is None and "*" in permissions_of(db, user)
+def locked_people(db: Session, actor: Actor, user_id: str) -> tuple[list[User], User]:
+    """Everybody of the merchant, and the one who is meant.
+
+    All at once, in one order: two who take each other's rights must not both succeed.
+
+    Raises:
+        NotFound: nobody of this merchant.
+    """
+    everybody = select(User).where(User.tenant_id == actor.tenant_id).order_by(User.number)
+    people = list(db.scalars(everybody.with_for_update()))
+    user = next((person for person in people if person.id == user_id), None)
+    if user is None:
+        raise NotFound("User not found", code="user_not_found", field="user_id")
+    return people, user
+
+
+def expect_admin(db: Session, people: list[User]) -> None:
+    """Refuse a change after which nobody could do everything.
+
+    Raises:
+        Conflict: `last_admin`.
+    """
+    if not any(person.disabled_at is None and "*" in permissions_of(db, person) for person in people):
+        raise Conflict("Somebody has to be able to do everything", code="last_admin", field="user_id")
 
 
 def _refuse_beyond(actor: Actor, words: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -10,7 +11,7 @@ from sqlalchemy import or_, select
 from app.db import reading, transaction
 from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import InvalidRequest, NotFound
-from app.kit import signing
+from app.kit import clock, signing
 from app.kit.ids import new_id, new_uuid, random_token
 from app.models.access.tenant import Tenant
 from app.models.events.journal import record
@@ -109,6 +110,33 @@ def profile(tenant_id: str) -> TenantProfile:
     if tenant is None:
         raise NotFound("No such merchant")
     return tenant.profile()
+
+
+def end_tokens(actor: Actor) -> datetime:
+    """End what everybody of the merchant is signed in with, and all tokens of its keys; the keys go on.
+
+    Returns:
+        From when on tokens are good.
+    """
+    with transaction(actor) as db:
+        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True)
+        tenant.tokens_valid_after = now = clock.now()
+        record(
+            db,
+            "tenant.tokens_ended",
+            tenant_id=tenant.id,
+            mode="live",
+            entity="tenant",
+            entity_id=tenant.id,
+            cause=str(actor.kind),
+            after={"id": tenant.id},
+        )
+    return now
+
+
+def too_old(issued: int, valid_after: datetime | None) -> bool:
+    """Whether what was issued then (unix milliseconds) is from before a "valid after"."""
+    return valid_after is not None and issued <= int(valid_after.timestamp() * 1000)
 
 
 def _inbound_secret(kind: str) -> str:

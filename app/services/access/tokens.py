@@ -2,12 +2,14 @@
 
 A client token is bound to one session and expires with it; a client secret is bound to one payment and
 lasts half an hour. A JWT stands for a person or for an API key (a machine's token); whoever it stands for is
-looked up on each call, so that revoking them ends it.
+looked up on each call, with the sign-in that it came of and the merchant's "valid after", so that revoking
+any of them ends it. A claim `act` names who acts in a person's name (OP-81).
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,16 +17,19 @@ import jwt
 from sqlalchemy import bindparam, select
 
 from app import settings
-from app.db import reading
+from app.db import reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode
-from app.domain.errors import Unauthenticated
+from app.domain.errors import InvalidRequest, Unauthenticated
 from app.kit import clock, crypto, signing
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
+from app.models.access.token_family import TokenFamily
 from app.models.access.user import User
 from app.models.checkout.session import CheckoutSession
+from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
 from app.services.access import keys, roles
+from app.services.access.tenants import too_old
 
 #: How long a JWT lives (security.md).
 JWT_SECONDS = 600
@@ -40,13 +45,16 @@ _SECRET_KIND = "intent"
 _PREFIX = "pub_"
 _PAYMENT, _SECRET_WORD = "pi_", "_secret_"
 _AUDIENCE = "till-api"
-_CLAIMS = ["aud", "iss", "sub", "jti", "iat", "exp", "tenant_id", "mode", "machine"]
+_CLAIMS = ["aud", "iss", "sub", "jti", "iat", "iat_ms", "exp", "tenant_id", "mode", "machine"]
 #: Clocks of two of our machines may differ by so much.
 _SKEW_SECONDS = 5
 
 _REFUSED = "Invalid or expired token"
 _PERSON = (
-    select(User, Tenant).join(Tenant, Tenant.id == User.tenant_id).where(User.id == bindparam("user_id"))
+    select(User, Tenant, TokenFamily)
+    .join(Tenant, Tenant.id == User.tenant_id)
+    .outerjoin(TokenFamily, (TokenFamily.id == bindparam("family_id")) & (TokenFamily.user_id == User.id))
+    .where(User.id == bindparam("user_id"))
 )
 
 
@@ -84,32 +92,80 @@ def client_secret(intent: PaymentIntent) -> str:
     return intent.id + _SECRET_WORD + signed
 
 
-def mint_jwt(actor: Actor) -> str:
-    """A JWT for a person or an API key, in the actor's mode, for ten minutes."""
-    now = int(clock.now().timestamp())
-    claims = {
+def mint_jwt(actor: Actor, *, family_id: str | None = None) -> str:
+    """A JWT for a person or an API key, in the actor's mode, for ten minutes; it ends with its family."""
+    milliseconds = _milliseconds(clock.now())
+    now = milliseconds // 1000
+    claims: dict[str, Any] = {
         "aud": _AUDIENCE,
         "iss": settings.current().base_url,
         "sub": actor.id,
         "jti": new_id("jwt"),
         "iat": now,
+        "iat_ms": milliseconds,
         "exp": now + JWT_SECONDS,
         "tenant_id": actor.tenant_id,
         "mode": str(actor.mode),
         "machine": actor.kind == ActorKind.API_KEY,
         "permissions": sorted(actor.permissions),
     }
+    if family_id is not None:
+        claims["sid"] = family_id
+    if actor.on_behalf_of is not None:
+        claims["act"] = {"sub": actor.on_behalf_of}
     key = _jwt_key()
     return jwt.encode(claims, key, algorithm="HS256", headers={"kid": _key_id(key)})
 
 
-def person(user_id: str, mode: str) -> Actor:
-    """A person of the dashboard as an actor of the API.
+def impersonate(user_id: str, mode: str, acting: str) -> str:
+    """A JWT for an operator who acts in a person's name, which the audit says of all that they do (OP-81).
 
     Raises:
+        InvalidRequest: nobody is named.
         Unauthenticated: there is no such person any more.
     """
-    return _person(user_id, mode, issued_at=None)
+    name = acting.strip()
+    if not 0 < len(name) <= 64:
+        raise InvalidRequest("Say who acts, in at most 64 characters", field="act")
+    actor = replace(person(user_id, mode), on_behalf_of=name)
+    with transaction(actor) as db:
+        record(
+            db,
+            "user.impersonated",
+            tenant_id=actor.tenant_id,
+            mode=mode,
+            entity="user",
+            entity_id=user_id,
+            cause="cli",
+            after={"id": user_id},
+        )
+    return mint_jwt(actor)
+
+
+def person(user_id: str, mode: str, *, since: datetime | None = None) -> Actor:
+    """A person of the dashboard as an actor of the API; `since` is when they signed in.
+
+    Raises:
+        Unauthenticated: there is no such person any more, or what they signed in with is over.
+    """
+    return _person(user_id, mode, issued=None if since is None else _milliseconds(since))
+
+
+def family_of(presented: str) -> str | None:
+    """The sign-in that a person's access token came of.
+
+    Raises:
+        InvalidRequest: `unsupported_token_type`, no sign-in stands behind it: a machine's ends with its key.
+    """
+    try:
+        claims = _claims(presented)
+    except Unauthenticated:
+        return None
+    if not isinstance(claims.get("sid"), str):
+        raise InvalidRequest(
+            "A token without a sign-in ends with its key", code="unsupported_token_type", field="token"
+        )
+    return str(claims["sid"])
 
 
 def authenticate(presented: str) -> Actor:
@@ -179,10 +235,12 @@ def _of_client_secret(presented: str) -> Actor:
 
 def _of_jwt(presented: str) -> Actor:
     claims = _claims(presented)
+    issued = claims["iat_ms"]
     if not claims["machine"]:
-        actor = _person(claims["sub"], claims["mode"], issued_at=claims["iat"])
+        actor = _person(claims["sub"], claims["mode"], issued=issued, family_id=claims.get("sid"))
+        actor = replace(actor, on_behalf_of=_acting(claims), sign_in=claims.get("sid", ""))
     else:
-        key = keys.by_id(claims["sub"])
+        key = keys.by_id(claims["sub"], issued=issued)
         actor = Actor(
             ActorKind.MACHINE_TOKEN,
             key.id,
@@ -214,32 +272,47 @@ def _claims(presented: str) -> dict[str, Any]:
     except jwt.PyJWTError as error:
         raise Unauthenticated(_REFUSED) from error
     now, issued, expires = clock.now().timestamp(), claims["iat"], claims["exp"]
-    if not (isinstance(issued, int) and isinstance(expires, int)):
+    if not all(isinstance(claims[name], int) for name in ("iat", "iat_ms", "exp")):
         raise Unauthenticated(_REFUSED)
     if not issued - _SKEW_SECONDS <= now < expires <= issued + JWT_SECONDS:
         raise Unauthenticated(_REFUSED)
     return claims
 
 
-def _person(user_id: str, mode: str, *, issued_at: int | None) -> Actor:
+def _person(user_id: str, mode: str, *, issued: int | None, family_id: str | None = None) -> Actor:
+    """A person; `issued` is when, in unix milliseconds, what they come with was given to them."""
     with reading() as db:
-        row = db.execute(_PERSON, {"user_id": user_id}).one_or_none()
+        row = db.execute(_PERSON, {"user_id": user_id, "family_id": family_id}).one_or_none()
         if row is None or row[0].disabled_at is not None:
             raise Unauthenticated(_REFUSED)
-        user: User = row[0]
+        user, tenant, family = row
         permissions = roles.permissions_of(db, user)
-    after = user.tokens_valid_after
-    if issued_at is not None and after is not None and issued_at < int(after.timestamp()):
+    if issued is not None and any(
+        too_old(issued, after) for after in (user.tokens_valid_after, tenant.tokens_valid_after)
+    ):
+        raise Unauthenticated(_REFUSED)
+    if family_id is not None and (
+        family is None or family.ended_at is not None or family.expires_at <= clock.now()
+    ):
         raise Unauthenticated(_REFUSED)
     return Actor(
         ActorKind.USER,
         user.id,
-        row[1].profile(),
+        tenant.profile(),
         Mode(mode),
         permissions,
         user.name,
         created_by=user.id,
     )
+
+
+def _acting(claims: dict[str, Any]) -> str | None:
+    acting = claims.get("act")
+    return str(acting["sub"]) if isinstance(acting, dict) and "sub" in acting else None
+
+
+def _milliseconds(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)
 
 
 def _jwt_key() -> bytes:

@@ -6,13 +6,15 @@ import base64
 import secrets
 
 import pyotp
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.errors import Conflict
 from app.kit import clock
 from app.models.access.user import RecoveryCode, User
 from app.models.events.journal import record
+from app.services.access import sign_ins
 from app.services.operations import rate_limits, secrets_at_rest
 
 STEP_SECONDS = 30
@@ -43,36 +45,50 @@ def pending(user_id: str) -> tuple[str, str]:
     return secret, pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name="Till")
 
 
-def enable(user_id: str, code: str) -> list[str] | None:
+def enable(user_id: str, code: str, *, keep: str = "") -> list[str] | None:
     """Put the seed in force with a first code; the recovery codes, shown this once, or None if wrong.
+
+    What the person signed in with before, by password alone, ends, but for the sign-in `keep`.
 
     Raises:
         RateLimited: five codes in five minutes.
+        Conflict: another first code was quicker.
     """
     rate_limits.hit("totp", user_id, limit=5, window_seconds=300)
     if not _use_step(user_id, code):
         return None
-    codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
     with transaction() as db:
-        user = db.scalars(select(User).where(User.id == user_id)).one()
+        user = _locked(db, user_id)
+        if user.totp_enabled:
+            raise Conflict("You are enrolled already", code="mfa_already_enrolled")
         user.totp_enabled = True
-        db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
-        db.execute(
-            insert(RecoveryCode),
-            [{"code_hash": _hash(code), "user_id": user_id, "used_at": None} for code in codes],
-        )
-        record(
-            db,
-            "user.mfa_enabled",
-            tenant_id=user.tenant_id,
-            mode="live",
-            entity="user",
-            entity_id=user.id,
-            cause="enrolment",
-            after={"id": user.id},
-        )
+        codes = _replace_codes(db, user_id)
+        sign_ins.end_all(db, user_id, "mfa_enabled", keep)
+        _note(db, user, "user.mfa_enabled", "enrolment")
     rate_limits.forget("totp", user_id)
     return codes
+
+
+def renew_codes(user_id: str) -> list[str]:
+    """Fresh recovery codes in place of the old ones, shown this once (after step-up).
+
+    Raises:
+        Conflict: the second factor is off.
+    """
+    with transaction() as db:
+        user = _locked(db, user_id)
+        if not user.totp_enabled:
+            raise Conflict("Two-step sign-in is off", code="mfa_not_enrolled")
+        codes = _replace_codes(db, user_id)
+        _note(db, user, "user.recovery_codes_renewed", "settings")
+    return codes
+
+
+def codes_left(user_id: str) -> int:
+    """How many recovery codes a person has not used."""
+    unused = (RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))
+    with reading() as db:
+        return db.scalar(select(func.count()).select_from(RecoveryCode).where(*unused)) or 0
 
 
 def enable_without_code(user_id: str) -> None:
@@ -82,22 +98,14 @@ def enable_without_code(user_id: str) -> None:
         user.totp_enabled, user.totp_last_step = True, 0
 
 
-def disable(user_id: str) -> None:
-    """Take the second factor away (after step-up, or by an operator)."""
+def disable(user_id: str, *, keep: str = "") -> None:
+    """Take the second factor away (after step-up, or by an operator); other sign-ins than `keep` end."""
     with transaction() as db:
-        user = db.scalars(select(User).where(User.id == user_id)).one()
+        user = _locked(db, user_id)
         user.totp_enabled, user.totp_secret = False, None
         db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
-        record(
-            db,
-            "user.mfa_disabled",
-            tenant_id=user.tenant_id,
-            mode="live",
-            entity="user",
-            entity_id=user.id,
-            cause="settings",
-            after={"id": user.id},
-        )
+        sign_ins.end_all(db, user_id, "mfa_disabled", keep)
+        _note(db, user, "user.mfa_disabled", "settings")
 
 
 def secret_of(user_id: str) -> str | None:
@@ -117,7 +125,7 @@ def verify(user_id: str, code: str) -> bool:
 
 
 def use_recovery_code(user_id: str, code: str) -> bool:
-    """Use up a recovery code."""
+    """Use up a recovery code; of many who bring the same one, one gets in."""
     statement = (
         update(RecoveryCode)
         .where(
@@ -128,7 +136,38 @@ def use_recovery_code(user_id: str, code: str) -> bool:
         .values(used_at=clock.now())
     )
     with transaction() as db:
-        return bool(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+        if not db.execute(statement).rowcount:  # type: ignore[attr-defined]
+            return False
+        user = db.scalars(select(User).where(User.id == user_id)).one()
+        _note(db, user, "user.recovery_code_used", "sign-in", left=codes_left(user_id))
+    return True
+
+
+def _replace_codes(db: Session, user_id: str) -> list[str]:
+    codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
+    db.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    db.execute(
+        insert(RecoveryCode),
+        [{"code_hash": _hash(code), "user_id": user_id, "used_at": None} for code in codes],
+    )
+    return codes
+
+
+def _locked(db: Session, user_id: str) -> User:
+    return db.scalars(select(User).where(User.id == user_id).with_for_update()).one()
+
+
+def _note(db: Session, user: User, type_: str, cause: str, **more: int) -> None:
+    record(
+        db,
+        type_,
+        tenant_id=user.tenant_id,
+        mode="live",
+        entity="user",
+        entity_id=user.id,
+        cause=cause,
+        after={"id": user.id, **more},
+    )
 
 
 def _use_step(user_id: str, code: str) -> bool:
@@ -148,9 +187,13 @@ def _use_step(user_id: str, code: str) -> bool:
 
 
 def _recovery_code() -> str:
-    text = base64.b32encode(secrets.token_bytes(15)).decode().lower()
-    return "-".join(text[i : i + 6] for i in range(0, 24, 6))
+    return _grouped(base64.b32encode(secrets.token_bytes(15)).decode().lower())
+
+
+def _grouped(text: str) -> str:
+    return "-".join(text[i : i + 6] for i in range(0, len(text), 6))
 
 
 def _hash(code: str) -> str:
-    return secrets_at_rest.hash_token(code.strip().lower().replace(" ", ""))
+    """People copy codes with capitals, spaces and without the dashes."""
+    return secrets_at_rest.hash_token(_grouped("".join(char for char in code.lower() if char.isalnum())))

@@ -1,25 +1,27 @@
 """People: their passwords and second factor, and signing in (security.md).
 
-A wrong e-mail, a wrong password and a locked account read the same and take the same time.
+A wrong e-mail, a wrong password and a locked account read the same and take the same work: one password is
+hashed and one row is written, whoever it was.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import TenantProfile
 from app.domain.errors import InvalidRequest, NotFound, Unauthenticated
+from app.domain.rules import passwords
 from app.kit import addresses, clock, crypto
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
-from app.models.access.user import User, WebSession
+from app.models.access.user import User
 from app.models.events.journal import record
-from app.services.access import totp
+from app.services.access import sign_ins, tenants, totp
 from app.services.operations import rate_limits
 
 #: Wrong passwords until an account pauses, and for how long at first (doubling).
@@ -43,13 +45,7 @@ def create(tenant_id: str, email: str, name: str, role: str, password: str) -> U
     Raises:
         InvalidRequest: the password is too short, too long or too common.
     """
-    problem = crypto.password_problem(password)
-    if problem:
-        raise InvalidRequest(
-            "Choose a password of 12 to 128 characters that is not common",
-            code=f"password_{problem}",
-            field="password",
-        )
+    _refuse_weak(password, email, name, tenants.profile(tenant_id).name)
     user = User(
         id=new_id("usr"),
         tenant_id=tenant_id,
@@ -63,15 +59,36 @@ def create(tenant_id: str, email: str, name: str, role: str, password: str) -> U
     return user
 
 
-def set_password(user_id: str, password: str) -> None:
-    """Give a person a new password; their lock-out ends, and so does what was signed in before."""
+def set_password(user_id: str, password: str, *, keep: str = "") -> None:
+    """Give a person a new password; their lock-out ends, and what was signed in before, but for `keep`.
+
+    Raises:
+        InvalidRequest: the password is too short, too long, too common, or made of their own names.
+    """
+    person, tenant = get(user_id)
+    _refuse_weak(password, person.email, person.name, tenant.name)
+    hashed = crypto.password_hash(password)
     with transaction() as db:
         user = find(db, user_id)
-        user.password_hash = crypto.password_hash(password)
+        user.password_hash = hashed
         user.failed_logins, user.locked_until = 0, None
         user.tokens_valid_after = clock.now()
-        db.execute(delete(WebSession).where(WebSession.user_id == user.id))
+        sign_ins.end_all(db, user.id, "password_set", keep)
         _note(db, user, "user.password_set")
+
+
+def change_password(user_id: str, current: str, password: str, *, keep: str) -> None:
+    """Let a person choose a new password; the sign-in `keep`, by which they do it, goes on.
+
+    Raises:
+        RateLimited: five tries in five minutes.
+        Unauthenticated: the current one is wrong.
+        InvalidRequest: see `set_password`; or it is the current one.
+    """
+    check_own_password(user_id, current)
+    if current == password:
+        raise InvalidRequest("This is your password already", code="password_unchanged", field="password")
+    set_password(user_id, password, keep=keep)
 
 
 def get(user_id: str) -> tuple[User, TenantProfile]:
@@ -105,11 +122,9 @@ def check_password(email: str, password: str, address: str) -> SignIn:
     rate_limits.hit("sign_in_account", email.strip().lower(), limit=10, window_seconds=1800)
     user = by_email(email)
     right = crypto.verify_password(password, user.password_hash if user else _NOBODY)
-    now = clock.now()
-    locked = user is not None and user.locked_until is not None and user.locked_until > now
+    locked = user is not None and user.locked_until is not None and user.locked_until > clock.now()
     if user is None or user.disabled_at is not None or locked or not right:
-        if user is not None and not locked:
-            _count_failure(user.id)
+        _count_failure(user.id if user else "", "user.sign_in_failed", counts=not locked)
         raise Unauthenticated("E-mail or password is wrong")
     if crypto.password_needs_rehash(user.password_hash):
         _rehash(user.id, password)
@@ -119,7 +134,7 @@ def check_password(email: str, password: str, address: str) -> SignIn:
 
 
 def check_second_factor(user_id: str, code: str) -> None:
-    """The second step: a TOTP code, or a recovery code.
+    """The second step: a TOTP code, or a recovery code. Wrong ones pause the account as passwords do.
 
     Raises:
         RateLimited: five in five minutes.
@@ -127,6 +142,7 @@ def check_second_factor(user_id: str, code: str) -> None:
     """
     rate_limits.hit("totp", user_id, limit=5, window_seconds=300)
     if not (totp.verify(user_id, code) or totp.use_recovery_code(user_id, code)):
+        _count_failure(user_id, "user.second_factor_failed")
         raise Unauthenticated("This code isn't right, or was used before")
     rate_limits.forget("totp", user_id)
 
@@ -141,10 +157,18 @@ def note_sign_in(user_id: str) -> None:
     rate_limits.forget("sign_in_account", address_free)
 
 
-def check_own_password(user_id: str, password: str) -> bool:
-    """Whether this is the person's password (step-up)."""
+def check_own_password(user_id: str, password: str) -> None:
+    """Let somebody who is signed in show that it is them (step-up).
+
+    Raises:
+        RateLimited: five tries in five minutes.
+        Unauthenticated: this isn't their password.
+    """
+    rate_limits.hit("step_up", user_id, limit=5, window_seconds=300)
     user, _ = get(user_id)
-    return crypto.verify_password(password, user.password_hash)
+    if not crypto.verify_password(password, user.password_hash):
+        raise Unauthenticated("This isn't your password")
+    rate_limits.forget("step_up", user_id)
 
 
 def find(db: Session, user_id: str) -> User:
@@ -158,15 +182,42 @@ def _rehash(user_id: str, password: str) -> None:
         find(db, user_id).password_hash = crypto.password_hash(password)
 
 
-def _count_failure(user_id: str) -> None:
+def _count_failure(user_id: str, type_: str, *, counts: bool = True) -> None:
+    """Count and tell a failure. For nobody, and where it counts no further, the same statements are sent."""
     with transaction() as db:
-        db.execute(update(User).where(User.id == user_id).values(failed_logins=User.failed_logins + 1))
-        user = find(db, user_id)
-        over = user.failed_logins - LOCK_AFTER
-        if over >= 0:
-            pause = min(LOCK_SECONDS * 2**over, LOCK_MAX_SECONDS)
-            user.locked_until = clock.now() + timedelta(seconds=pause)
-        _note(db, user, "user.sign_in_failed")
+        user = db.scalars(select(User).where(User.id == user_id).with_for_update()).one_or_none()
+        failed, until = (user.failed_logins, user.locked_until) if user else (0, None)
+        if counts:
+            failed += 1
+            until = _pause(failed) or until
+        db.execute(
+            update(User)
+            .where(User.id == user_id)
+            .values(failed_logins=failed, locked_until=until)
+            .execution_options(synchronize_session=False)
+        )
+        if user is not None:
+            _note(db, user, type_)
+        else:
+            rate_limits.note(db, "sign_in_nobody")
+
+
+def _pause(failed: int) -> datetime | None:
+    """Until when an account pauses after so many failures: half a minute, then doubling."""
+    over = failed - LOCK_AFTER
+    if over < 0:
+        return None
+    return clock.now() + timedelta(seconds=min(LOCK_SECONDS * 2 ** min(over, 16), LOCK_MAX_SECONDS))
+
+
+def _refuse_weak(password: str, *about: str) -> None:
+    problem = passwords.problem(password, about)
+    if problem:
+        raise InvalidRequest(
+            "Choose a password of 12 to 128 characters that is not common and not made of your names",
+            code=f"password_{problem}",
+            field="password",
+        )
 
 
 def _note(db: Session, user: User, type_: str) -> None:

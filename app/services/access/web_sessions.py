@@ -10,13 +10,13 @@ from sqlalchemy import delete, select, update
 from app.db import reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
 from app.kit import clock
-from app.kit.ids import random_token
+from app.kit.ids import new_id, random_token
 from app.models.access.tenant import Tenant
 from app.models.access.user import User, WebSession
 from app.services.access import roles
+from app.services.access.sign_ins import ABSOLUTE, IDLE
 from app.services.operations.secrets_at_rest import hash_token
 
-IDLE, ABSOLUTE = timedelta(minutes=15), timedelta(hours=12)
 STEP_UP = timedelta(minutes=5)
 #: The time of last use is written at most this often.
 TOUCH = timedelta(seconds=30)
@@ -27,6 +27,7 @@ class SignedIn:
     """Who is signed in, and what they have lately confirmed."""
 
     token_hash: str
+    id: str
     user: User
     tenant: TenantProfile
     step_up: dict[str, str]
@@ -43,6 +44,7 @@ class SignedIn:
             self.user.name,
             request_id,
             created_by=self.user.id,
+            sign_in=self.id,
         )
 
     def confirmed(self, action: str) -> bool:
@@ -51,12 +53,18 @@ class SignedIn:
         return until is not None and until > clock.now().isoformat()
 
 
-def open_session(user_id: str) -> str:
-    """Start a session; the token for the cookie. Each sign-in gets a fresh one."""
+def open_session(user_id: str, *, address: str | None = None, agent: str = "") -> str:
+    """Start a session; the token for the cookie. Each sign-in gets a fresh one.
+
+    `address` is the shortened network address and `agent` the browser, as they are shown where it is listed.
+    """
     token, now = random_token(32), clock.now()
     row = WebSession(
         token_hash=hash_token(token),
+        id=new_id("ses"),
         user_id=user_id,
+        address=address,
+        agent=agent,
         created_at=now,
         last_seen_at=now,
         expires_at=now + ABSOLUTE,
@@ -79,6 +87,7 @@ def load(token: str) -> SignedIn | None:
             WebSession.expires_at > now,
             WebSession.last_seen_at > now - IDLE,
             User.disabled_at.is_(None),
+            Tenant.tokens_valid_after.is_(None) | (WebSession.created_at > Tenant.tokens_valid_after),
         )
     )
     with reading() as db:
@@ -89,7 +98,7 @@ def load(token: str) -> SignedIn | None:
         permissions = roles.permissions_of(db, user)
     if now - session.last_seen_at > TOUCH:
         _touch(session.token_hash)
-    return SignedIn(session.token_hash, user, tenant.profile(), session.step_up, permissions)
+    return SignedIn(session.token_hash, session.id, user, tenant.profile(), session.step_up, permissions)
 
 
 def close(token_hash: str) -> None:
@@ -101,7 +110,7 @@ def close(token_hash: str) -> None:
 def confirm(token_hash: str, action: str) -> None:
     """Remember that the person stepped up for an action."""
     with transaction() as db:
-        row = db.get_one(WebSession, token_hash)
+        row = db.get_one(WebSession, token_hash, with_for_update=True)
         until = (clock.now() + STEP_UP).isoformat()
         row.step_up = {**row.step_up, action: until}
 

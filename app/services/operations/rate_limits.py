@@ -38,6 +38,12 @@ def hit(name: str, who: str, *, limit: int, window_seconds: int) -> None:
     raise RateLimited(max(1, math.ceil((oldest - since).total_seconds())))
 
 
+def note(db: Session, name: str) -> None:
+    """Count something that has no limit of its own, in the caller's transaction."""
+    row = {"id": new_id("hit"), "bucket": fingerprint([name]), "at": clock.now(), "weight": 1}
+    db.execute(insert(RateHit), row)
+
+
 def _queue(db: Session, bucket: str) -> None:
     """PostgreSQL counts side by side unless told otherwise; SQLite has one writer anyway."""
     if db.get_bind().dialect.name == "postgresql":

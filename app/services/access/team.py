@@ -1,0 +1,79 @@
+"""Who leaves a merchant's team, and what becomes of the keys for which they answer (docs/adr/0026)."""
+
+from __future__ import annotations
+
+from app.db import transaction
+from app.domain.actor import Actor
+from app.domain.errors import Conflict, PermissionDenied
+from app.domain.permissions import TEAM_MANAGE
+from app.kit import clock
+from app.models.events.journal import record
+from app.services.access import key_owners, keys, roles, sign_ins
+
+
+def disable(actor: Actor, user_id: str, *, keys_to: str | None = None, revoke_keys: bool = False) -> None:
+    """Let somebody in no more: what they are signed in with ends now, and their keys go to somebody else.
+
+    Raises:
+        PermissionDenied: the caller does not manage the team.
+        NotFound: nobody of this merchant.
+        Conflict: `keys_remain`, live keys of theirs would stop working unasked; or `last_admin`.
+    """
+    if not actor.can(TEAM_MANAGE):
+        raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
+    with transaction(actor) as db:
+        people, user = roles.locked_people(db, actor, user_id)
+        if user.disabled_at is not None:
+            return
+        heir = roles.locked_people(db, actor, keys_to)[1] if keys_to is not None else None
+        user.disabled_at = clock.now()
+        roles.expect_admin(db, people)
+        for key in key_owners.answered_for(db, actor.tenant_id, user_id):
+            if heir is not None and heir.disabled_at is None:
+                key_owners.hand_over(db, key, heir.id)
+            elif revoke_keys:
+                keys.revoke_row(db, key)
+            else:
+                raise Conflict(
+                    "They answer for keys that are in use: hand them over, or revoke them", code="keys_remain"
+                )
+        sign_ins.end_all(db, user_id, "disabled")
+        record(
+            db,
+            "user.disabled",
+            tenant_id=actor.tenant_id,
+            mode="live",
+            entity="user",
+            entity_id=user_id,
+            cause=str(actor.kind),
+            after={"id": user_id, "keys_to": keys_to},
+        )
+
+
+def enable(actor: Actor, user_id: str) -> None:
+    """Let somebody in again, with the role that they had.
+
+    Raises:
+        PermissionDenied: the caller does not manage the team, or could not give that role.
+        NotFound: nobody of this merchant.
+    """
+    if not actor.can(TEAM_MANAGE):
+        raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
+    with transaction(actor) as db:
+        _, user = roles.locked_people(db, actor, user_id)
+        beyond = sorted(word for word in roles.permissions_of(db, user) if not actor.can(word))
+        if beyond:
+            raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")
+        if user.disabled_at is None:
+            return
+        user.disabled_at = None
+        record(
+            db,
+            "user.enabled",
+            tenant_id=actor.tenant_id,
+            mode="live",
+            entity="user",
+            entity_id=user_id,
+            cause=str(actor.kind),
+            after={"id": user_id},
+        )
