@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -14,10 +15,11 @@ from app.domain.errors import InvalidRequest
 from app.domain.permissions import KEYS_MANAGE, TEAM_MANAGE
 from app.kit import clock
 from app.models.access.api_key import ApiKey
-from app.services.access import attestations, keys, roles
+from app.services.access import attestations, key_owners, keys, roles
 from app.services.access.roles import RoleInfo
 from app.web.endpoint import Answer
 from app.web.schemas import Body, Instant, Listing, PageQuery, View
+from app.web.surface import PEOPLE
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LONGEST = 10 * 365 * 86_400
@@ -26,6 +28,12 @@ _LONGEST = 10 * 365 * 86_400
 def _lifetime(text: str) -> str:
     if not 60 <= _seconds(text) <= _LONGEST:
         raise ValueError("must be from a minute to ten years")
+    return text
+
+
+def _overlap(text: str) -> str:
+    if not re.fullmatch(r"([0-9]{1,9})([smhdw])", text) or _seconds(text) > keys.MAX_OVERLAP_SECONDS:
+        raise ValueError("must be from nothing to a week")
     return text
 
 
@@ -44,8 +52,18 @@ class KeyCreate(Body):
     expires_in: Annotated[str, AfterValidator(_lifetime)] | None = Field(None, max_length=10)
 
 
+class KeyRoll(Body):
+    """How long the old key works on, and how long the new one lives: without it, as long as the old one."""
+
+    overlap: Annotated[str, AfterValidator(_overlap)] = Field("24h", max_length=10)
+    expires_in: Annotated[str, AfterValidator(_lifetime)] | None = Field(None, max_length=10)
+
+
 class KeyView(View):
-    """A key. `key` is its plaintext: it is in the answer that makes it, and never again."""
+    """A key. `key` is its plaintext: it is in the answer that makes it, and never again.
+
+    `effective_scopes` is what it may do now: less than its scopes where `created_by` may do less today.
+    """
 
     id: str
     name: str
@@ -54,8 +72,11 @@ class KeyView(View):
     prefix: str
     last4: str
     scopes: list[str]
+    effective_scopes: list[str]
     status: Literal["active", "revoked", "expired"]
     created_by: str | None
+    made_with: str | None
+    replaced_by: str | None
     created_at: Instant
     expires_at: Instant | None
     last_used_at: Instant | None
@@ -63,8 +84,8 @@ class KeyView(View):
     key: str | None = None
 
     @classmethod
-    def of(cls, row: ApiKey, plaintext: str | None = None) -> KeyView:
-        """The view of a row."""
+    def of(cls, row: ApiKey, plaintext: str | None = None, rights: Collection[str] | None = None) -> KeyView:
+        """The view of a row; without rights it has all its scopes."""
         over = row.expires_at is not None and row.expires_at <= clock.now()
         return cls(
             id=row.id,
@@ -74,8 +95,11 @@ class KeyView(View):
             prefix=row.prefix,
             last4=row.last4,
             scopes=row.scopes,
+            effective_scopes=sorted(row.scopes if rights is None else rights),
             status="revoked" if row.revoked_at else "expired" if over else "active",
             created_by=row.created_by,
+            made_with=row.made_with,
+            replaced_by=row.replaced_by,
             created_at=row.created_at,
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,
@@ -88,7 +112,8 @@ class KeyView(View):
 def list_keys(actor: Actor, query: PageQuery) -> Listing[KeyView]:
     """List keys; their plaintext is not shown again."""
     page = keys.list_page(actor, limit=query.limit, cursor=query.cursor)
-    return Listing[KeyView].of(page, KeyView.of)
+    rights = key_owners.rights_of(actor, page.data)
+    return Listing[KeyView].of(page, lambda row: KeyView.of(row, rights=rights.get(row.id)))
 
 
 @surface.post("/keys", "PY-071", body=KeyCreate, returns=KeyView, status=201, permission=KEYS_MANAGE)
@@ -111,6 +136,35 @@ def create_key(actor: Actor, body: KeyCreate) -> Answer:
 def revoke_key(actor: Actor, key_id: str) -> None:
     """Revoke a key: it is refused from the next request on."""
     keys.revoke(actor, key_id)
+
+
+class RolledKey(KeyView):
+    """The new key, and the one whose place it takes."""
+
+    previous: KeyView
+
+
+@surface.post(
+    "/keys/{key_id}/roll", "OP-06-roll", body=KeyRoll, returns=RolledKey, status=201, permission=KEYS_MANAGE
+)
+def roll_key(actor: Actor, key_id: str, body: KeyRoll) -> Answer:
+    """Make a key in place of another, which works on for a while; the plaintext is in this answer alone."""
+    row, plaintext, old = keys.roll(
+        actor,
+        key_id,
+        overlap_seconds=_seconds(body.overlap),
+        expires_in_seconds=_seconds(body.expires_in) if body.expires_in else None,
+    )
+    shown = RolledKey(**dict(KeyView.of(row)), previous=KeyView.of(old))
+    return Answer(shown.model_copy(update={"key": plaintext}), kept=shown)
+
+
+@surface.post(
+    "/keys/{key_id}/take-over", "OP-06-take-over", returns=KeyView, auth=PEOPLE, permission=KEYS_MANAGE
+)
+def take_over_key(actor: Actor, key_id: str) -> KeyView:
+    """Answer for a key from now on: it may do what you may do, whoever made it."""
+    return KeyView.of(key_owners.take_over(actor, key_id))
 
 
 class RoleCreate(Body):

@@ -153,11 +153,14 @@ def create(
 
 def roll(
     actor: Actor, key_id: str, *, overlap_seconds: int = 86_400, expires_in_seconds: int | None = None
-) -> tuple[ApiKey, str]:
+) -> tuple[ApiKey, str, ApiKey]:
     """Make a key that takes another's place; the old one works on for the overlap, zero ends it now.
 
     The new key has the old one's name, scopes and, unless told otherwise, length of life. Whoever rolls a
     key holds its secret and so has to hold its scopes. Keys that were made with it go to the new one.
+
+    Returns:
+        The new key, the only copy of its plaintext, and the old key.
 
     Raises:
         InvalidRequest: an overlap beyond a week.
@@ -195,7 +198,7 @@ def roll(
             actor,
             {"replaced_by": key.id, "works_until": to_rfc3339(old.expires_at)},
         )
-    return key, plaintext
+    return key, plaintext, old
 
 
 def _making_key(db: Session, actor: Actor) -> ApiKey | None:
