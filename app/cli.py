@@ -19,8 +19,9 @@ from app.domain.errors import DomainError, InvalidRequest
 from app.domain.lifecycles.mermaid import render
 from app.domain.lifecycles.registry import ALL
 from app.kit import clock
+from app.models.access.user import User
 from app.services.access import keys as key_service
-from app.services.access import tenants, totp
+from app.services.access import team, tenants, totp
 from app.services.access import tokens as token_service
 from app.services.access import users as user_service
 from app.services.checkout import demo as demo_service
@@ -186,6 +187,17 @@ def revoke_key(tenant_slug: str, key_id: str, mode: str) -> None:
     click.echo(f"revoked at {clock.to_rfc3339(key.revoked_at)}" if key.revoked_at else "")
 
 
+@keys.command("roll")
+@click.argument("tenant_slug")
+@click.argument("key_id")
+@click.option("--hours", type=click.IntRange(0, 168), default=24, help="So long the old key works on.")
+@click.option("--mode", type=click.Choice(["test", "live"]), default="test")
+def roll_key(tenant_slug: str, key_id: str, hours: int, mode: str) -> None:
+    """Print a key that takes another's place; the old one works on for a day."""
+    made = key_service.roll(_operator(tenant_slug, mode), key_id, overlap_seconds=hours * 3600)
+    click.echo(made[1])
+
+
 @users.command("create")
 @click.argument("tenant_slug")
 @click.argument("email")
@@ -210,7 +222,7 @@ def create_user(tenant_slug: str, email: str, name: str, role: str, password: st
 @click.option("--act", help="Who you are: the audit says that you act in their name.")
 def mint_token(email: str, mode: str, act: str | None) -> None:
     """Print a bearer token of ten minutes for a person."""
-    user_id = _person(email)
+    user_id = _person(email).id
     if act is not None:
         click.echo(token_service.impersonate(user_id, mode, act))
     else:
@@ -225,11 +237,41 @@ def end_tokens(tenant_slug: str) -> None:
     click.echo("done")
 
 
+@users.command("password")
+@click.argument("email")
+@click.password_option()
+def set_password(email: str, password: str) -> None:
+    """Give a person a new password; whatever they are signed in with ends."""
+    user_service.set_password(_person(email).id, password)
+    click.echo("done")
+
+
+@users.command("disable")
+@click.argument("email")
+@click.option("--keys-to", help="The e-mail address of who answers for their keys from now on.")
+@click.option("--revoke-keys", is_flag=True, help="Revoke the keys for which they answer.")
+def disable_user(email: str, keys_to: str | None, revoke_keys: bool) -> None:
+    """Let a person in no more; what they are signed in with ends."""
+    user = _person(email)
+    heir = _person(keys_to).id if keys_to else None
+    team.disable(_operator_of(user), user.id, keys_to=heir, revoke_keys=revoke_keys)
+    click.echo("done")
+
+
+@users.command("enable")
+@click.argument("email")
+def enable_user(email: str) -> None:
+    """Let a person in again."""
+    user = _person(email)
+    team.enable(_operator_of(user), user.id)
+    click.echo("done")
+
+
 @users.command("reset-mfa")
 @click.argument("email")
 def reset_mfa(email: str) -> None:
     """Take a person's second factor away."""
-    totp.disable(_person(email))
+    totp.disable(_person(email).id)
     click.echo("done")
 
 
@@ -248,15 +290,23 @@ def issue_card(
     click.echo(card.code)
 
 
-def _person(email: str) -> str:
+def _person(email: str) -> User:
     user = user_service.by_email(email)
     if user is None:
         raise click.ClickException("no such user")
-    return user.id
+    return user
+
+
+def _operator_of(user: User) -> Actor:
+    return system_actor(user_service.get(user.id)[1], "live", _name())
 
 
 def _operator(tenant_slug: str, mode: str) -> Actor:
     tenant = tenants.by_slug(tenant_slug)
     if tenant is None:
         raise click.ClickException(f"no merchant {tenant_slug}")
-    return system_actor(tenant.profile(), mode, f"cli:{os.environ.get('USER', 'operator')}")
+    return system_actor(tenant.profile(), mode, _name())
+
+
+def _name() -> str:
+    return f"cli:{os.environ.get('USER', 'operator')}"

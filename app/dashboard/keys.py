@@ -1,4 +1,4 @@
-"""API keys: list, create (shown once), revoke; after step-up."""
+"""API keys: list, create and roll (shown once), revoke; after step-up."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.dashboard.shell import actor, needs, render, screen, stepped_up
 from app.domain.errors import DomainError
 from app.domain.permissions import KEYS_MANAGE
-from app.services.access import keys
+from app.kit import clock
+from app.models.access.api_key import ApiKey
+from app.services.access import key_owners, keys
 
 blueprint = Blueprint("keys", __name__, url_prefix="/dashboard/<any(test, live):mode>/keys")
+
+_DAY = 86_400
+#: Form value → seconds.
+LIVES = {"": None, "30": 30 * _DAY, "90": 90 * _DAY, "365": 365 * _DAY}
+OVERLAPS = {"0": 0, "1h": 3600, "24h": _DAY, "7d": 7 * _DAY}
 
 
 @blueprint.get("")
@@ -19,7 +26,10 @@ blueprint = Blueprint("keys", __name__, url_prefix="/dashboard/<any(test, live):
 def index(mode: str) -> Response:
     """The merchant's keys."""
     needs(KEYS_MANAGE)
-    return render("dashboard/keys/index.html", rows=keys.list_all(actor()))
+    rows = keys.list_all(actor())
+    rights = key_owners.rights_of(actor(), rows)
+    cut = {row.id for row in rows if row.id in rights and rights[row.id] != frozenset(row.scopes)}
+    return render("dashboard/keys/index.html", rows=rows, cut=cut, state=_state)
 
 
 @blueprint.get("/new")
@@ -39,22 +49,58 @@ def create(mode: str) -> AnyResponse:
     if detour is not None:
         return detour
     kind = "pk" if request.form.get("kind") == "pk" else "sk"
+    lives = LIVES.get(request.form.get("lives", ""))
     try:
-        key, plaintext = keys.create(actor(), request.form.get("name", ""), kind=kind)
+        key, plaintext = keys.create(
+            actor(), request.form.get("name", ""), kind=kind, expires_in_seconds=lives
+        )
     except DomainError as refused:
         return _form([{"field": refused.field or "name", "text": refused.message}], 422)
     return render("dashboard/keys/created.html", 201, key=key, plaintext=plaintext)
+
+
+@blueprint.get("/<key_id>/roll")
+@screen
+def ask_roll(mode: str, key_id: str) -> AnyResponse:
+    """Ask how long the old key works on."""
+    return _ask(mode, key_id, "dashboard/keys/roll.html", errors=[])
+
+
+@blueprint.post("/<key_id>/roll")
+@screen
+def roll(mode: str, key_id: str) -> AnyResponse:
+    """Make a key in place of another; the answer is the only page that ever shows it."""
+    needs(KEYS_MANAGE)
+    detour = stepped_up("api-keys")
+    if detour is not None:
+        return detour
+    overlap = OVERLAPS.get(request.form.get("overlap", ""), _DAY)
+    try:
+        key, plaintext, old = keys.roll(actor(), key_id, overlap_seconds=overlap)
+    except DomainError as refused:
+        errors = [{"field": "overlap", "text": refused.message}]
+        return _ask(mode, key_id, "dashboard/keys/roll.html", refused.http_status, errors=errors)
+    return render("dashboard/keys/created.html", 201, key=key, plaintext=plaintext, old=old)
+
+
+@blueprint.post("/<key_id>/take-over")
+@screen
+def take_over(mode: str, key_id: str) -> AnyResponse:
+    """Answer for a key that may do less than its scopes, since whoever made it may."""
+    needs(KEYS_MANAGE)
+    detour = stepped_up("api-keys")
+    if detour is not None:
+        return detour
+    key = key_owners.take_over(actor(), key_id)
+    flash(f"You answer for {key.name} now.", "success")
+    return redirect(f"/dashboard/{mode}/keys", 303)
 
 
 @blueprint.get("/<key_id>/revoke")
 @screen
 def ask_revoke(mode: str, key_id: str) -> AnyResponse:
     """Ask (also where a step-up leads back to)."""
-    needs(KEYS_MANAGE)
-    found = next((key for key in keys.list_all(actor()) if key.id == key_id), None)
-    if found is None:
-        return redirect(f"/dashboard/{mode}/keys", 303)
-    return stepped_up("api-keys") or render("dashboard/keys/revoke.html", key=found, form=FlaskForm())
+    return _ask(mode, key_id, "dashboard/keys/revoke.html")
 
 
 @blueprint.post("/<key_id>/revoke")
@@ -68,6 +114,32 @@ def revoke(mode: str, key_id: str) -> AnyResponse:
     key = keys.revoke(actor(), key_id)
     flash(f"{key.name} was revoked. It no longer works.", "success")
     return redirect(f"/dashboard/{mode}/keys", 303)
+
+
+def _ask(
+    mode: str, key_id: str, template: str, status: int = 200, errors: list[dict[str, str]] | None = None
+) -> AnyResponse:
+    needs(KEYS_MANAGE)
+    found = next((key for key in keys.list_all(actor()) if key.id == key_id), None)
+    if found is None:
+        return redirect(f"/dashboard/{mode}/keys", 303)
+    return stepped_up("api-keys") or render(
+        template,
+        status,
+        key=found,
+        made_with=keys.made_with(actor(), found.id),
+        errors=errors or [],
+        form=FlaskForm(),
+    )
+
+
+def _state(row: ApiKey) -> str:
+    """The word of a key's state."""
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at is not None and row.expires_at <= clock.now():
+        return "expired"
+    return "rolling" if row.replaced_by is not None else "active"
 
 
 def _form(errors: list[dict[str, str]], status: int = 200) -> Response:

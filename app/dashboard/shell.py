@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from flask import Response, abort, g, redirect, render_template, request, session
+from flask import Response, abort, flash, g, redirect, render_template, request, session
 from flask_login import LoginManager, UserMixin, current_user
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
@@ -20,6 +20,9 @@ from app.services.access.web_sessions import SignedIn
 from app.web import card_screen
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: Fields of forms that hold a person's own password.
+_PASSWORDS = ("secret", "new_secret")
 
 #: The key of our token in Flask's signed cookie.
 TOKEN = "web_session"
@@ -84,8 +87,8 @@ def screen(view: F) -> F:
 
 
 def _refuse_cards() -> None:
-    """What people type is kept (reasons, names, references), but for their own password."""
-    typed = ((name, text) for name, text in request.form.items(multi=True) if name != "secret")
+    """What people type is kept (reasons, names, references), but for their own passwords."""
+    typed = ((name, text) for name, text in request.form.items(multi=True) if name not in _PASSWORDS)
     card_screen.refuse_in_form(MultiDict(typed), request.files)
 
 
@@ -96,11 +99,23 @@ def needs(permission: str) -> None:
 
 
 def stepped_up(action: str) -> AnyResponse | None:
-    """None when the person has lately confirmed this action; else the way to the page that asks."""
+    """None when the person has lately confirmed this action; else the way to the page that asks.
+
+    In live mode a password is not enough: whoever does such a thing sets up a second factor first.
+    """
+    live = (request.view_args or {}).get("mode") == "live"
+    if live and not signed_in().user.totp_enabled:
+        flash("Real money wants two-step sign-in: set it up first.", "warning")
+        return redirect("/dashboard/security/totp", 303)
     if signed_in().confirmed(action):
         return None
     back = request.form.get("back") or request.path
     return redirect(f"/dashboard/confirm?action={action}&next={quote(back)}", 303)
+
+
+def renew() -> None:
+    """Give this browser's session a new id: after step-up, MFA and privilege changes nobody has fixed it."""
+    session[TOKEN] = web_sessions.renew(signed_in().token_hash)
 
 
 def render(template: str, status: int = 200, **context: Any) -> Response:

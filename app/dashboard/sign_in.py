@@ -15,6 +15,7 @@ from app.dashboard.shell import TOKEN
 from app.domain.errors import DomainError
 from app.kit import clock
 from app.services.access import users, web_sessions
+from app.web import agents
 from app.web.authentication import client_address
 
 blueprint = Blueprint("sign_in", __name__, url_prefix="/dashboard")
@@ -55,7 +56,7 @@ def submit() -> AnyResponse:
         step = users.check_password(form.email.data, form.password.data, client_address())
     except DomainError as refused:
         return _page("dashboard/sign_in/password.html", form, refused.http_status, refused.message)
-    session.clear()
+    _leave()
     if step.needs_otp:
         session[_PENDING] = [step.user_id, clock.now().timestamp()]
         return redirect(f"/dashboard/sign-in/code?next={_onward()}", 303)
@@ -83,22 +84,27 @@ def submit_code() -> AnyResponse:
     except DomainError as refused:
         return _page("dashboard/sign_in/code.html", form, refused.http_status, refused.message)
     users.note_sign_in(user_id)
-    session.clear()
+    _leave()
     return _enter(user_id)
 
 
 @blueprint.post("/sign-out")
 def sign_out() -> AnyResponse:
     """End the session."""
+    _leave()
+    return redirect("/dashboard/sign-in", 303)
+
+
+def _leave() -> None:
+    """End what this browser was signed in with before."""
     if current_user.is_authenticated:
         web_sessions.close(current_user.signed_in.token_hash)
     session.clear()
-    return redirect("/dashboard/sign-in", 303)
 
 
 def _enter(user_id: str) -> AnyResponse:
     """A fresh session id at each sign-in: nobody can have fixed it before."""
-    session[TOKEN] = web_sessions.open_session(user_id)
+    session[TOKEN] = web_sessions.open_session(user_id, **agents.caller())
     return redirect(_onward(), 303)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, request, session
+from flask import Blueprint, Response, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
-from app.dashboard.shell import TOKEN, render, screen, signed_in
+from app.dashboard.shell import render, renew, screen, signed_in
 from app.domain.errors import DomainError
 from app.services.access import users, web_sessions
 
@@ -52,7 +52,7 @@ def submit() -> AnyResponse:
     except DomainError as refused:
         return _page(form, refused.http_status, refused.message)
     web_sessions.confirm(who.token_hash, action)
-    session[TOKEN] = web_sessions.renew(who.token_hash)
+    renew()
     return redirect(_back(), 303)
 
 

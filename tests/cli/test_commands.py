@@ -99,6 +99,34 @@ def test_a_person_is_added_gets_a_token_and_loses_the_second_factor(app: Flask, 
     assert not again.totp_enabled
 
 
+def test_a_person_leaves_and_hands_their_keys_over(app: Flask, shop: Shop) -> None:
+    tenant_id, slug = shop.actor.tenant_id, shop.actor.tenant.slug
+    made = [users.create(tenant_id, f"{name}@shop.test", name, "admin", PASSWORD) for name in "ab"]
+    key, secret = keys.create(tokens.person(made[0].id, "test"), "server")
+    first = run(app, "keys", "roll", slug, key.id, "--hours", "0").strip()
+    with pytest.raises(Unauthenticated):
+        keys.authenticate(secret)
+    assert keys.authenticate(first).permissions == {"*"}
+    _, held = keys.create(tokens.person(made[0].id, "live"), "live server")
+    assert "answer for keys" in run(app, "users", "disable", "a@shop.test", code=1)
+    assert keys.authenticate(held).label == "live server"
+    run(app, "users", "disable", "a@shop.test", "--keys-to", "b@shop.test")
+    assert keys.authenticate(held).created_by == made[1].id
+    with pytest.raises(Unauthenticated):
+        tokens.person(made[0].id, "test")
+    run(app, "users", "enable", "a@shop.test")
+    run(app, "users", "password", "a@shop.test", typed="quite another one\n" * 2)
+    assert users.check_password("a@shop.test", "quite another one", "192.0.2.1").user_id == made[0].id
+    run(app, "users", "disable", "b@shop.test", "--revoke-keys")
+    with pytest.raises(Unauthenticated):
+        keys.authenticate(held)
+    acting = run(app, "users", "token", "a@shop.test", "--act", "ada").strip()
+    assert tokens.authenticate(acting).on_behalf_of == "ada"
+    run(app, "users", "end-tokens", slug)
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(acting)
+
+
 def test_the_openapi_document_is_printed(app: Flask) -> None:
     assert json.loads(run(app, "openapi")) == json.loads(json.dumps(document(SURFACES)))
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from app.kit import clock
 from app.models.access.user import User
-from app.services.access import keys, totp, users, web_sessions
+from app.services.access import keys, sign_ins, totp, users, web_sessions
 from app.services.events import webhooks
 from app.services.payments import refunds
 from tests import shops
@@ -234,6 +234,125 @@ def test_a_seed_in_force_is_never_shown_again_and_looking_does_not_switch_it_off
         assert seed not in answer.text
     assert totp.secret_of(user.id) == seed
     assert users.get(user.id)[0].totp_enabled
+
+
+def test_whatever_is_signed_in_is_listed_and_can_be_ended(
+    app: Flask, client: FlaskClient, shop: Shop
+) -> None:
+    user = person(shop)
+    other = app.test_client()
+    firefox = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    form = {"csrf_token": token(other, "/dashboard/sign-in"), "email": user.email, "password": PASSWORD}
+    other.post(
+        "/dashboard/sign-in",
+        data=form,
+        headers={"User-Agent": firefox},
+        environ_base={"REMOTE_ADDR": "203.0.113.77"},
+    )
+    asked = {"grant_type": "password", "username": user.email, "password": PASSWORD}
+    api = client.post("/v1/auth/token", json=asked, headers={"User-Agent": "curl/8.5"}).json
+    assert api is not None
+    sign_in(client)
+    page = client.get("/dashboard/security").text
+    assert "Firefox, Windows" in page and "203.0.113.0/24" in page and "this one" in page
+    assert "curl" in page and "203.0.113.77" not in page
+    found = {item.agent: item.id for item in sign_ins.list_open(user.id)}
+    assert len(found) == 3
+    stranger = users.create(user.tenant_id, "b@shop.test", "B", "admin", PASSWORD)
+    foreign = web_sessions.open_session(stranger.id)
+    theirs = sign_ins.list_open(stranger.id)[0].id
+    assert post(client, "/dashboard/security", _end(theirs)).status_code == 404
+    assert web_sessions.load(foreign) is not None
+    assert post(client, "/dashboard/security", _end(found["Firefox, Windows"])).status_code == 303
+    assert other.get("/dashboard/test").location.startswith("/dashboard/sign-in")
+    assert post(client, "/dashboard/security", _end("others")).status_code == 303
+    headers = {"Authorization": f"Bearer {api['access_token']}"}
+    assert client.get("/v1/payments/settings", headers=headers).status_code == 401
+    [mine] = sign_ins.list_open(user.id)
+    assert post(client, "/dashboard/security", _end(mine.id)).location == "/dashboard/sign-in"
+    assert client.get("/dashboard/test").status_code == 303
+
+
+def _end(what: str) -> str:
+    return f"/dashboard/security/sign-ins/{'end-others' if what == 'others' else what + '/end'}"
+
+
+def test_a_new_password_is_checked_and_gives_this_browser_a_new_id(
+    owner: FlaskClient, shop: Shop, app: Flask
+) -> None:
+    before, place = _cookie(owner), "/dashboard/security/password"
+    wrong = post(owner, place, place, secret="wrong wrong wrong", new_secret="wet owl under the bridge")
+    assert wrong.status_code == 401 and "isn&#39;t your password" in wrong.text
+    weak = post(owner, place, place, secret=PASSWORD, new_secret="Password2026!!")
+    assert weak.status_code == 400 and "Password2026" not in weak.text
+    changed = post(owner, place, place, secret=PASSWORD, new_secret="wet owl under the bridge")
+    assert changed.status_code == 303
+    assert _cookie(owner) != before and web_sessions.load(before) is None
+    assert owner.get("/dashboard/test").status_code == 200
+    assert users.check_password("owner@shop.test", "wet owl under the bridge", "192.0.2.9")
+
+
+def test_signing_in_again_ends_what_this_browser_had(client: FlaskClient, shop: Shop) -> None:
+    user = person(shop)
+    sign_in(client)
+    before = _cookie(client)
+    form = {"csrf_token": token(client, "/dashboard/security"), "email": user.email, "password": PASSWORD}
+    assert client.post("/dashboard/sign-in", data=form).status_code == 303
+    assert _cookie(client) != before
+    assert web_sessions.load(before) is None
+    assert len(sign_ins.list_open(user.id)) == 1
+
+
+def test_the_second_factor_gives_a_new_id_and_recovery_codes_are_renewed(
+    owner: FlaskClient, shop: Shop
+) -> None:
+    step_up(owner, "mfa")
+    page = owner.get("/dashboard/security/totp").text
+    seed = re.search(r">([A-Z2-7]{32})<", page) or re.search(r"([A-Z2-7]{32})", page)
+    assert seed is not None
+    before = _cookie(owner)
+    code = pyotp.TOTP(seed.group(1)).at(clock.now())
+    shown = owner.post(
+        "/dashboard/security/totp",
+        data={"csrf_token": token(owner, "/dashboard/security"), "code": code},
+    )
+    first = re.findall(r"(?:[a-z2-7]{6}-){3}[a-z2-7]{6}", shown.text)
+    assert len(first) == 8
+    assert _cookie(owner) != before and web_sessions.load(before) is None
+    assert "8 recovery codes are left" in owner.get("/dashboard/security").text
+    renewed = post(owner, "/dashboard/security/codes", "/dashboard/security/codes")
+    fresh = re.findall(r"(?:[a-z2-7]{6}-){3}[a-z2-7]{6}", renewed.text)
+    assert len(fresh) == 8 and not set(first) & set(fresh)
+    before = _cookie(owner)
+    assert post(owner, "/dashboard/security", "/dashboard/security/totp/off").status_code == 303
+    assert _cookie(owner) != before and web_sessions.load(before) is None
+
+
+def test_in_live_mode_a_password_is_no_step_up(owner: FlaskClient, shop: Shop) -> None:
+    step_up(owner, "api-keys")
+    assert owner.get("/dashboard/test/keys/new").status_code == 200
+    for path in ("/keys/new", "/webhooks/new"):
+        assert owner.get(f"/dashboard/live{path}").location == "/dashboard/security/totp"
+    refused = post(owner, "/dashboard/test/keys/new", "/dashboard/live/keys", name="Server", kind="sk")
+    assert refused.location == "/dashboard/security/totp"
+    assert keys.list_all(shop.actor, mode="live") == []
+
+
+def test_a_key_is_rolled_and_the_old_one_is_shown_as_being_replaced(owner: FlaskClient, shop: Shop) -> None:
+    old, secret = keys.create(shop.actor, "Server")
+    step_up(owner, "api-keys")
+    address = f"/dashboard/test/keys/{old.id}/roll"
+    answer = post(owner, address, address, overlap="1h")
+    fresh = re.search(r"sk_test_\w{49}", answer.text)
+    assert answer.status_code == 201 and fresh is not None
+    page = owner.get("/dashboard/test/keys").text
+    assert "Being replaced" in page and fresh.group() not in page
+    for held in (secret, fresh.group()):
+        assert owner.get("/checkout-sessions", headers={"x-api-key": held}).status_code == 200
+    with shops.later(3601):
+        assert owner.get("/checkout-sessions", headers={"x-api-key": secret}).status_code == 401
+    again = post(owner, address, address, overlap="1h")
+    assert again.status_code == 409 and "rolled already" in again.text
 
 
 def test_codes_of_an_enrolment_are_not_guessed(client: FlaskClient, shop: Shop) -> None:

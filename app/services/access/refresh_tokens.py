@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from app.db import retrying, transaction
+from app.db import reading, retrying, transaction
 from app.domain.actor import Actor
 from app.domain.errors import Conflict, DomainError, Unauthenticated
 from app.kit import clock
@@ -77,7 +77,10 @@ def rotate(presented: str) -> Granted:
         Unauthenticated: `invalid_grant`, unknown, expired, or used before, which ends its family.
         Conflict: `refresh_token_just_used`, of several at once another one was first.
     """
-    outcome = retrying(lambda: _rotate(hash_token(presented)))
+    token_hash = hash_token(presented)
+    if _family_of(token_hash) is None:  # what is none of ours takes no turn among those who write
+        raise _refused()
+    outcome = retrying(lambda: _rotate(token_hash))
     if isinstance(outcome, DomainError):
         raise outcome
     return outcome
@@ -85,12 +88,14 @@ def rotate(presented: str) -> Granted:
 
 def revoke(presented: str) -> None:
     """End the family of a refresh or access token (RFC 7009); what is no token of ours is none to end."""
-    family_id = tokens.family_of(presented) if presented.startswith("eyJ") else None
+    if presented.startswith("eyJ"):
+        family_id = tokens.family_of(presented)
+    else:
+        family_id = _family_of(hash_token(presented))
+    if family_id is None:
+        return
     with transaction() as db:
-        if family_id is None:
-            of_token = select(RefreshToken.family_id).where(RefreshToken.token_hash == hash_token(presented))
-            family_id = db.scalar(of_token)
-        if family_id is not None and sign_ins.end_family(db, family_id, "signed_out"):
+        if sign_ins.end_family(db, family_id, "signed_out"):
             _note(db, db.get_one(TokenFamily, family_id), "user.signed_out")
 
 
@@ -99,6 +104,11 @@ def clean() -> int:
     with transaction() as db:
         old = delete(TokenFamily).where(TokenFamily.expires_at < clock.now() - KEEP)
         return int(db.execute(old).rowcount)  # type: ignore[attr-defined]
+
+
+def _family_of(token_hash: str) -> str | None:
+    with reading() as db:
+        return db.scalar(select(RefreshToken.family_id).where(RefreshToken.token_hash == token_hash))
 
 
 def _rotate(token_hash: str) -> Granted | DomainError:

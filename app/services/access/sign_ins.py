@@ -59,16 +59,14 @@ def end(actor: Actor, user_id: str, sign_in_id: str) -> None:
         over = _ending("signed_out").where(TokenFamily.id == sign_in_id, TokenFamily.user_id == user_id)
         if not db.execute(gone).rowcount + db.execute(over).rowcount:  # type: ignore[attr-defined]
             raise NotFound("This is not open any more", code="sign_in_not_found")
-        record(
-            db,
-            "user.signed_out",
-            tenant_id=actor.tenant_id,
-            mode="live",
-            entity="user",
-            entity_id=user_id,
-            cause="settings",
-            after={"id": user_id, "sign_in": sign_in_id},
-        )
+        _note(db, actor, user_id, sign_in_id)
+
+
+def end_others(actor: Actor, user_id: str, keep: str) -> None:
+    """End all of a person's sign-ins but the one that is named."""
+    with transaction(actor) as db:
+        end_all(db, user_id, "signed_out", keep)
+        _note(db, actor, user_id, "all others")
 
 
 def end_all(db: Session, user_id: str, why: str, keep: str = "") -> None:
@@ -88,6 +86,19 @@ def _ending(why: str) -> Update:
         .where(TokenFamily.ended_at.is_(None))
         .values(ended_at=clock.now(), ended_why=why)
         .execution_options(synchronize_session=False)
+    )
+
+
+def _note(db: Session, actor: Actor, user_id: str, sign_in: str) -> None:
+    record(
+        db,
+        "user.signed_out",
+        tenant_id=actor.tenant_id,
+        mode="live",
+        entity="user",
+        entity_id=user_id,
+        cause="settings",
+        after={"id": user_id, "sign_in": sign_in},
     )
 
 
