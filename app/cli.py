@@ -173,7 +173,8 @@ def rotate_encryption() -> None:
 def list_keys(tenant_slug: str, mode: str) -> None:
     """List a merchant's keys."""
     for key in key_service.list_all(_operator(tenant_slug, mode)):
-        state = "revoked" if key.revoked_at else "active"
+        over = key.expires_at is not None and key.expires_at <= clock.now()
+        state = "revoked" if key.revoked_at else "expired" if over else "active"
         click.echo(f"{key.id}  {key.prefix}_…{key.last4}  {state:8}  {key.name}")
 
 

@@ -21,10 +21,10 @@ from app.kit.clock import to_rfc3339
 from app.kit.ids import new_id, new_uuid
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.access.api_key import ApiKey
-from app.models.access.role import Role
 from app.models.access.tenant import Tenant
 from app.models.access.user import User
 from app.models.events.journal import record
+from app.services.access import roles
 from app.services.access.tenants import too_old
 from app.services.operations.secrets_at_rest import hash_token
 
@@ -33,36 +33,34 @@ LAST_USE_SECONDS = 60
 #: A key that was rolled works on for at most so long.
 MAX_OVERLAP_SECONDS = 7 * 86_400
 
-#: The one look-up of every API call: narrow columns over a unique index, no objects.
-_COLUMNS = select(
-    ApiKey.id,
-    ApiKey.public_id,
-    ApiKey.kind,
-    ApiKey.mode,
-    ApiKey.name,
-    ApiKey.scopes,
-    ApiKey.expires_at,
-    ApiKey.revoked_at,
-    ApiKey.last_used_at,
-    ApiKey.created_by,
-    Tenant.id.label("tenant_id"),
-    Tenant.public_id.label("tenant_public_id"),
-    Tenant.slug,
-    Tenant.name.label("tenant_name"),
-    Tenant.default_currency,
-    Tenant.settings,
-    Tenant.tokens_valid_after,
-    User.role.label("maker_role"),
-    User.disabled_at.label("maker_disabled_at"),
-    Role.permissions.label("maker_permissions"),
-)
-_FROM = (
-    _COLUMNS.join(Tenant, Tenant.id == ApiKey.tenant_id)
+#: The one look-up of every API call: narrow columns over unique indexes, no objects.
+_KEYS = (
+    select(
+        ApiKey.id,
+        ApiKey.public_id,
+        ApiKey.kind,
+        ApiKey.mode,
+        ApiKey.name,
+        ApiKey.scopes,
+        ApiKey.expires_at,
+        ApiKey.revoked_at,
+        ApiKey.last_used_at,
+        ApiKey.created_by,
+        Tenant.id.label("tenant_id"),
+        Tenant.public_id.label("tenant_public_id"),
+        Tenant.slug,
+        Tenant.name.label("tenant_name"),
+        Tenant.default_currency,
+        Tenant.settings,
+        Tenant.tokens_valid_after,
+        User.role.label("maker_role"),
+        User.disabled_at.label("maker_disabled_at"),
+    )
+    .join(Tenant, Tenant.id == ApiKey.tenant_id)
     .outerjoin(User, (User.id == ApiKey.created_by) & (User.tenant_id == ApiKey.tenant_id))
-    .outerjoin(Role, (Role.tenant_id == ApiKey.tenant_id) & (Role.name == User.role))
 )
-_BY_HASH = Lookup(_FROM.where(ApiKey.key_hash == bindparam("key_hash")))
-_BY_ID = Lookup(_FROM.where(ApiKey.id == bindparam("key_id")))
+_BY_HASH = Lookup(_KEYS.where(ApiKey.key_hash == bindparam("key_hash")))
+_BY_ID = Lookup(_KEYS.where(ApiKey.id == bindparam("key_id")))
 
 
 def authenticate(presented: str) -> Actor:
@@ -121,7 +119,7 @@ def _rights(row: Any) -> frozenset[str]:
         return scopes
     if row.maker_role is None or row.maker_disabled_at is not None:
         raise Unauthenticated("Invalid API key")
-    return cut(scopes, ROLES.get(row.maker_role) or row.maker_permissions or ())
+    return cut(scopes, ROLES.get(row.maker_role) or roles.own(row.tenant_id, row.maker_role))
 
 
 def create(

@@ -158,6 +158,12 @@ def assign(actor: Actor, name: str, user_id: str) -> None:
         _note(db, actor, "user.role_changed", user.id, {"role": before}, {"id": user.id, "role": name})
 
 
+def own(tenant_id: str, name: str) -> frozenset[str]:
+    """What a role of the merchant's own may do; nothing where there is none."""
+    with reading() as db:
+        return _permissions(db, tenant_id, name) or frozenset()
+
+
 def permissions_of(db: Session, user: User) -> frozenset[str]:
     """What a person may do by their role; an unknown role may do nothing."""
     return _permissions(db, user.tenant_id, user.role) or frozenset()

@@ -114,7 +114,11 @@ def test_what_cannot_be_rolled_is_not(client: FlaskClient, shop: Shop) -> None:
         keys.roll(maker, powerful.id)
     with pytest.raises(PermissionDenied):
         key_owners.take_over(maker, powerful.id)
-    assert keys.roll(maker, narrow.id)[0].created_by == maker.id
+    fresh, own, _ = keys.roll(maker, narrow.id)
+    assert fresh.created_by == maker.id
+    assert keys.authenticate(own).permissions == {"intents:read"}, "by a role of the merchant's own"
+    with pytest.raises(PermissionDenied):
+        keys.create(maker, "more")
     ended, secret = keys.create(shop.actor, "now", scopes=["intents:read"])
     keys.roll(shop.actor, ended.id, overlap_seconds=0)
     assert status(client, secret) == 401
