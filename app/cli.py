@@ -227,7 +227,7 @@ def mint_token(email: str, mode: str, act: str | None) -> None:
     if act is not None:
         click.echo(token_service.impersonate(user_id, mode, act))
     else:
-        click.echo(token_service.mint_jwt(token_service.person(user_id, mode)))
+        click.echo(token_service.hand_out(user_id, mode, _name()))
 
 
 @users.command("end-tokens")

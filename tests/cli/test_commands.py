@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app import settings
 from app.api import SURFACES
-from app.db import transaction
+from app.db import reading, transaction
 from app.domain.errors import Unauthenticated
 from app.models.access.tenant import Tenant
+from app.models.events.journal import JournalEntry
 from app.models.ledger import ledger_guard
 from app.models.ledger.posting import Posting
 from app.services.access import keys, tokens, totp, users
@@ -122,6 +123,11 @@ def test_a_person_leaves_and_hands_their_keys_over(app: Flask, shop: Shop) -> No
         keys.authenticate(held)
     acting = run(app, "users", "token", "a@shop.test", "--act", "ada").strip()
     assert tokens.authenticate(acting).on_behalf_of == "ada"
+    own = run(app, "users", "token", "a@shop.test").strip()
+    assert tokens.authenticate(own).on_behalf_of is None
+    with reading() as db:
+        told = db.scalars(select(JournalEntry).where(JournalEntry.type == "user.token_handed_out")).one()
+    assert (told.entity_id, told.data["after"]["operator"][:4]) == (made[0].id, "cli:")
     run(app, "users", "end-tokens", slug)
     with pytest.raises(Unauthenticated):
         tokens.authenticate(acting)

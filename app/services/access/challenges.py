@@ -91,6 +91,8 @@ def answer(actor: Actor, challenge_id: str, code: str) -> tuple[str, datetime, l
 
 def confirmed(actor: Actor, action: str, token: str) -> bool:
     """Whether this person has confirmed this action lately."""
+    if actor.on_behalf_of is not None:
+        return False
     claims = signing.read_token(_TOKEN, token, settings.current().signing_key, clock.now())
     mine = (actor.id, actor.tenant_id, action)
     return claims is not None and (claims["u"], claims["t"], claims["a"]) == mine

@@ -117,6 +117,15 @@ def mint_jwt(actor: Actor, *, family_id: str | None = None) -> str:
     return jwt.encode(claims, key, algorithm="HS256", headers={"kid": _key_id(key)})
 
 
+def hand_out(user_id: str, mode: str, operator: str) -> str:
+    """A JWT that an operator makes for a person, who then is that person; the audit says who made it.
+
+    Raises:
+        Unauthenticated: there is no such person any more.
+    """
+    return _by_hand(person(user_id, mode), "user.token_handed_out", operator)
+
+
 def impersonate(user_id: str, mode: str, acting: str) -> str:
     """A JWT for an operator who acts in a person's name, which the audit says of all that they do (OP-81).
 
@@ -127,17 +136,20 @@ def impersonate(user_id: str, mode: str, acting: str) -> str:
     name = acting.strip()
     if not 0 < len(name) <= 64:
         raise InvalidRequest("Say who acts, in at most 64 characters", field="act")
-    actor = replace(person(user_id, mode), on_behalf_of=name)
+    return _by_hand(replace(person(user_id, mode), on_behalf_of=name), "user.impersonated", name)
+
+
+def _by_hand(actor: Actor, type_: str, operator: str) -> str:
     with transaction(actor) as db:
         record(
             db,
-            "user.impersonated",
+            type_,
             tenant_id=actor.tenant_id,
-            mode=mode,
+            mode=str(actor.mode),
             entity="user",
-            entity_id=user_id,
+            entity_id=actor.id,
             cause="cli",
-            after={"id": user_id},
+            after={"id": actor.id, "operator": operator},
         )
     return mint_jwt(actor)
 
