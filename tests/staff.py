@@ -29,7 +29,7 @@ class Person:
 
     def confirming(self, action: str) -> dict[str, str]:
         """Headers of a call whose action they have confirmed."""
-        token, _ = challenges._sign(challenges._TOKEN, self.actor, action)
+        token, _ = challenges._sign(self.actor, action)
         return {**self.bearer, "X-MFA-Token": token}
 
 

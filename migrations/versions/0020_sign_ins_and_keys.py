@@ -6,7 +6,7 @@ import sqlalchemy as sa
 import app.db
 
 revision = "0020"
-down_revision = "0017"
+down_revision = "0022"
 
 
 def upgrade() -> None:
