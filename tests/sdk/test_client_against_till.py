@@ -332,6 +332,9 @@ def test_keys_are_made_where_a_key_may_and_end_at_once(
         narrow.checkout.create(amount=1, currency="USD", reference="r")
     with pytest.raises(PermissionDeniedError):
         narrow.keys.list()
+    rolled = client.keys.roll(made.id, overlap="1h")
+    assert rolled.key is not None and rolled.previous.id == made.id != rolled.id
+    assert PaymentClient(rolled.key, base_url=till).sessions.list().data == narrow.sessions.list().data == []
     client.keys.revoke(made.id)
     with pytest.raises(AuthenticationError, match="Invalid API key"):
         narrow.sessions.list()
@@ -370,7 +373,9 @@ def test_a_person_confirms_with_a_second_factor(client: PaymentClient, merchant:
         assert by_token.payments.intents.create(amount=5, currency="GBP").amount == 5
         with pytest.raises(ConfigurationError, match="api_key"):
             by_token.sessions.list()
-    person = client.auth.sign_in(email, password)
+    first = client.auth.sign_in(email, password)
+    assert first.refresh_token is not None and first.refresh_token not in repr(first)
+    person = client.auth.refresh(first.refresh_token)
     mine = PaymentClient(access_token=person.access_token, base_url=till)
     with pytest.raises(MFARequiredError) as due:
         mine.checkout.create(amount=5, currency="USD", reference="r")
@@ -384,6 +389,9 @@ def test_a_person_confirms_with_a_second_factor(client: PaymentClient, merchant:
     assert done.status == "pending"
     with pytest.raises(ConfigurationError, match="access_token"):
         client.mfa.verify("x", "123456")
+    client.auth.revoke(person.refresh_token or "")
+    with pytest.raises(AuthenticationError):
+        mine.payments.intents.get("pi_1")
 
 
 def test_threads_share_a_client_and_one_key_makes_one_payment(client: PaymentClient, merchant: Shop) -> None:

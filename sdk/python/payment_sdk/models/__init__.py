@@ -1,7 +1,7 @@
 """What the API answers, as typed and frozen dataclasses."""
 
 from payment_sdk._models import Model, ResponseInfo
-from payment_sdk.models.access import ApiKey, MfaToken, Token
+from payment_sdk.models.access import ApiKey, MfaToken, RolledKey, Token
 from payment_sdk.models.checkout import (
     Calculation,
     CartSession,
@@ -70,6 +70,7 @@ __all__ = [
     "ResponseInfo",
     "Rollback",
     "RollbackStep",
+    "RolledKey",
     "SessionIntent",
     "ShippingOption",
     "TimelineEntry",

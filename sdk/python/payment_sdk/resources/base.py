@@ -45,10 +45,11 @@ class Resource:
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> None:
-        """A call that answers nothing."""
-        self._caller.call(operation, path, query=query, idempotency_key=key)
+        """A call that answers nothing worth knowing."""
+        self._caller.call(operation, path, query=query, body=body, idempotency_key=key)
 
     def _page(
         self,
