@@ -62,11 +62,15 @@ class InvalidRequest(DomainError):
 
 
 class Unauthenticated(DomainError):
-    """No credential, or not a good one."""
+    """No credential, or not a good one; `problem` is `missing` or `expired`, where it is one of these."""
 
     http_status = 401
     default_code = "unauthenticated"
     default_message = "Authentication required"
+
+    def __init__(self, message: str | None = None, *, problem: str | None = None, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.problem = problem
 
 
 class MfaRequired(Unauthenticated):

@@ -37,6 +37,11 @@ class EventType(StrEnum):
     DISPUTE_CLOSED = "dispute.closed"
     CONNECTOR_CREATED = "connector.created"
     REVIEW_ASSIGNED = "review.assigned"
+    ORDER_CREATED = "order.created"
+    ORDER_PAID = "order.paid"
+    ORDER_SHIPPED = "order.shipped"
+    ORDER_DELIVERED = "order.delivered"
+    ORDER_CANCELLED = "order.cancelled"
 
 
 #: What endpoints may list.
@@ -59,5 +64,10 @@ PUBLISHED = frozenset(
         EventType.DISPUTE_WON,
         EventType.DISPUTE_LOST,
         EventType.DISPUTE_CLOSED,
+        EventType.ORDER_CREATED,
+        EventType.ORDER_PAID,
+        EventType.ORDER_SHIPPED,
+        EventType.ORDER_DELIVERED,
+        EventType.ORDER_CANCELLED,
     }
 )

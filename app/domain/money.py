@@ -6,7 +6,7 @@ Exponents are CLDR's, through Babel (decisions.md 9): JPY 0, GBP 2, KWD 3.
 from __future__ import annotations
 
 import re
-from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_HALF_UP, Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 from functools import lru_cache
 
 from babel import UnknownLocaleError
@@ -28,6 +28,7 @@ _KNOWN = frozenset(
 _CROWDED = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 #: Refuses to lose a digit, where the usual context would round.
 _EXACT = Context(prec=40, traps=[Inexact, InvalidOperation, Overflow])
+_WIDE = Context(prec=40, traps=[InvalidOperation, Overflow])
 
 
 def exponent(currency: str) -> int:
@@ -60,6 +61,19 @@ def from_major(value: Decimal | int | str, currency: str) -> int:
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{currency} has {exponent(currency)} decimal places")
     return int(scaled)
+
+
+def nearest_minor(value: Decimal | int, currency: str) -> int:
+    """51.945 GBP → 5195: rounded half up to what the currency has.
+
+    Raises:
+        ValueError: out of range.
+    """
+    exact = Decimal(value)
+    if not exact.is_finite() or abs(exact) > MAX_AMOUNT:
+        raise ValueError("amount out of range")
+    scaled = exact.quantize(Decimal(1).scaleb(-exponent(currency)), ROUND_HALF_UP, _WIDE)
+    return from_major(scaled, currency)
 
 
 def allocate(total: int, weights: list[int]) -> list[int]:

@@ -33,6 +33,8 @@ WEBHOOKS_MANAGE = "webhooks.manage"
 LINKS_MANAGE = "links.manage"
 AUDIT_READ = "audit:read"
 TEAM_MANAGE = "team.manage"
+#: Seeing every order and moving it on: for administrators, and roles that a merchant gives it.
+ORDERS_MANAGE = "orders.manage"
 #: Saying by hand that a checkout is paid: administrators alone have it, unless a role of the merchant's does.
 CHECKOUT_OVERRIDE = "checkout.override"
 
@@ -50,6 +52,7 @@ PERMISSIONS = SCOPES | {
     AUDIT_READ,
     TEAM_MANAGE,
     CHECKOUT_OVERRIDE,
+    ORDERS_MANAGE,
 }
 
 _READ_ALL = frozenset(f"{resource}:read" for resource in RESOURCES) - {"connectors:read"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 from typing import Any
 
 MAX_DEPTH = 32
@@ -24,8 +25,8 @@ class StrictJsonError(ValueError):
         self.pointer = pointer
 
 
-def loads(raw: bytes) -> Any:
-    """Parse a body.
+def loads(raw: bytes, *, exact: bool = False) -> Any:
+    """Parse a body; `exact` numbers with a fraction are decimals, by their text.
 
     Raises:
         StrictJsonError: malformed, not UTF-8, NaN or infinite, duplicate keys, nested deeper than 32,
@@ -35,13 +36,14 @@ def loads(raw: bytes) -> Any:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise StrictJsonError("The body is not UTF-8") from error
+    fast, careful = (_FAST_EXACT, _CAREFUL_EXACT) if exact else (_FAST, _CAREFUL)
     try:
         if not _suspicious(text):
             try:
-                return _FAST.decode(text)
+                return fast.decode(text)
             except _LookCloserError:
                 pass
-        return _checked(_CAREFUL.decode(text), "", 0)
+        return _checked(careful.decode(text), "", 0)
     except StrictJsonError:
         raise
     except RecursionError as error:
@@ -110,6 +112,15 @@ def _float(text: str) -> Any:
     return value if math.isfinite(value) else _Refused("A number is out of range")
 
 
+def _finite_decimal(text: str) -> Decimal:
+    _finite_float(text)
+    return Decimal(text)
+
+
+def _decimal(text: str) -> Any:
+    return Decimal(text) if math.isfinite(float(text)) else _Refused("A number is out of range")
+
+
 _FAST = json.JSONDecoder(
     object_pairs_hook=_object,
     parse_constant=_look_closer,
@@ -118,6 +129,15 @@ _FAST = json.JSONDecoder(
 )
 _CAREFUL = json.JSONDecoder(
     object_pairs_hook=_Pairs, parse_constant=_constant, parse_int=_integer, parse_float=_float
+)
+_FAST_EXACT = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_constant=_look_closer,
+    parse_int=_short_integer,
+    parse_float=_finite_decimal,
+)
+_CAREFUL_EXACT = json.JSONDecoder(
+    object_pairs_hook=_Pairs, parse_constant=_constant, parse_int=_integer, parse_float=_decimal
 )
 
 

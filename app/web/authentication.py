@@ -21,7 +21,8 @@ def authenticate(header: str) -> Actor:
         if scheme.lower() == "bearer":
             presented = rest.strip()
     if not presented:
-        raise Unauthenticated("Authentication required" if header == "Authorization" else "Invalid API key")
+        wanted = "Authentication required" if header == "Authorization" else "Invalid API key"
+        raise Unauthenticated(wanted, problem="missing")
     if header == "Authorization" and presented.startswith(("pub_", "pi_", "eyJ")):
         return tokens.authenticate(presented)
     return keys.authenticate(presented)

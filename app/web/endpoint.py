@@ -144,12 +144,12 @@ def _read(policy: Policy) -> tuple[Any, BaseModel | None]:
         if not policy.accepts:
             request.max_content_length = MAX_BODY  # a signed notice is read by whoever knows its signer
         return None, None
-    raw = _json()
+    raw = _json(exact=policy.surface.exact_numbers)
     card_screen.refuse_in_body(raw, policy.card_fields)
     return raw, _validate(policy.body, raw)
 
 
-def _json() -> Any:
+def _json(*, exact: bool) -> Any:
     if request.content_length is not None and request.content_length > MAX_BODY:
         raise PayloadTooLarge
     raw = request.get_data(cache=True)
@@ -160,7 +160,7 @@ def _json() -> Any:
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise UnsupportedMediaType
     try:
-        return strict_json.loads(raw)
+        return strict_json.loads(raw, exact=exact)
     except strict_json.StrictJsonError as error:
         pointer = "" if holds_card_number(error.pointer) else error.pointer
         raise InvalidRequest(

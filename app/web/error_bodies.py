@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app.domain.errors import DomainError, MfaRequired, RateLimited
+from app.domain.errors import DomainError, MfaRequired, RateLimited, Unauthenticated
 
 
 def lower(error: DomainError, request_id: str) -> dict[str, Any]:
@@ -37,6 +37,18 @@ def numbered(error: DomainError, request_id: str) -> dict[str, Any]:
     if error.code == "method_not_allowed":
         return {"statusCode": 405, "message": "Checkout sessions are immutable"}
     return {"statusCode": status, "message": error.message}
+
+
+def short(error: DomainError, request_id: str) -> dict[str, Any]:
+    """Orders: `{error}`, and `{msg}` where it is the credential that is wrong (OP-71)."""
+    if isinstance(error, Unauthenticated):
+        words = {"missing": "Missing Authorization Header", "expired": "Token has expired"}
+        return {"msg": words.get(error.problem or "", "Invalid token")}
+    if error.code == "missing_field":
+        return {"error": f"Missing required field: {error.field}"}
+    if error.field and error.code in ("invalid_field", "invalid_json"):
+        return {"error": f"Invalid value for field: {error.field.strip('/').replace('/', '.')}"}
+    return {"error": error.message}
 
 
 _TEXT = {"type": "string"}
@@ -76,6 +88,13 @@ SCHEMAS: dict[Callable[[DomainError, str], dict[str, Any]], dict[str, Any]] = {
         "type": "object",
         "required": ["statusCode", "message"],
         "properties": {"statusCode": {"type": "integer"}, "message": _TEXT},
+        "additionalProperties": False,
+    },
+    short: {
+        "type": "object",
+        "properties": {"error": _TEXT, "msg": {**_TEXT, "description": "On 401, in place of `error`"}},
+        "minProperties": 1,
+        "maxProperties": 1,
         "additionalProperties": False,
     },
 }

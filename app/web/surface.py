@@ -112,13 +112,17 @@ class Surface:
         render_error: Callable[[DomainError, str], dict[str, Any]],
         key_header: str = "Authorization",
         also_at: Iterable[str] = (),
-        handles: str | None = None,
+        handles: str | tuple[str, ...] | None = None,
+        exact_numbers: bool = False,
     ) -> None:
         self.name = name
         self.prefix = prefix
         self.render_error = render_error
         self.key_header = key_header
-        self.error_prefixes = (handles or prefix, *also_at)
+        handled = (handles or prefix,) if isinstance(handles, str) or handles is None else handles
+        self.error_prefixes = (*handled, *also_at)
+        #: Whether numbers with a fraction are read as decimals, by their text.
+        self.exact_numbers = exact_numbers
         self.mounts = (prefix, *also_at)
         self.policies: list[Policy] = []
         self._views: list[tuple[Policy, Callable[..., Any]]] = []

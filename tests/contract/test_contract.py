@@ -62,7 +62,7 @@ def test_policy_follows_the_contract(contract_id: str) -> None:
         assert policy.auth == PUBLIC
         assert policy.signed == (row["auth"] == "signature")
     else:
-        assert ActorKind.API_KEY in policy.auth or row["auth"] == "bearer"
+        assert ActorKind.API_KEY in policy.auth or row["auth"] in ("bearer", "jwt")
         browsers = {ActorKind.CLIENT_TOKEN, ActorKind.CLIENT_SECRET, ActorKind.PUBLISHABLE_KEY} & policy.auth
         assert bool(browsers) == ("client" in row["auth"])
         assert (ActorKind.PUBLISHABLE_KEY in policy.auth) <= (contract_id in STORE_FRONT)

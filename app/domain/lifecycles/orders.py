@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from app.domain.event_types import EventType
 from app.domain.lifecycles.base import Edge, Lifecycle
 
 
@@ -33,12 +34,12 @@ _S, _T = Status, Trigger
 LIFECYCLE = Lifecycle(
     "order",
     (
-        Edge(None, _T.CREATED, _S.PENDING),
-        Edge(None, _T.BOUGHT, _S.PAID),
-        Edge(_S.PENDING, _T.PAID, _S.PAID),
-        Edge(_S.PAID, _T.SHIPPED, _S.SHIPPED),
-        Edge(_S.SHIPPED, _T.DELIVERED, _S.DELIVERED),
-        Edge(_S.PENDING, _T.CANCELLED, _S.CANCELLED),
-        Edge(_S.PAID, _T.CANCELLED, _S.CANCELLED),
+        Edge(None, _T.CREATED, _S.PENDING, EventType.ORDER_CREATED),
+        Edge(None, _T.BOUGHT, _S.PAID, EventType.ORDER_PAID),
+        Edge(_S.PENDING, _T.PAID, _S.PAID, EventType.ORDER_PAID),
+        Edge(_S.PAID, _T.SHIPPED, _S.SHIPPED, EventType.ORDER_SHIPPED),
+        Edge(_S.SHIPPED, _T.DELIVERED, _S.DELIVERED, EventType.ORDER_DELIVERED),
+        Edge(_S.PENDING, _T.CANCELLED, _S.CANCELLED, EventType.ORDER_CANCELLED),
+        Edge(_S.PAID, _T.CANCELLED, _S.CANCELLED, EventType.ORDER_CANCELLED),
     ),
 )

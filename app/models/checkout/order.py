@@ -22,8 +22,9 @@ class Order(Owned, Timestamped, Stateful, Base):
     """An order. `number` is the integer id of the orders surface, `order_<n>` elsewhere (OP-75).
 
     One order per session that is not cancelled: `checkout_id` is unique among them (reliability.md 18).
-    `hint` is what the merchant had to tell the Order Service. `receipt_id` is promised with the order, and
-    the receipt is issued at `receipt_issued_at`.
+    `user_number` is the person who made it, on the orders surface; `code_held` says that a use of its
+    discount code is promised to it. `hint` is what the merchant had to tell the Order Service. `receipt_id`
+    is promised with the order, and the receipt is issued at `receipt_issued_at`.
     """
 
     __tablename__ = "orders"
@@ -41,6 +42,9 @@ class Order(Owned, Timestamped, Stateful, Base):
             sqlite_where=text(_RECEIPT_DUE),
             postgresql_where=text(_RECEIPT_DUE),
         ),
+        Index("ix_orders_tenant", "tenant_id", "mode", "number"),
+        Index("ix_orders_status", "tenant_id", "mode", "status", "number"),
+        Index("ix_orders_user", "tenant_id", "mode", "user_number", "number"),
     )
     lifecycle = orders.LIFECYCLE
 
@@ -58,6 +62,7 @@ class Order(Owned, Timestamped, Stateful, Base):
     fee_total: Mapped[int] = mapped_column(default=0)
     grand_total: Mapped[int]
     discount_code: Mapped[str | None] = mapped_column(String(64))
+    code_held: Mapped[bool] = mapped_column(default=False)
     lines: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     hint: Mapped[dict[str, Any] | None]
     receipt_id: Mapped[str | None] = mapped_column(String(40))

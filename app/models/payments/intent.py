@@ -23,6 +23,9 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
 
     One that is `split` has no charge of its own: its parts are intents with `parent_intent_id`, numbered by
     `part` (None: a later try has replaced it), and its sums are theirs (services/payments/parts.py).
+
+    `paid_for` is what it pays for, where that is no checkout: an order (`ord_…`) or a subscription's period
+    (`per_…`).
     """
 
     __tablename__ = "payment_intents"
@@ -77,6 +80,7 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
     split: Mapped[bool] = mapped_column(default=False)
     parent_intent_id: Mapped[str | None] = mapped_column(String(40))
     part: Mapped[int | None] = mapped_column(Integer)
+    paid_for: Mapped[str | None] = mapped_column(String(40))
     amount_authorized: Mapped[int] = mapped_column(default=0)
     amount_captured: Mapped[int] = mapped_column(default=0)
     amount_refunding: Mapped[int] = mapped_column(default=0)

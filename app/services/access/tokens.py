@@ -286,8 +286,10 @@ def _claims(presented: str) -> dict[str, Any]:
     now, issued, expires = clock.now().timestamp(), claims["iat"], claims["exp"]
     if not all(isinstance(claims[name], int) for name in ("iat", "iat_ms", "exp")):
         raise Unauthenticated(_REFUSED)
-    if not issued - _SKEW_SECONDS <= now < expires <= issued + JWT_SECONDS:
+    if not issued - _SKEW_SECONDS <= now or expires > issued + JWT_SECONDS:
         raise Unauthenticated(_REFUSED)
+    if now >= expires:
+        raise Unauthenticated(_REFUSED, problem="expired")
     return claims
 
 

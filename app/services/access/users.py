@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
-from app.domain.actor import TenantProfile
-from app.domain.errors import InvalidRequest, NotFound, Unauthenticated
+from app.domain.actor import Actor, ActorKind, TenantProfile
+from app.domain.errors import InvalidRequest, NotFound, PermissionDenied, Unauthenticated
 from app.domain.rules import passwords
 from app.kit import addresses, clock, crypto
 from app.kit.ids import new_id
@@ -57,6 +57,21 @@ def create(tenant_id: str, email: str, name: str, role: str, password: str) -> U
     with transaction() as db:
         db.add(user)
     return user
+
+
+def number_of(actor: Actor) -> int:
+    """The integer id of the person that a caller is, or whose key the caller's token stands for (OP-05).
+
+    Raises:
+        PermissionDenied: it stands for no person.
+    """
+    person = actor.id if actor.kind == ActorKind.USER else actor.created_by
+    statement = select(User.number).where(User.id == person, User.tenant_id == actor.tenant_id)
+    with reading() as db:
+        found = db.scalar(statement)
+    if found is None:
+        raise PermissionDenied("This token stands for no user")
+    return found
 
 
 def set_password(user_id: str, password: str, *, keep: str = "") -> None:

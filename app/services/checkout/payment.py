@@ -29,6 +29,7 @@ from app.models.payments.method import PaymentMethod
 from app.services.checkout import (
     dues,
     following,
+    order_flow,
     reservations,
     sale,
     sessions,
@@ -179,9 +180,11 @@ def sweep(limit: int = 50) -> int:
 
 
 def flow_of(intent: PaymentIntent) -> Flow:
-    """What hangs on a payment: its checkout, the payment that it is a part of, or nothing."""
+    """What hangs on a payment: its checkout, its order, the payment that it is a part of, or nothing."""
     if intent.split or intent.parent_intent_id is not None:
         return split_runs.PART
+    if intent.paid_for is not None:
+        return order_flow.FLOW
     if intent.checkout_id is None:
         return settling.STANDING_ALONE
     return FINALISING if intent.settles_with_checkout else FOLLOWED

@@ -84,9 +84,32 @@ def _undone_is_undone(db: Session) -> Iterator[Violation]:
         yield Violation("undone_is_undone", run_id, f"{intent_id} still has its money")
 
 
+def _orders_are_paid_once(db: Session) -> Iterator[Violation]:
+    """A person's order that is paid has its payment; no other payment for it keeps money."""
+    paid = Order.status.in_(("paid", "shipped", "delivered"))
+    wanting = (
+        select(Order.id)
+        .outerjoin(PaymentIntent, PaymentIntent.id == Order.payment_intent_id)
+        .where(Order.user_number.is_not(None), paid, Order.grand_total > 0)
+        .where(or_(PaymentIntent.id.is_(None), PaymentIntent.status != "succeeded"))
+    )
+    for order_id in db.scalars(wanting):
+        yield Violation("orders_are_paid_once", order_id, "paid without its payment")
+    kept = PaymentIntent.amount_captured > PaymentIntent.amount_refunding + PaymentIntent.amount_disputed
+    loose = (
+        select(PaymentIntent.id)
+        .join(Order, Order.id == PaymentIntent.paid_for)
+        .where(kept, ~PaymentIntent.cancel_requested, PaymentIntent.status == "succeeded")
+        .where(or_(Order.status == "pending", Order.payment_intent_id != PaymentIntent.id))
+    )
+    for intent_id in db.scalars(loose):
+        yield Violation("orders_are_paid_once", intent_id, "keeps money for an order that it did not pay")
+
+
 RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     _sales_have_their_order,
     _sales_are_paid,
     _receipts_are_of_sales,
     _undone_is_undone,
+    _orders_are_paid_once,
 )

@@ -61,6 +61,7 @@ class IntentDraft:
     attempts: int = 0
     parent_intent_id: str | None = None
     part: int | None = None
+    paid_for: str | None = None
 
 
 def create(actor: Actor, draft: IntentDraft) -> PaymentIntent:
@@ -110,6 +111,7 @@ def _made_of(actor: Actor, draft: IntentDraft, method: PaymentMethod | None) -> 
         max_attempts=settings.max_payment_attempts if draft.part is None else 1,
         parent_intent_id=draft.parent_intent_id,
         part=draft.part,
+        paid_for=draft.paid_for,
         settles_with_checkout=draft.settles_with_checkout,
         status=str(_S.REQUIRES_CONFIRMATION if method else _S.REQUIRES_PAYMENT_METHOD),
     )

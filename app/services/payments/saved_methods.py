@@ -49,6 +49,13 @@ def list_page(
     return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
 
 
+def default_of(actor: Actor, customer_id: str) -> PaymentMethod | None:
+    """The method that a customer has chosen to pay with, where there is one that may be charged later."""
+    chosen = _of_customer(actor, customer_id).where(PaymentMethod.is_default, PaymentMethod.reusable)
+    with reading() as db:
+        return db.scalars(chosen).one_or_none()
+
+
 def numbered_page(
     actor: Actor, customer_id: str, *, page: int, limit: int
 ) -> tuple[list[PaymentMethod], int]:

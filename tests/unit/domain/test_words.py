@@ -83,7 +83,7 @@ def test_till_itself_may_do_everything_in_one_mode() -> None:
         system_actor(SHOP, "both")
 
 
-def test_merchants_can_subscribe_to_the_catalogue_of_op_17_and_to_how_disputes_go() -> None:
+def test_merchants_can_subscribe_to_the_catalogue_of_op_17_and_to_how_disputes_and_orders_go() -> None:
     assert {str(name) for name in PUBLISHED} == {
         "checkout.created",
         "checkout.completed",
@@ -102,6 +102,11 @@ def test_merchants_can_subscribe_to_the_catalogue_of_op_17_and_to_how_disputes_g
         "dispute.won",
         "dispute.lost",
         "dispute.closed",
+        "order.created",
+        "order.paid",
+        "order.shipped",
+        "order.delivered",
+        "order.cancelled",
     }
 
 

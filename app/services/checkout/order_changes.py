@@ -1,0 +1,81 @@
+"""What becomes of an order after it was made: shipped, delivered, cancelled (OP-69).
+
+Cancelling a paid order gives its money back, in the transaction that cancels it. The order of a checkout is
+cancelled by the checkout's own rollback, which undoes receipt, goods and stored value as well.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from app.db import transaction
+from app.domain.actor import Actor
+from app.domain.errors import Conflict, InvalidState, PermissionDenied
+from app.domain.lifecycles import intents as intent_lifecycle
+from app.domain.lifecycles import orders as lifecycle
+from app.domain.permissions import REFUNDS_CREATE
+from app.models.checkout.order import Order
+from app.services.checkout import order_making, rollback
+from app.services.payments import attempts, intents, refunds
+
+_S, _T = lifecycle.Status, lifecycle.Trigger
+
+#: What may be asked for by hand; an order is paid by a payment.
+_TRIGGERS = {_S.SHIPPED: _T.SHIPPED, _S.DELIVERED: _T.DELIVERED, _S.CANCELLED: _T.CANCELLED}
+
+
+def change(actor: Actor, number: int, status: str) -> Order:
+    """Move an order of this merchant on to that status.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+        InvalidState: the lifecycle has no such step, or a payment is under way.
+        PermissionDenied: money would go back, and the caller may not refund.
+        Conflict: its checkout could not be undone altogether.
+    """
+    wanted = _S(status)
+    order = order_making.get(actor, number)
+    _refuse_illegal(order, wanted)
+    if wanted == _S.CANCELLED and order.checkout_id is not None:
+        return _undo_checkout(actor, order, order.checkout_id)
+    with transaction(actor) as db:
+        order = order_making.locked(db, actor, number)
+        _refuse_illegal(order, wanted)
+        if wanted == _S.CANCELLED:
+            _give_back(db, actor, order)
+            order_making.settle_code(order, actor, used=False)
+        order.advance(_TRIGGERS[wanted], cause="api")
+        return order
+
+
+def _refuse_illegal(order: Order, wanted: lifecycle.Status) -> None:
+    if order.status == wanted:
+        raise InvalidState(f"Order is already {order.status}")
+    if not lifecycle.LIFECYCLE.allows(order.status, _TRIGGERS[wanted]):
+        raise InvalidState(f"Order is {order.status} and cannot become {wanted}")
+
+
+def _undo_checkout(actor: Actor, order: Order, checkout_id: str) -> Order:
+    rollback.roll_back(actor, checkout_id)
+    fresh = order_making.get(actor, order.number)
+    if fresh.status != _S.CANCELLED:
+        raise Conflict("The checkout of this order could not be undone; see its rollback")
+    return fresh
+
+
+def _give_back(db: Session, actor: Actor, order: Order) -> None:
+    """No payment of a cancelled order goes on, and what was paid goes back by a job."""
+    if order.payment_intent_id is None:
+        return
+    intent = intents.find(db, actor, order.payment_intent_id, lock=True)
+    if order.status == _S.PENDING:
+        if not intent_lifecycle.LIFECYCLE.is_terminal(intent.status):
+            if attempts.live(db, intent.id) is not None:
+                raise InvalidState("A payment of this order is being processed", code="payment_in_progress")
+            intent.advance(intent_lifecycle.Trigger.CANCELED, cause="api", cancel_reason="user_cancel")
+        return
+    if refunds.left_to_refund(intent) == 0:
+        return
+    if not actor.can(REFUNDS_CREATE):
+        raise PermissionDenied(f"Missing {REFUNDS_CREATE} permission")
+    refunds.create(actor, intent.id, reason="Order cancelled")
