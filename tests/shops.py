@@ -56,7 +56,9 @@ class Shop:
                 )
             )
 
-    def offer(self, sku: str, unit_amount: int, currency: str = "GBP") -> tuple[str, str]:
+    def offer(
+        self, sku: str, unit_amount: int, currency: str = "GBP", interval: str | None = None
+    ) -> tuple[str, str]:
         """Put a product into the catalogue; the public ids of it and of its price."""
         owned = {"tenant_id": self.actor.tenant_id, "mode": "test"}
         with transaction() as db:
@@ -71,6 +73,7 @@ class Shop:
                 product_id=product.id,
                 unit_amount=unit_amount,
                 currency=currency,
+                interval=interval,
                 **owned,
             )
             db.add(price)

@@ -42,6 +42,10 @@ class EventType(StrEnum):
     ORDER_SHIPPED = "order.shipped"
     ORDER_DELIVERED = "order.delivered"
     ORDER_CANCELLED = "order.cancelled"
+    SUBSCRIPTION_CREATED = "subscription.created"
+    SUBSCRIPTION_RENEWED = "subscription.renewed"
+    SUBSCRIPTION_PAST_DUE = "subscription.past_due"
+    SUBSCRIPTION_CANCELED = "subscription.canceled"
 
 
 #: What endpoints may list.
@@ -69,5 +73,9 @@ PUBLISHED = frozenset(
         EventType.ORDER_SHIPPED,
         EventType.ORDER_DELIVERED,
         EventType.ORDER_CANCELLED,
+        EventType.SUBSCRIPTION_CREATED,
+        EventType.SUBSCRIPTION_RENEWED,
+        EventType.SUBSCRIPTION_PAST_DUE,
+        EventType.SUBSCRIPTION_CANCELED,
     }
 )

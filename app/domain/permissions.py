@@ -24,6 +24,7 @@ RESOURCES = (
     "sandbox",
     "sessions",
     "orders",
+    "subscriptions",
     "links",
 )
 

@@ -27,6 +27,8 @@ PART_POINTS = ("part_submitted", "part_captured", "part_voided")
 FINALIZE_POINTS = ("finalize_started", "finalize_begun")
 #: And where an order or a receipt is kept by another system.
 HANDOVER_POINTS = ("order_answered", "receipt_answered")
+#: A renewal is written down, and no gateway has heard of it.
+RENEWAL_POINTS = ("renewal_written",)
 #: The points of a rollback: after what will be undone is written, and after each of its steps.
 ROLLBACK_POINTS = (
     "rollback_begun",

@@ -21,6 +21,7 @@ from app.models.checkout import (
     reservation,
     session,
     shipment_plan,
+    subscription,
     support_note,
     wallet_hold,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "shipping",
     "stock",
     "stored_value",
+    "subscription",
     "support_note",
     "tax",
     "tenant",

@@ -21,12 +21,13 @@ from app.domain.errors import (
 )
 from app.domain.money import format_money
 from app.kit import qr
-from app.kit.ids import random_token
+from app.kit.ids import new_uuid, random_token
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.pages import skeleton, steps, views
 from app.pages.forms import CardForm
 from app.services.checkout import copies, hosted, payment, sessions
+from app.services.checkout.subscribing import RECURRING
 from app.services.payments import methods
 from app.web.authentication import client_address
 from app.web.languages import language
@@ -71,6 +72,9 @@ def pay_by_card(hosted_id: str) -> AnyResponse:
     good = form.validate_on_submit()
     if session.options.get("require_billing_address"):
         good = form.require_billing() and good
+    recurring = bool(session.options.get(RECURRING))
+    if recurring:
+        good = form.require_consent() and good
     if not good:
         return _render(session, profile, intent, form=form, status=422)
     card = CardDetails(
@@ -82,7 +86,10 @@ def pay_by_card(hosted_id: str) -> AnyResponse:
         postal_code=form.postal_code.data,
     )
     billing = form.billing_address() if session.options.get("require_billing_address") else None
-    order = payment.Order(form.nonce.data, form.quote.data, form.email.data or None, billing)
+    keep_for = (session.customer.get("customer_id") or new_uuid()) if recurring else None
+    order = payment.Order(
+        form.nonce.data, form.quote.data, form.email.data or None, billing, keep_for=keep_for
+    )
     return _pay(
         session,
         profile,

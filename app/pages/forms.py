@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import Field, StringField
+from wtforms import BooleanField, Field, StringField
 from wtforms.validators import InputRequired, Length, Optional, Regexp, StopValidation
 
 from app.domain.rules.cards import holds_card_number
@@ -61,8 +61,15 @@ class CardForm(FlaskForm):  # type: ignore[misc]
     city = StringField(validators=[_no_card, Length(max=120)])
     postal_code = StringField(validators=[_no_card, Length(max=20)])
     country = StringField(validators=[Length(max=2)])
+    consent = BooleanField()
     quote = StringField(validators=[Length(max=64)])
     nonce = StringField(validators=[Length(max=64)])
+
+    def require_consent(self) -> bool:
+        """Check that the buyer agreed to be charged again."""
+        if not self.consent.data:
+            self.consent.errors = [*self.consent.errors, "Agree to the renewals to go on"]
+        return bool(self.consent.data)
 
     def require_billing(self) -> bool:
         """Check the billing address where the merchant wants one."""

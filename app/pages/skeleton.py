@@ -25,7 +25,14 @@ MAX_LINES = 8
 
 _SHAPES: dict[Hashable, Drawn] = {}
 #: Optional parts that only a page drawn in full has.
-_EXTRAS = ("allow_coupon", "allow_quantity", "require_billing_address", "shipping_required", "continue_qr")
+_EXTRAS = (
+    "allow_coupon",
+    "allow_quantity",
+    "require_billing_address",
+    "shipping_required",
+    "continue_qr",
+    "renews_every",
+)
 _SUMS = ("sub_total", "discount_total", "tax_total", "shipping_total", "fee_total")
 
 

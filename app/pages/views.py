@@ -6,7 +6,7 @@ from typing import Any
 
 from babel import Locale
 from flask import render_template
-from flask_babel import get_locale, gettext
+from flask_babel import get_locale, gettext, ngettext
 from markupsafe import Markup
 
 from app.connectors.sandbox.cards import CARDS
@@ -19,6 +19,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.services.checkout import dues, totals
+from app.services.checkout.subscribing import RECURRING
 from app.services.operations.settings import checkout_settings
 from app.services.payments import offers
 from app.web.languages import language
@@ -91,7 +92,23 @@ def checkout(
         "expires_at": session.expires_at,
         "can_extend": False,
         "continue_qr": None,
+        "renewal_amount": totals.undiscounted(session),
+        "renews_every": _renews_every(options.get(RECURRING)),
     }
+
+
+def _renews_every(plan: dict[str, Any] | None) -> str | None:
+    """How often a buyer is charged again, in words."""
+    if plan is None:
+        return None
+    count = plan["interval_count"]
+    words: dict[str, str] = {
+        "day": ngettext("every day", "every %(num)d days", count),
+        "week": ngettext("every week", "every %(num)d weeks", count),
+        "month": ngettext("every month", "every %(num)d months", count),
+        "year": ngettext("every year", "every %(num)d years", count),
+    }
+    return words[plan["interval"]]
 
 
 def countries() -> list[tuple[str, str]]:

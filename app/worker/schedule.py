@@ -12,7 +12,7 @@ import httpx2 as httpx
 
 from app.connectors.sandbox import notices
 from app.services.access import challenges, refresh_tokens, web_sessions
-from app.services.checkout import payment, receipts, reservations, sessions, split_runs
+from app.services.checkout import payment, receipts, renewals, reservations, sessions, split_runs
 from app.services.events import audit
 from app.services.ledger import balances
 from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
@@ -54,6 +54,7 @@ TABLE = (
     Periodic("post settlements that are available", 30, statements.post_due),
     Periodic("ask for the day's settlements", 300, settlements.sync_daily),
     Periodic("sum up the ledger's days", 5, balances.sum_days),
+    Periodic("renew subscriptions", 5, renewals.renew_due),
     Periodic("expire sessions", 5, sessions.expire_due),
     Periodic("expire reservations", 5, reservations.expire_due),
     Periodic("issue receipts", 2, receipts.issue_due),

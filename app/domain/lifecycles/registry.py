@@ -22,6 +22,8 @@ from app.domain.lifecycles import (
     reservations,
     reviews,
     settlements,
+    subscription_periods,
+    subscriptions,
     verifications,
     wallet_holds,
 )
@@ -49,5 +51,7 @@ ALL: dict[str, Lifecycle[Any, Any]] = {
         wallet_holds,
         reviews,
         kyc,
+        subscriptions,
+        subscription_periods,
     )
 }

@@ -53,6 +53,7 @@ def copy(actor: Actor, checkout_id: str) -> CheckoutSession:
         payment_link_id=old.payment_link_id,
         product_id=old.product_id,
         price_id=old.price_id,
+        subscription_id=old.subscription_id,
     )
     with transaction(actor) as db:
         if old.payment_link_id:

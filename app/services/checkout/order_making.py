@@ -29,8 +29,8 @@ from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import intents
 
-#: No number of an order has more digits.
-_MAX_DIGITS = 18
+#: What the column of the numbers holds.
+_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,16 @@ def number_of(text: str) -> int:
     Raises:
         NotFound: it is none.
     """
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+    number = _number(text)
+    if number is None:
         raise _not_found()
-    return int(text)
+    return number
+
+
+def _number(text: str) -> int | None:
+    """A number that an order may have; None for any other text."""
+    digits = text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST))
+    return int(text) if digits and int(text) <= _LARGEST else None
 
 
 def get(actor: Actor, number: int) -> Order:
@@ -160,6 +167,8 @@ def own(actor: Actor, number: int) -> Order:
     Raises:
         NotFound: there is none, or it is another's.
     """
+    if not 0 < number <= _LARGEST:
+        raise _not_found()
     with reading() as db:
         mine = _mine(actor).where(Order.user_number == users.number_of(actor))
         return _one(db, mine.where(Order.number == number))
@@ -187,10 +196,10 @@ def list_page(
     if status:
         statement = statement.where(Order.status == status)
     if cursor:
-        last = decode_cursor(cursor)
-        if last is None or not (last.isdecimal() and len(last) <= _MAX_DIGITS):
+        last = _number(decode_cursor(cursor) or "")
+        if last is None:
             raise InvalidRequest("Not a cursor of this list", code="invalid_field", field="cursor")
-        statement = statement.where(Order.number < int(last))
+        statement = statement.where(Order.number < last)
     with reading() as db:
         rows = list(db.scalars(statement.order_by(Order.number.desc()).limit(limit + 1)))
     return Page(rows[:limit], encode_cursor(str(rows[limit - 1].number)) if len(rows) > limit else None)

@@ -30,6 +30,7 @@ from app.services.checkout import (
     dues,
     following,
     order_flow,
+    renewal_flow,
     reservations,
     sale,
     sessions,
@@ -57,7 +58,8 @@ class Order:
     """What the payer sent with the pay button, beside the method; `opinion` is added on the way.
 
     `return_url` is where they go after 3-D Secure or a bank, instead of the session's page; `off_session`
-    says that they are not there; `intent_id` names the payment where it has to be that one.
+    says that they are not there; `intent_id` names the payment where it has to be that one. `keep_for` is
+    the customer for whom the card is kept, where they agreed to be charged again.
     """
 
     nonce: str
@@ -69,6 +71,7 @@ class Order:
     force_three_ds: bool = False
     off_session: bool = False
     intent_id: str | None = None
+    keep_for: str | None = None
 
 
 def pay_by_card(actor: Actor, checkout_id: str, card: CardDetails, order: Order) -> CheckoutSession:
@@ -81,7 +84,13 @@ def pay_by_card(actor: Actor, checkout_id: str, card: CardDetails, order: Order)
         Gone: the session has expired.
         InvalidState: it is over.
     """
-    return _pay(actor, checkout_id, lambda: methods.tokenize_card(actor, card), order)
+    return _pay(actor, checkout_id, lambda: _typed(actor, card, order), order)
+
+
+def _typed(actor: Actor, card: CardDetails, order: Order) -> PaymentMethod:
+    if order.keep_for is None:
+        return methods.tokenize_card(actor, card)
+    return methods.tokenize_card(actor, card, customer_id=order.keep_for, consent=True)
 
 
 def pay_by_redirect(actor: Actor, checkout_id: str, method_type: str, order: Order) -> CheckoutSession:
@@ -180,11 +189,11 @@ def sweep(limit: int = 50) -> int:
 
 
 def flow_of(intent: PaymentIntent) -> Flow:
-    """What hangs on a payment: its checkout, its order, the payment that it is a part of, or nothing."""
+    """What hangs on a payment: a checkout, an order, a subscription, a whole payment, or nothing."""
     if intent.split or intent.parent_intent_id is not None:
         return split_runs.PART
     if intent.paid_for is not None:
-        return order_flow.FLOW
+        return order_flow.FLOW if intent.paid_for.startswith("ord_") else renewal_flow.FLOW
     if intent.checkout_id is None:
         return settling.STANDING_ALONE
     return FINALISING if intent.settles_with_checkout else FOLLOWED
@@ -282,6 +291,8 @@ def _has_moved(order: Order, session: CheckoutSession) -> bool:
 def _note_shopper(session: CheckoutSession, order: Order) -> None:
     if order.email:
         session.customer = {**session.customer, "email": order.email}
+    if order.keep_for and not session.customer.get("customer_id"):
+        session.customer = {**session.customer, "customer_id": order.keep_for}
     if order.billing_address:
         session.billing_address = order.billing_address
 

@@ -46,6 +46,7 @@ from app.services.checkout import (
     receipts,
     runs,
     sessions,
+    subscribing,
     wallet,
 )
 from app.services.checkout import reservations as holds
@@ -126,7 +127,7 @@ def _begun(actor: Actor, checkout_id: str) -> str:
             run = runs.begin(db, session, cause=cause, status=born)
         runs.undo(db, run, cause=cause)
         if session.status == _Session.PAYMENT_PROCESSING:  # else the end of its payment might cancel it
-            _fail(session, run, cause)
+            _fail(db, session, run, cause)
         return run.id
 
 
@@ -194,14 +195,15 @@ def _note(run_id: str, name: str, work: Callable[[Session, Finalization], Found]
             for step in run.steps
         ]
         if status != runs.FAILED:
-            _fail(session, run, str(actor.kind))
+            _fail(db, session, run, str(actor.kind))
         return status
 
 
-def _fail(session: CheckoutSession, run: Finalization, cause: str) -> None:
+def _fail(db: Session, session: CheckoutSession, run: Finalization, cause: str) -> None:
     reason = run.failure_reasons[0]["reason"] if run.failure_reasons else "rolled_back"
     if session.status == _Session.COMPLETED:
         session.advance(_Moved.ROLLED_BACK, cause=cause, failure_reason=reason)
+        subscribing.undo_sale(db, session, cause=cause)
     elif session.status not in _ENDED:
         session.advance(_Moved.FAILED, cause=cause, failure_reason=reason)
 

@@ -23,6 +23,7 @@ from app.models.checkout.finalization import Finalization
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
+from app.services.checkout import subscribing
 from app.services.operations import alerts, jobs
 from app.services.payments import settling
 
@@ -133,6 +134,7 @@ def complete(
         receipt_id=receipt_id,
         completed_at=clock.now(),
     )
+    subscribing.follow_sale(db, session, cause=cause)
     record(
         db,
         EventType.CHECKOUT_SESSION_COMPLETED,

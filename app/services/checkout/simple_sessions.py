@@ -12,11 +12,12 @@ from app.db import reading
 from app.domain import money
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest
+from app.domain.rules import periods
 from app.models.catalogue.product import Price, Product
 from app.models.checkout.session import CheckoutSession
 from app.providers import registry
 from app.providers.base import MAX_QUANTITY, CartLine, CartSnapshot, Scope
-from app.services.checkout import buyers, sessions
+from app.services.checkout import buyers, sessions, subscribing, subscriptions
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
@@ -60,7 +61,7 @@ def create(actor: Actor, draft: SimpleDraft) -> CheckoutSession:
         raise InvalidRequest("quantity must be greater than 0", field="quantity")
     if draft.quantity > MAX_QUANTITY:
         raise InvalidRequest(f"quantity must not be above {MAX_QUANTITY}", field="quantity")
-    draft, sku = _from_catalogue(actor, draft)
+    draft, sku, options = _from_catalogue(actor, draft)
     if draft.amount is None or draft.currency is None:
         missing = "amount" if draft.amount is None else "currency_code"
         raise InvalidRequest(f"{missing} is required", field=missing)
@@ -81,7 +82,8 @@ def create(actor: Actor, draft: SimpleDraft) -> CheckoutSession:
             title=draft.title,
             description=draft.description,
             customer=draft.customer,
-            options={**draft.options, "tax": "included"},
+            options={**draft.options, **options, "tax": "included"},
+            method_types=("card",) if subscribing.RECURRING in options else (),
             success_url=draft.success_url,
             cancel_url=draft.cancel_url,
             metadata=draft.metadata,
@@ -99,12 +101,15 @@ def check_buyer(customer: Mapping[str, Any]) -> None:
         raise InvalidRequest("Either customer_id or customer_email is required")
 
 
-def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str]:
-    """Fill in amount, currency and title from product and price; the SKU that stock is kept under."""
+def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str, dict[str, Any]]:
+    """Fill in amount, currency and title from product, price or subscription.
+
+    With it the SKU that stock is kept under, and what the session's options say of later charges.
+    """
+    if draft.subscription_id and draft.amount is None and not draft.price_id:
+        return _from_subscription(actor, draft, draft.subscription_id)
     if not draft.product_id and not draft.price_id:
-        if draft.subscription_id and draft.amount is None:
-            raise InvalidRequest("Product, price or subscription not found")
-        return draft, CUSTOM
+        return draft, CUSTOM, {}
     statement = (
         select(Product, Price)
         .join(Price, Price.product_id == Product.id)
@@ -119,8 +124,8 @@ def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str]
         row = db.execute(statement.limit(1)).one_or_none()
     if row is None:
         if draft.amount is None:
-            raise InvalidRequest("Product, price or subscription not found")
-        return draft, CUSTOM
+            raise _not_found()
+        return draft, CUSTOM, {}
     product, price = row
     if draft.amount is None and draft.currency not in (None, price.currency):
         raise InvalidRequest(f"The price is in {price.currency}", field="currency_code")
@@ -131,7 +136,34 @@ def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str]
         title=draft.title or product.name,
         description=draft.description or product.description or None,
     )
-    return filled, product.sku
+    plan = {"interval": price.interval, "interval_count": price.interval_count}
+    return filled, product.sku, {subscribing.RECURRING: plan} if price.interval in periods.INTERVALS else {}
+
+
+def _from_subscription(
+    actor: Actor, draft: SimpleDraft, subscription_id: str
+) -> tuple[SimpleDraft, str, dict[str, Any]]:
+    """What its next period costs: paying the session renews it at once."""
+    customer_id = draft.customer.get("customer_id")
+    found = subscriptions.renewable(actor, subscription_id, customer_id)
+    if found is None or draft.currency not in (None, found.currency):
+        raise _not_found()
+    known = {name: value for name, value in found.customer.items() if draft.customer.get(name) is None}
+    filled = replace(
+        draft,
+        amount=found.unit_amount,
+        currency=found.currency,
+        quantity=found.quantity,
+        title=draft.title or found.title,
+        subscription_id=found.public_id,
+        customer={**draft.customer, **known, "customer_id": found.customer_id or customer_id},
+        options={**draft.options, "allow_quantity": False},
+    )
+    return filled, CUSTOM, {subscribing.RENEWS: found.id}
+
+
+def _not_found() -> InvalidRequest:
+    return InvalidRequest("Product, price or subscription not found")
 
 
 def _check_stock(actor: Actor, sku: str, quantity: int) -> None:

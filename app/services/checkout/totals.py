@@ -170,6 +170,11 @@ def quote(session: CheckoutSession) -> str:
     return fingerprint([*seen, session.wallet_applied] if session.wallet_applied else seen)[:32]
 
 
+def undiscounted(session: CheckoutSession) -> int:
+    """What the goods of a session cost without discounts, minor units: what a renewal charges."""
+    return sum(line.quantity * line.unit_price for line in lines_of(session))
+
+
 def get(actor: Actor, calculation_id: str) -> Calculation:
     """A stored calculation of this merchant.
 

@@ -12,6 +12,7 @@ from app.models.checkout.finalization import Finalization
 from app.models.checkout.order import Order
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
+from app.models.checkout.subscription import SubscriptionPeriod
 from app.models.payments.dispute import Dispute
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
@@ -106,10 +107,32 @@ def _orders_are_paid_once(db: Session) -> Iterator[Violation]:
         yield Violation("orders_are_paid_once", intent_id, "keeps money for an order that it did not pay")
 
 
+def _periods_are_paid_once(db: Session) -> Iterator[Violation]:
+    """A paid period has its payment, and no other payment for it keeps money."""
+    paid = SubscriptionPeriod.status == "paid"
+    wanting = (
+        select(SubscriptionPeriod.id)
+        .join(PaymentIntent, PaymentIntent.id == SubscriptionPeriod.payment_intent_id)
+        .where(paid, PaymentIntent.status != "succeeded")
+    )
+    for period_id in db.scalars(wanting):
+        yield Violation("periods_are_paid_once", period_id, "paid without its payment")
+    kept = PaymentIntent.amount_captured > PaymentIntent.amount_refunding + PaymentIntent.amount_disputed
+    loose = (
+        select(PaymentIntent.id)
+        .join(SubscriptionPeriod, SubscriptionPeriod.id == PaymentIntent.paid_for)
+        .where(kept, ~PaymentIntent.cancel_requested, PaymentIntent.status == "succeeded")
+        .where(or_(~paid, SubscriptionPeriod.payment_intent_id != PaymentIntent.id))
+    )
+    for intent_id in db.scalars(loose):
+        yield Violation("periods_are_paid_once", intent_id, "keeps money for a period that it did not pay")
+
+
 RULES: tuple[Callable[[Session], Iterator[Violation]], ...] = (
     _sales_have_their_order,
     _sales_are_paid,
     _receipts_are_of_sales,
     _undone_is_undone,
     _orders_are_paid_once,
+    _periods_are_paid_once,
 )

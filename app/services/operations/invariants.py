@@ -20,6 +20,7 @@ from app.models.checkout.order import Order
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
+from app.models.checkout.subscription import Subscription, SubscriptionPeriod
 from app.models.checkout.wallet_hold import WalletHold
 from app.models.events.journal import JournalEntry
 from app.models.ledger.posting import LedgerTransaction, Posting
@@ -243,6 +244,14 @@ def _coupon_holds(db: Session) -> Iterator[Violation]:
         for code in reservation.coupons:
             key = (reservation.tenant_id, reservation.mode, code)
             held[key] = held.get(key, 0) + 1
+    promised_to_orders = (
+        select(Order.tenant_id, Order.mode, Order.discount_code, func.count())
+        .where(Order.code_held)
+        .group_by(Order.tenant_id, Order.mode, Order.discount_code)
+    )
+    for tenant_id, mode, of_order, count in db.execute(promised_to_orders):
+        key = (tenant_id, mode, str(of_order))
+        held[key] = held.get(key, 0) + count
     for coupon in db.scalars(select(Coupon)):
         promised = held.get((coupon.tenant_id, coupon.mode, coupon.code), 0)
         if coupon.held != promised:
@@ -309,6 +318,8 @@ def _statuses_are_told(db: Session) -> Iterator[Violation]:
         WalletHold,
         Review,
         KycRequest,
+        Subscription,
+        SubscriptionPeriod,
     )
     for model in entities:
         last = (

@@ -330,7 +330,7 @@ def test_an_order_goes_its_way_and_no_other(ann: Caller) -> None:
         assert ann.move(made, status).json["status"] == status
         assert refused(ann.move(made, status)) == (400, {"error": f"Order is already {status}"})
     assert ann.move(made, "cancelled").json == {"error": "Order is delivered and cannot become cancelled"}
-    for unknown in ("4711", "x", "9" * 40):
+    for unknown in ("4711", "x", "9" * 40, "3000000000"):
         assert refused(ann.move(unknown, "shipped")) == (404, {"error": "Order not found"})  # type: ignore[arg-type]
 
 

@@ -108,6 +108,11 @@ WALKS = {
     ],
     "review": ["pending>approved", "pending>rejected"],
     "kyc": ["pending>submitted>approved", "submitted>rejected", "pending>approved", "pending>rejected"],
+    "subscription": [
+        "active>active>past_due>past_due>active>canceled",
+        "past_due>canceled",
+    ],
+    "subscription_period": ["open>paid", "open>failed", "open>void"],
     "order": ["pending>paid>shipped>delivered", "pending>cancelled", "paid>cancelled"],
 }
 #: Steps beyond reliability.md's words, each needed by something that lives.
@@ -214,6 +219,7 @@ def test_nothing_is_born_halfway() -> None:
         "order",
         "finalization",
         "connector",
+        "subscription_period",
     }
 
 

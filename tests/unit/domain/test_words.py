@@ -83,7 +83,7 @@ def test_till_itself_may_do_everything_in_one_mode() -> None:
         system_actor(SHOP, "both")
 
 
-def test_merchants_can_subscribe_to_the_catalogue_of_op_17_and_to_how_disputes_and_orders_go() -> None:
+def test_merchants_can_subscribe_to_the_catalogue_of_op_17_and_to_how_the_rest_goes() -> None:
     assert {str(name) for name in PUBLISHED} == {
         "checkout.created",
         "checkout.completed",
@@ -107,6 +107,10 @@ def test_merchants_can_subscribe_to_the_catalogue_of_op_17_and_to_how_disputes_a
         "order.shipped",
         "order.delivered",
         "order.cancelled",
+        "subscription.created",
+        "subscription.renewed",
+        "subscription.past_due",
+        "subscription.canceled",
     }
 
 
