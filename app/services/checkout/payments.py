@@ -52,6 +52,7 @@ def confirm(actor: Actor, intent_id: str, order: Order, *, method_id: str | None
         return_url=order.return_url,
         force_three_ds=order.force_three_ds,
         off_session=order.off_session,
+        flow=payment.flow_of(intent),
         seen=intent,
     )
 

@@ -106,9 +106,10 @@ def _from_catalogue(actor: Actor, draft: SimpleDraft) -> tuple[SimpleDraft, str,
 
     With it the SKU that stock is kept under, and what the session's options say of later charges.
     """
-    if draft.subscription_id and draft.amount is None and not draft.price_id:
+    bought = draft.product_id or draft.price_id
+    if draft.subscription_id and draft.amount is None and not bought:
         return _from_subscription(actor, draft, draft.subscription_id)
-    if not draft.product_id and not draft.price_id:
+    if not bought:
         return draft, CUSTOM, {}
     statement = (
         select(Product, Price)

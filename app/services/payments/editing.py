@@ -41,7 +41,7 @@ def change(actor: Actor, intent_id: str, wanted: IntentChange) -> PaymentIntent:
     """Change an intent; metadata and description at any time, the rest before it is authorised.
 
     Raises:
-        InvalidState: the authorisation was sent, or a checkout's totals decide the amount.
+        InvalidState: the authorisation was sent, or a checkout's totals, or an order, decide the amount.
         Unprocessable: the amount is over the limit, or the capture modes contradict each other.
         VersionConflict: it is no longer at `wanted.version`.
     """
@@ -66,6 +66,8 @@ def _change_money(actor: Actor, intent: PaymentIntent, wanted: IntentChange) -> 
         raise InvalidState("This is a part of a split payment", code="part_of_split")
     if intent.status not in EDITABLE:
         raise InvalidState(f"A payment that is {intent.status} cannot be changed; its metadata can")
+    if intent.paid_for is not None and (wanted.amount, wanted.capture_mode) != (None, None):
+        raise InvalidState("What it pays for decides the amount", code="amount_follows_order")
     if wanted.amount is not None and wanted.amount != intent.amount:
         if intent.checkout_id is not None:
             raise InvalidState("The totals of its checkout decide the amount", code="amount_follows_checkout")

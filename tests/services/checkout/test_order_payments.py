@@ -13,16 +13,17 @@ from sqlalchemy import func, select, text
 from app.connectors.sandbox import book
 from app.db import reading, transaction
 from app.domain.actor import Actor, Mode
-from app.domain.errors import Conflict, DomainError
+from app.domain.errors import Conflict, DomainError, InvalidState
 from app.models.catalogue.promotion import Coupon
 from app.models.checkout.order import Order
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
 from app.services.access import tokens, users
-from app.services.checkout import order_changes, order_making, order_payments, payment
+from app.services.checkout import order_changes, order_making, order_payments, payment, payments
 from app.services.operations import invariants
-from app.services.payments import intents, methods, refunds, saved_methods
+from app.services.payments import editing, intents, methods, refunds, saved_methods
+from app.services.payments.editing import IntentChange
 from app.services.payments.saved_methods import MethodChange
 from tests.catalogue import coupon
 from tests.databases import environment
@@ -178,6 +179,25 @@ def test_a_payment_that_is_canceled_on_its_way_goes_back_and_the_order_stays_to_
         refunds.send(db.scalars(select(Refund.id)).one())
     intent = intents.get(ann, lost)
     assert intent.amount_captured == intent.amount_refunded
+
+
+def test_its_payment_confirmed_on_the_payments_surface_pays_the_order(ann: Actor) -> None:
+    keeps(ann, TIMES_OUT_BEFORE)
+    order = order_making.create(ann, 5000, None)
+    with pytest.raises(Conflict):
+        order_payments.pay(ann, order.number)
+    sweep(31, 120, 600)
+    intent_id = str(order_making.get(ann, order.number).payment_intent_id)
+    assert intents.get(ann, intent_id).status == "requires_payment_method"
+    for change in (IntentChange(amount=1), IntentChange(capture_mode="manual")):
+        with pytest.raises(InvalidState):
+            editing.change(ann, intent_id, change)
+    keeps(ann, "5555555555554444")
+    good = saved_methods.default_of(ann, order_payments.customer_of(users.number_of(ann)))
+    assert good is not None
+    payments.confirm(ann, intent_id, payment.Order("by-hand"), method_id=good.id)
+    assert order_making.get(ann, order.number).status == "paid"
+    assert [row for row in taken() if row[1]] == [("captured", 5400)]
 
 
 @pytest.mark.parametrize(

@@ -226,9 +226,7 @@ def test_a_lost_answer_is_found_out_and_never_charged_twice(club: Club, number: 
     assert captured() == ([900, 900] if came else [900])
 
 
-@pytest.mark.parametrize(
-    ("point", "came"), [("renewal_written", False), ("auth_submitted", False), ("auth_answered", True)]
-)
+@pytest.mark.parametrize(("point", "came"), [("renewal_written", False), ("auth_answered", True)])
 def test_a_worker_that_dies_charges_once(
     database: str, tmp_path: Path, club: Club, point: str, came: bool
 ) -> None:
