@@ -33,10 +33,13 @@ RECURRING, RENEWS = "recurring", "renews"
 
 def follow_sale(db: Session, session: CheckoutSession, *, cause: str) -> None:
     """A session is completed: the subscription that it bought begins, or the one that it renews goes on."""
+    renews, recurring = session.options.get(RENEWS), session.options.get(RECURRING)
+    if not (renews or recurring):
+        return
     intent = db.get(PaymentIntent, session.payment_intent_id) if session.payment_intent_id else None
-    if session.options.get(RENEWS):
+    if renews:
         _renew(db, session, intent, cause)
-    elif session.options.get(RECURRING) and intent is not None:
+    elif intent is not None:
         _begin(db, session, intent, cause)
 
 
