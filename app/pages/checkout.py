@@ -21,7 +21,7 @@ from app.domain.errors import (
 )
 from app.domain.money import format_money
 from app.kit import qr
-from app.kit.ids import new_uuid, random_token
+from app.kit.ids import random_token, uuid_of
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.pages import skeleton, steps, views
@@ -86,7 +86,7 @@ def pay_by_card(hosted_id: str) -> AnyResponse:
         postal_code=form.postal_code.data,
     )
     billing = form.billing_address() if session.options.get("require_billing_address") else None
-    keep_for = (session.customer.get("customer_id") or new_uuid()) if recurring else None
+    keep_for = (session.customer.get("customer_id") or uuid_of(session.owner_id)) if recurring else None
     order = payment.Order(
         form.nonce.data, form.quote.data, form.email.data or None, billing, keep_for=keep_for
     )
