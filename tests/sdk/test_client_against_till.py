@@ -437,3 +437,31 @@ def test_the_stated_limit_is_kept_by_the_client_and_by_the_api(
     with pytest.raises(RateLimitError) as held:
         polite.checkout.get(str(uuid4()))
     assert not held.value.sent and len(naps.taken) == 1
+
+
+def test_an_order_costs_what_was_shown_and_is_paid_once(
+    client: PaymentClient, merchant: Shop, till: str
+) -> None:
+    email, password = f"{uuid4().hex[:8]}@shop.test", "a long enough secret"
+    users.create(merchant.actor.tenant_id, email, "Owner", "payments_admin", password)
+    with pytest.raises(ConfigurationError, match="access_token"):
+        client.orders.calculate(subtotal=5)
+    orders = client.with_options(access_token=client.auth.sign_in(email, password).access_token).orders
+    shown = orders.calculate(subtotal=Decimal("1299.99"))
+    assert (shown.tax, shown.total, shown.discount_code) == (Decimal("104"), Decimal("1403.99"), None)
+    made = orders.create(subtotal=Decimal("1299.99"), idempotency_key="order-1")
+    again = orders.create(subtotal=Decimal("1299.99"), idempotency_key="order-1")
+    assert (made.id, made.status, made.total) == (again.id, "pending", shown.total)
+    assert made.created_at.tzinfo is UTC
+    paid = orders.pay(made.id)
+    assert (paid.message, paid.order.status) == ("Payment processed successfully", "paid")
+    with pytest.raises(InvalidRequestError, match="Order is already paid"):
+        orders.pay(made.id)
+    with pytest.raises(NotFoundError, match="Order not found"):
+        orders.pay(10**6)
+    lines = orders.create(items=[{"name": "Mug", "quantity": 2, "unit_price": Decimal("19.99")}])
+    assert lines.subtotal == Decimal("39.98") and [line.quantity for line in lines.items] == [2]
+    assert [one.id for one in orders.list(limit=1)] == [lines.id, made.id]
+    assert [one.id for one in orders.list(status="paid")] == [made.id]
+    assert orders.update(made.id, status="cancelled").status == "cancelled"
+    assert orders.get(made.id).payment_intent_id is not None

@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 
 from app.db import reading
 from app.models.events.delivery import Delivery
+from app.services.access import users
 from app.services.events import audit, deliveries
 from app.services.events import webhooks as endpoints
 from payment_sdk import PaymentClient, SignatureError, webhooks
@@ -84,6 +85,11 @@ def test_the_readme_runs_from_its_first_line_to_its_last(
     monkeypatch.setenv("TILL_BASE_URL", till)
     monkeypatch.setenv("RECEIVER_URL", receiver.url)
     space: dict[str, Any] = {"__name__": "readme"}
+    users.create(
+        merchant.actor.tenant_id, "owner@readme.test", "Owner", "payments_admin", "a long enough secret"
+    )
+    monkeypatch.setenv("TILL_USER", "owner@readme.test")
+    monkeypatch.setenv("TILL_PASSWORD", "a long enough secret")
     for example in EXAMPLES:
         exec(compile(example, "README.md", "exec"), space)
         receiver.app = space.get("app")
@@ -94,10 +100,11 @@ def test_the_readme_runs_from_its_first_line_to_its_last(
         "True 200 None",
         "refund_exceeds_captured",
         "12.5",
+        "1403.99",
     ):
         assert text in shown
     assert (space["refund"].amount, space["intent"].status) == (500, "succeeded")
-    assert len(EXAMPLES) == 11 and receiver.got, "the trial came to the receiver of the example"
+    assert len(EXAMPLES) == 12 and receiver.got, "the trial came to the receiver of the example"
 
     client: PaymentClient = space["client"]
     session = merchant.session(surface="merchant", reference="order_9")

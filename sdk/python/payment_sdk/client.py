@@ -16,6 +16,7 @@ from payment_sdk.errors import ConfigurationError
 from payment_sdk.resources.access import Keys, Mfa, Tokens
 from payment_sdk.resources.checkout import Checkout
 from payment_sdk.resources.links import Links
+from payment_sdk.resources.orders import Orders
 from payment_sdk.resources.payments import Payments
 from payment_sdk.resources.sessions import HostedSessions
 from payment_sdk.resources.webhooks import Webhooks
@@ -69,6 +70,7 @@ class PaymentClient:
         self.sessions = HostedSessions(caller)
         self.payments = Payments(caller)
         self.links = Links(caller)
+        self.orders = Orders(caller)
         self.webhooks = Webhooks(caller)
         self.keys = Keys(caller)
         self.auth = Tokens(caller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum
 from typing import Final, Literal, NotRequired, TypedDict
 
@@ -119,3 +120,12 @@ class EvidenceItem(TypedDict):
     type: str
     url: NotRequired[str]
     upload_id: NotRequired[str]
+
+
+class OrderItemDraft(TypedDict, total=False):
+    """A line of an order, in major units; what the catalogue has under its `sku` needs no price."""
+
+    sku: str
+    name: str
+    quantity: int
+    unit_price: Decimal | float

@@ -21,6 +21,7 @@ from payment_sdk.models.checkout import (
 )
 from payment_sdk.models.disputes import AccountingNote, Dispute, Evidence, EvidenceSubmission
 from payment_sdk.models.links import LinkPayment, PaymentLink, PaymentLinkDetails
+from payment_sdk.models.orders import Order, OrderCalculation, OrderDetail, OrderItem, OrderPayment
 from payment_sdk.models.payments import (
     Authorization,
     Capture,
@@ -62,6 +63,11 @@ __all__ = [
     "MfaToken",
     "Model",
     "NextAction",
+    "Order",
+    "OrderCalculation",
+    "OrderDetail",
+    "OrderItem",
+    "OrderPayment",
     "PaymentIntent",
     "PaymentLink",
     "PaymentLinkDetails",
