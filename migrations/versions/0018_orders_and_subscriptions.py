@@ -7,7 +7,7 @@ from app.db import UtcDateTime
 from app.models.base import Json
 
 revision = "0018"
-down_revision = "0022"
+down_revision = "0020"
 
 
 def upgrade() -> None:
