@@ -42,8 +42,15 @@ def refuse_pending(session: CheckoutSession) -> None:
 
 
 def begin(db: Session, session: CheckoutSession, *, source: str, cause: str) -> Review:
-    """The review that is pending, or a new one."""
+    """The review that is pending, or a new one.
+
+    A rejected identity wants a person: the fraud provider then no longer ends what it had asked for.
+    """
     review = pending(db, session)
+    if review is not None and source == KYC and review.source == PROVIDER:
+        before, review.source = review.facts(), source
+        review.note("review.source_changed", cause=cause, before=before)
+        _show(session, review)
     if review is None:
         review = Review(
             id=new_id("rev"),

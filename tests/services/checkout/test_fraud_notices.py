@@ -15,7 +15,7 @@ from app.domain.errors import Conflict
 from app.kit import clock, signing
 from app.models.events.provider_event import ProviderEvent
 from app.models.risk.fraud_decision import FraudDecision
-from app.services.checkout import fraud_notices, payment, reviewing
+from app.services.checkout import finalization, fraud_notices, identity, payment, payments, reviewing
 from app.services.operations import inbound_secrets
 from app.services.risk import reviews
 from tests import buyers, finalizations, reviewers, risks
@@ -163,6 +163,22 @@ def test_allow_does_not_end_what_a_person_began_and_cancel_does(client: FlaskCli
     notice(client, shop, "fraud", id="fr_2", checkout_id=session.id, decision="cancel")
     seen = shown(client, shop, session.id)
     assert (seen["status"], seen["review"]["status"]) == ("canceled", "rejected")
+
+
+def test_allow_does_not_end_a_review_that_a_rejected_identity_wants_too(
+    client: FlaskClient, shop: Shop
+) -> None:
+    session = shop.session()
+    notice(client, shop, "fraud", id="fr_1", checkout_id=session.id, action="challenge")
+    request = identity.start(shop.actor, session.id).request
+    identity.complete(shop.actor, request.id, approved=False)
+    notice(client, shop, "fraud", id="fr_2", checkout_id=session.id, action="allow")
+    seen = shown(client, shop, session.id)["review"]
+    assert (seen["status"], seen["source"]) == ("pending", "kyc"), "a person decides about it"
+    with pytest.raises(Conflict):
+        shop.pay(session)
+    reviewing.decide(shop.actor, session.id, approved=True, note=None)
+    assert shop.pay(session).status == "completed"
 
 
 def test_nothing_is_believed_without_the_merchants_signature(client: FlaskClient, shop: Shop) -> None:
