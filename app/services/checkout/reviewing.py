@@ -79,7 +79,13 @@ def decide(actor: Actor, checkout_id: str, *, approved: bool, note: str | None) 
 
 
 def hold(db: Session, session: CheckoutSession, *, source: str, cause: str) -> Review:
-    """The pending review of a checkout, begun where it has none; it then lives as long as a checkout may."""
+    """The pending review of a checkout, begun where it has none; it then lives as long as a checkout may.
+
+    What was turned down stays so, unless a person takes it up again.
+    """
+    last = reviews.latest(db, session)
+    if last is not None and last.status == ReviewStatus.REJECTED and source != reviews.PERSON:
+        return last
     longest = session.created_at + timedelta(seconds=sessions.MAX_LIFETIME_SECONDS)
     session.expires_at = max(session.expires_at, longest)
     return reviews.begin(db, session, source=source, cause=cause)

@@ -181,6 +181,21 @@ def test_allow_does_not_end_a_review_that_a_rejected_identity_wants_too(
     assert shop.pay(session).status == "completed"
 
 
+def test_what_a_person_turned_down_no_provider_lets_through(client: FlaskClient, shop: Shop) -> None:
+    session = finalizations.ready(shop, "auto")
+    reviewing.assign(shop.actor, session.id, reviewers.person(shop), None)
+    reviewing.decide(shop.actor, session.id, approved=False, note="Stolen card")
+    notice(client, shop, "fraud", id="fr_1", checkout_id=session.id, action="challenge")
+    notice(client, shop, "fraud", id="fr_2", checkout_id=session.id, action="allow")
+    assert shown(client, shop, session.id)["review"]["status"] == "rejected"
+    with pytest.raises(Conflict) as refused:
+        finalization.finalize(shop.actor, session.id)
+    assert refused.value.code == "manual_review_rejected"
+    reviewers.run_jobs("checkout.turn_away")
+    finalizations.work()
+    assert (shop.read(session).status, finalizations.orders(session)) == ("failed", [])
+
+
 def test_nothing_is_believed_without_the_merchants_signature(client: FlaskClient, shop: Shop) -> None:
     session = shop.session()
     raw = json.dumps({"id": "fr_1", "checkout_id": session.id, "action": "cancel"}).encode()
