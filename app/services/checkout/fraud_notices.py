@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -22,6 +21,7 @@ from app.domain.rules.fraud import MAX_SCORE, Action
 from app.kit import clock
 from app.kit.ids import new_id
 from app.models.checkout.session import CheckoutSession
+from app.models.payments.intent import PaymentIntent
 from app.models.risk.fraud_decision import FraudDecision
 from app.services.access import tenants
 from app.services.checkout import reviewing, scoring
@@ -72,14 +72,11 @@ def receive(raw: bytes, headers: Mapping[str, str]) -> bool:
 def _named(said: Mapping[str, Any]) -> CheckoutSession | None:
     checkout_id = provider_notices.text(said, "checkout_id")
     intent_id = provider_notices.text(said, "payment_intent_id", "intent_id")
-    if checkout_id is not None:
-        mine = CheckoutSession.id == checkout_id
-    elif intent_id is not None:
-        mine = CheckoutSession.payment_intent_id == intent_id
-    else:
-        return None
     with reading() as db:
-        return db.scalars(select(CheckoutSession).where(mine)).first()
+        if checkout_id is None:  # also of a payment that the checkout has given up, or of a part of it
+            intent = db.get(PaymentIntent, intent_id) if intent_id is not None else None
+            checkout_id = intent.checkout_id if intent is not None else None
+        return db.get(CheckoutSession, checkout_id) if checkout_id is not None else None
 
 
 def _take(profile: TenantProfile, found: CheckoutSession, told: dict[str, Any]) -> bool:

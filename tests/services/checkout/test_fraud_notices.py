@@ -196,6 +196,20 @@ def test_what_a_person_turned_down_no_provider_lets_through(client: FlaskClient,
     assert (shop.read(session).status, finalizations.orders(session)) == ("failed", [])
 
 
+def test_a_notice_about_a_payment_that_was_given_up_is_about_its_checkout(
+    client: FlaskClient, shop: Shop
+) -> None:
+    session = shop.session(hosted=False)
+    shop.pay(session, "4000000000000002")
+    first = shop.intent(session)
+    payments.cancel(shop.actor, first.id, "user_cancel")
+    shop.pay(session, "4000000000000002", "again")
+    assert shop.intent(session).id != first.id
+    answer = notice(client, shop, "fraud", id="fr_1", payment_intent_id=first.id, action="cancel")
+    assert answer.status_code == 200
+    assert shown(client, shop, session.id)["status"] == "canceled"
+
+
 def test_nothing_is_believed_without_the_merchants_signature(client: FlaskClient, shop: Shop) -> None:
     session = shop.session()
     raw = json.dumps({"id": "fr_1", "checkout_id": session.id, "action": "cancel"}).encode()
