@@ -233,9 +233,12 @@ def let_go(
 
 def expire_due(limit: int = 100) -> int:
     """Release holds whose time is up, except where a payment is under way. Returns how many."""
+    paying = CheckoutSession.status == checkout_sessions.Status.PAYMENT_PROCESSING
     statement = (
         select(Reservation.checkout_id)
+        .join(CheckoutSession, CheckoutSession.id == Reservation.checkout_id)
         .where(Reservation.status == _S.ACTIVE, Reservation.expires_at <= clock.now())
+        .where(~paying | Reservation.held_by.is_not(None))  # else they would stand before all others
         .order_by(Reservation.expires_at)
         .limit(limit)
     )

@@ -125,6 +125,16 @@ def test_a_decline_keeps_the_hold_for_the_next_card(shop: Shop) -> None:
     assert shop.left("MUG") == (99, 0, 1)
 
 
+def test_holds_of_payments_under_way_keep_no_other_hold_from_ending(shop: Shop) -> None:
+    for number in range(2):
+        shop.pay(shop.session(), CHALLENGED, f"n{number}")
+    abandoned = stock_holds.reserve(shop.actor, shop.session(lifetime_seconds=7200).id)
+    with later(1800):
+        assert reservations.expire_due(limit=2) == 1
+        assert stock_holds.get(shop.actor, abandoned.id).status == "expired"
+    assert shop.left("MUG") == (100, 2, 0)
+
+
 def test_a_hold_is_its_merchants_and_its_sessions(shop: Shop) -> None:
     session = shop.session()
     held = stock_holds.reserve(shop.actor, session.id)
