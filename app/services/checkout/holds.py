@@ -84,11 +84,12 @@ def extend(actor: Actor, reservation_id: str, by_seconds: int) -> Reservation:
     """Lengthen a hold, up to 24 hours in all (CK-019).
 
     Raises:
-        InvalidState: it is no longer held.
+        InvalidState: it is no longer held, or its session is canceled.
         Conflict: `hold_limit`: it has been lengthened as far as it may be.
     """
     with transaction(actor) as db:
-        _, reservation = _locked(db, actor, reservation_id)
+        session, reservation = _locked(db, actor, reservation_id)
+        _refuse_over(session)
         if not _is_live(reservation):
             raise InvalidState(f"A reservation that is {_ended(reservation)} cannot be extended")
         _lengthen(reservation, actor, by_seconds)
@@ -118,11 +119,12 @@ def extend_session(
 
     Raises:
         NotFound: `hold_not_found`: one of `hold_ids` is not held for this session now.
-        InvalidState: nothing is held, and no ids were named.
+        InvalidState: nothing is held, and no ids were named; or the session is canceled.
         Conflict: `hold_limit`: it has been lengthened as far as it may be.
     """
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
+        _refuse_over(session)
         reservation = reservations.active(db, session)
         held = _holds_of(reservation)
         unknown = sorted(set(hold_ids or ()) - {hold.hold_id for hold in held})
@@ -137,6 +139,12 @@ def extend_session(
             raise InvalidState("Nothing is held for this checkout")
         _lengthen(reservation, actor, by_seconds)
         return _holds_of(reservation)
+
+
+def _refuse_over(session: CheckoutSession) -> None:
+    """Raises InvalidState where a checkout is canceled: what it holds ends by itself."""
+    if session.status == checkout_sessions.Status.CANCELED:
+        raise InvalidState("A checkout that is canceled holds nothing for longer")
 
 
 def _holds_of(reservation: Reservation | None) -> list[Hold]:

@@ -135,6 +135,18 @@ def test_holds_of_payments_under_way_keep_no_other_hold_from_ending(shop: Shop) 
     assert shop.left("MUG") == (100, 2, 0)
 
 
+def test_a_checkout_that_is_canceled_holds_nothing_for_longer(shop: Shop) -> None:
+    session = shop.session()
+    held = stock_holds.reserve(shop.actor, session.id)
+    sessions.cancel(shop.actor, session.id, release_inventory=False)
+    assert [hold.hold_id for hold in stock_holds.of_session(shop.actor, session.id)] == [held.id]
+    with pytest.raises(InvalidState):
+        stock_holds.extend(shop.actor, held.id, 60)
+    with pytest.raises(InvalidState):
+        stock_holds.extend_session(shop.actor, session.id, hold_ids=None, by_seconds=60)
+    assert stock_holds.get(shop.actor, held.id).expires_at == held.expires_at
+
+
 def test_a_hold_is_its_merchants_and_its_sessions(shop: Shop) -> None:
     session = shop.session()
     held = stock_holds.reserve(shop.actor, session.id)
