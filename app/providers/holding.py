@@ -147,6 +147,10 @@ class Promotions(Provider, Protocol):
         """Count promised uses."""
         ...
 
+    def restore(self, scope: Scope, codes: Sequence[str], hold: Hold | None = None) -> None:
+        """Take back uses that were counted: their sale was undone."""
+        ...
+
     def extend(self, scope: Scope, codes: Sequence[str], hold: Hold) -> None:
         """Promise for longer."""
         ...

@@ -129,6 +129,13 @@ class Shop:
         self.code_uses.setdefault(data["hold_id"], list(data["codes"]))
         return {}
 
+    def promotions_restore(self, data: Data) -> Data:
+        """Give the uses back that were counted, once: a commit that comes again counts nothing."""
+        if data["hold_id"] not in self.code_uses:
+            raise RefusedError(409, "never used")
+        self.code_uses[data["hold_id"]] = []
+        return {}
+
     def _uses_left(self, code: str) -> int:
         coupon = self.coupons.get(code)
         if coupon is None:

@@ -111,24 +111,28 @@ class BuiltinPromotions:
 
     def release(self, scope: Scope, codes: Sequence[str], hold: Hold | None = None) -> None:
         """See `Promotions.release`."""
-        self._give(scope, codes, used=0)
+        self._count(scope, codes, held=-1)
 
     def commit(self, scope: Scope, codes: Sequence[str], hold: Hold | None = None) -> None:
         """See `Promotions.commit`."""
-        self._give(scope, codes, used=1)
+        self._count(scope, codes, held=-1, used=+1)
+
+    def restore(self, scope: Scope, codes: Sequence[str], hold: Hold | None = None) -> None:
+        """See `Promotions.restore`."""
+        self._count(scope, codes, used=-1)
 
     def extend(self, scope: Scope, codes: Sequence[str], hold: Hold) -> None:
         """See `Promotions.extend`: what is held here is held until it is let go."""
 
     @staticmethod
-    def _give(scope: Scope, codes: Sequence[str], *, used: int) -> None:
+    def _count(scope: Scope, codes: Sequence[str], *, held: int = 0, used: int = 0) -> None:
         if not codes:
             return
         locked = select(Coupon.id).where(*_coupons(scope, codes)).order_by(Coupon.code).with_for_update()
         statement = (
             update(Coupon)
             .where(Coupon.id.in_(locked))
-            .values(held=Coupon.held - 1, used=Coupon.used + used)
+            .values(held=Coupon.held + held, used=Coupon.used + used)
             .execution_options(synchronize_session=False)
         )
         with transaction() as db:

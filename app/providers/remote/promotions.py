@@ -46,6 +46,10 @@ class HttpPromotions:
         """See `Promotions.commit`; told."""
         self._tell(scope, "commit", codes, hold)
 
+    def restore(self, scope: Scope, codes: Sequence[str], hold: Hold | None = None) -> None:
+        """See `Promotions.restore`; told."""
+        self._tell(scope, "restore", codes, hold)
+
     def extend(self, scope: Scope, codes: Sequence[str], hold: Hold) -> None:
         """See `Promotions.extend`; told."""
         if codes:

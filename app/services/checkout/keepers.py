@@ -70,6 +70,7 @@ class Keepers:
     def restock(self, reservation: Reservation) -> None:
         """Take back what the reservation sold."""
         self._stock.restock(self._scope, _parts(reservation), self._hold)
+        self._codes.restore(self._scope, reservation.coupons, self._hold)
 
     def extend(self, reservation: Reservation) -> None:
         """Tell remote systems until when the reservation lasts now."""

@@ -236,7 +236,7 @@ def _restore_wallet(db: Session | None, run: Finalization, profile: TenantProfil
 
 
 def _return_goods(db: Session | None, run: Finalization, profile: TenantProfile) -> Found:
-    """What is held is released; what was sold goes back on the shelf, and its use of a link is given back."""
+    """What is held is released; what was sold goes back on the shelf, with its uses of codes and of a link."""
     assert db is not None, "stock is kept here"
     session = db.get_one(CheckoutSession, run.checkout_id)
     found = db.get(Reservation, session.reservation_id) if session.reservation_id else None

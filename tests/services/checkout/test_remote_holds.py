@@ -20,13 +20,22 @@ from app.models.checkout.session import CheckoutSession
 from app.models.operations.job import Job
 from app.providers.remote import caller
 from app.services.access import keys
-from app.services.checkout import details, payment, reservations, sessions, simple_sessions, validation
+from app.services.checkout import (
+    details,
+    payment,
+    reservations,
+    rollback,
+    sessions,
+    simple_sessions,
+    validation,
+)
 from app.services.checkout import holds as stock_holds
 from app.services.checkout.details import Change
 from app.services.checkout.simple_sessions import SimpleDraft
 from app.services.operations import invariants, jobs, provider_settings, settings
 from app.worker.queue import run_job
 from tests.buyers import together
+from tests.finalizations import work
 from tests.providers_apart import Systems
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, later
 
@@ -311,6 +320,24 @@ def test_a_sale_is_told_until_it_is_heard_and_in_the_end_somebody_has_to_look(
 def _tellings() -> list[Job]:
     with reading() as db:
         return list(db.scalars(select(Job).where(Job.name == "providers.tell").order_by(Job.id)))
+
+
+def test_uses_of_codes_are_given_back_there_once_their_commit_was_heard(own: Shop, systems: Systems) -> None:
+    systems.knows(coupons={"TEN": {"percent": 10, "limit": 1}})
+    session = own.session("POT", promotion_codes=("TEN",))
+    systems.misbehaves("promotions.commit", "status", status=500)
+    own.pay(session)
+    work()
+    rollback.roll_back(own.actor, session.id)
+    work()
+    systems.behaves()
+    for seconds in (60, 120, 180):
+        with systems.later(seconds):
+            work()
+    assert len(systems.seen("promotions.restore")) > 1, "refused while its commit had not come"
+    assert systems.state()["code_uses"] == {f"{session.id}.0": []}
+    again = own.session("POT", promotion_codes=("TEN",))
+    assert own.pay(again).status == "completed"
 
 
 def test_a_captured_payment_waits_for_a_system_that_is_down(hasty: Shop, systems: Systems) -> None:

@@ -22,6 +22,7 @@ from app.services.operations import alerts
 from app.services.payments import gateway, refunds
 from tests import finalizations
 from tests.buyers import together
+from tests.catalogue import coupon, uses
 from tests.finalizations import OrderService, charges, fails, orders, ready, told
 from tests.shops import CHALLENGED, Shop, card, later, make
 
@@ -67,6 +68,18 @@ def test_a_sale_is_undone_step_by_step(shop: Shop, hosted: bool) -> None:
     assert detail["reservation"]["reservation_status"] == "returned"
     types = told(shop, session)
     assert {"finalization.undoing", "finalization.undone", "checkout.failed", "order.cancelled"} <= set(types)
+
+
+def test_a_use_of_a_code_is_free_again(shop: Shop) -> None:
+    coupon(shop, usage_limit=1)
+    session = shop.session(promotion_codes=("SAVE10",))
+    shop.pay(session)
+    assert uses(shop) == (0, 1)
+    together(4, lambda _: roll_back(shop.actor, session.id))
+    assert uses(shop) == (0, 0)
+    again = shop.session(promotion_codes=("SAVE10",))
+    assert shop.pay(again).totals == session.totals
+    assert uses(shop) == (0, 1)
 
 
 def test_twice_it_answers_the_same_and_refunds_once(shop: Shop) -> None:
