@@ -267,8 +267,9 @@ class Shop:
 
     @staticmethod
     def _extend(holds: dict[str, Data], data: Data) -> Data:
-        if data["hold_id"] in holds:
-            holds[data["hold_id"]]["until"] = data["expires_at"]
+        hold = holds.get(data["hold_id"])
+        if hold is not None:  # what was told late shortens nothing
+            hold["until"] = max(hold["until"], data["expires_at"], key=_instant)
         return {}
 
     @staticmethod

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from app.connectors.sandbox import challenges
 from app.db import reading, transaction
 from app.domain.errors import Conflict, InvalidRequest, ProviderUnavailable
+from app.kit import clock
 from app.kit.ids import new_id, new_uuid
 from app.models.catalogue.product import Price, Product
 from app.models.checkout.reservation import Reservation
@@ -231,6 +232,21 @@ def test_a_decline_keeps_the_hold_and_a_longer_one_is_told(own: Shop, systems: S
     assert systems.state()["holds"][f"{session.id}.0"]["until"] > first
     assert own.pay(session, nonce="n2").status == "completed"
     assert len(systems.seen("inventory.hold")) == 1
+
+
+def test_a_longer_hold_is_not_shortened_by_what_was_told_late(own: Shop, systems: Systems) -> None:
+    session = own.session("POT")
+    made = stock_holds.reserve(own.actor, session.id)
+    systems.misbehaves("inventory.extend", "drop", times=1)
+    stock_holds.extend(own.actor, made.id, 600)
+    tell()
+    longer = stock_holds.extend(own.actor, made.id, 3600)
+    tell()
+    until = systems.state()["holds"][f"{session.id}.0"]["until"]
+    assert until > clock.to_rfc3339(longer.expires_at)
+    with systems.later(10):
+        assert tell() == ["inventory.extend"]
+    assert systems.state()["holds"][f"{session.id}.0"]["until"] == until
 
 
 def test_while_a_shopper_is_at_the_bank_the_hold_is_lengthened(own: Shop, systems: Systems) -> None:
