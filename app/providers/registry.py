@@ -86,6 +86,11 @@ def orders(tenant: TenantProfile) -> Orders:
     return HttpOrders(url) if url else _ORDERS
 
 
+def own_orders() -> Orders:
+    """The orders of this house, whoever takes a merchant's orders by now."""
+    return _ORDERS
+
+
 def places(tenant: TenantProfile) -> Places | None:
     """Who tells where this merchant's stock lies; None where its inventory does not."""
     found = inventory(tenant)

@@ -10,10 +10,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.db import transaction
 from app.domain.lifecycles import orders as lifecycle
 from app.kit.ids import new_id
+from app.models.checkout.finalization import Finalization
 from app.models.checkout.order import Order
 from app.providers.base import OrderDraft, OrderRefused, PlacedOrder, Scope
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
+
+#: More than a database's whole number has of them is no order of ours.
+_MAX_DIGITS = 18
 
 #: Made once a database: every completed checkout places an order.
 _INSERT: dict[str, Any] = {
@@ -46,13 +50,19 @@ class BuiltinOrders:
             return PlacedOrder(order.public_number)
 
     def cancel(self, scope: Scope, key: str, order_id: str | None) -> None:
-        """See `Orders.cancel`; an order of this house is known by its id as soon as it is there."""
+        """See `Orders.cancel`; an order of this house is known by its id as soon as it is there.
+
+        An id that another system gave may look like one of ours: only an order of the same checkout is meant.
+        """
         if order_id is None:
             return
         number = order_id.removeprefix("order_")
+        known = number.isdecimal() and len(number) <= _MAX_DIGITS
         with transaction() as db:
-            order = db.get(Order, int(number), with_for_update=True) if number.isdecimal() else None
-            if order is None or (order.tenant_id, order.mode) != (scope.tenant.id, scope.mode):
+            order = db.get(Order, int(number), with_for_update=True) if known else None
+            checkout_id = db.scalar(select(Finalization.checkout_id).where(Finalization.id == key))
+            meant = (scope.tenant.id, scope.mode, checkout_id)
+            if order is None or (order.tenant_id, order.mode, order.checkout_id) != meant:
                 raise OrderRefused("there is no such order")
             if order.status == _S.CANCELLED:
                 return

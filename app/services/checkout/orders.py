@@ -40,6 +40,15 @@ def draft(
     )
 
 
+def is_here(checkout_id: str) -> bool:
+    """Whether an order of the checkout stands in this house."""
+    standing = select(Order.id).where(
+        Order.checkout_id == checkout_id, Order.status != lifecycle.Status.CANCELLED
+    )
+    with reading() as db:
+        return db.scalar(standing.limit(1)) is not None
+
+
 def of_session(session: CheckoutSession) -> Order | None:
     """The order of a completed session that is kept here."""
     statement = select(Order).where(

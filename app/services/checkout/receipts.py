@@ -20,6 +20,7 @@ from app.domain.lifecycles import orders as order_lifecycle
 from app.kit import clock
 from app.models.access.tenant import Tenant
 from app.models.catalogue.receipt import Receipt
+from app.models.checkout.finalization import Finalization
 from app.models.checkout.order import Order
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
@@ -102,6 +103,18 @@ def _find(session: CheckoutSession) -> Receipt | None:
     )
     with reading() as db:
         return db.scalars(statement.order_by(Receipt.number.desc()).limit(1)).one_or_none()
+
+
+def is_here(run: Finalization) -> bool:
+    """Whether a valid receipt of the run's checkout is kept in this house."""
+    valid = select(Receipt.id).where(
+        Receipt.tenant_id == run.tenant_id,
+        Receipt.mode == run.mode,
+        Receipt.source == source(run.checkout_id),
+        Receipt.voided_at.is_(None),
+    )
+    with reading() as db:
+        return db.scalar(valid.limit(1)) is not None
 
 
 def by_token(token: str) -> Shown:

@@ -35,7 +35,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
 from app.providers import registry
-from app.providers.base import BillingUnavailable, OrderRefused, OrdersUnavailable, Scope
+from app.providers.base import Billing, BillingUnavailable, OrderRefused, Orders, OrdersUnavailable, Scope
 from app.services.access import tenants
 from app.services.checkout import (
     keepers,
@@ -168,7 +168,7 @@ def _take(name: str, run_id: str, profile: TenantProfile, actor: Actor) -> str:
     try:
         if name == "payment":
             return _payment(run, actor)
-        if _is_elsewhere(name, profile):
+        if _is_elsewhere(name, run, profile):
             found = consult(lambda: _STEPS[name](None, run, profile))
             return _note(run_id, name, lambda _db, _run: found, actor)
         return _note(run_id, name, lambda db, fresh: _STEPS[name](db, fresh, profile), actor)
@@ -215,14 +215,14 @@ def _cancel_order(db: Session | None, run: Finalization, profile: TenantProfile)
     if order_id is None and db is not None:  # it is kept here, and whoever made it died before noting it
         made = orders.of_session(db.get_one(CheckoutSession, run.checkout_id))
         order_id = made.public_number if made is not None else None
-    registry.orders(profile).cancel(Scope(profile, run.mode), run.id, order_id)
+    _has_order(run, profile).cancel(Scope(profile, run.mode), run.id, order_id)
     return runs.DONE, {"order_id": order_id}
 
 
 def _void_receipt(db: Session | None, run: Finalization, profile: TenantProfile) -> Found:
     if run.receipt_id is None and not run.sold:
         return runs.NOTHING, {}
-    registry.billing(profile).void_receipt(Scope(profile, run.mode), receipts.source(run.checkout_id))
+    _has_receipt(run, profile).void_receipt(Scope(profile, run.mode), receipts.source(run.checkout_id))
     return runs.DONE, {"receipt_id": run.receipt_id}
 
 
@@ -236,7 +236,7 @@ def _restore_wallet(db: Session | None, run: Finalization, profile: TenantProfil
 
 
 def _return_goods(db: Session | None, run: Finalization, profile: TenantProfile) -> Found:
-    """What is held is released; what was sold goes back on the shelf, with its uses of codes and of a link."""
+    """What is held is released; what was sold goes back, its uses of codes and of a link too."""
     assert db is not None, "stock is kept here"
     session = db.get_one(CheckoutSession, run.checkout_id)
     found = db.get(Reservation, session.reservation_id) if session.reservation_id else None
@@ -260,15 +260,25 @@ _STEPS: dict[str, Callable[[Session | None, Finalization, TenantProfile], Found]
 }
 
 
-def _is_elsewhere(name: str, profile: TenantProfile) -> bool:
+def _is_elsewhere(name: str, run: Finalization, profile: TenantProfile) -> bool:
     """Whether another system is asked in a step, with nothing open."""
     match name:
         case "order":
-            return registry.orders(profile).remote
+            return _has_order(run, profile).remote
         case "receipt":
-            return registry.billing(profile).remote
+            return _has_receipt(run, profile).remote
         case _:
             return False
+
+
+def _has_order(run: Finalization, profile: TenantProfile) -> Orders:
+    """Who has the order: this house where it stands here, whatever the merchant has chosen since."""
+    return registry.own_orders() if orders.is_here(run.checkout_id) else registry.orders(profile)
+
+
+def _has_receipt(run: Finalization, profile: TenantProfile) -> Billing:
+    """The same for the receipt."""
+    return registry.own_billing() if receipts.is_here(run) else registry.billing(profile)
 
 
 def _payment(run: Finalization, actor: Actor) -> str:

@@ -6,11 +6,12 @@ import pytest
 
 from app.db import reading
 from app.models.payments.refund import Refund
+from app.services.access import keys
 from app.services.checkout import payment, sessions
 from app.services.checkout.finalization import finalize
 from app.services.checkout.prerequisites import FinalizationFailed, FinalizationInProgress
 from app.services.checkout.rollback import roll_back
-from app.services.operations import invariants, jobs
+from app.services.operations import invariants, jobs, provider_settings
 from app.services.payments import refunds
 from tests import finalizations
 from tests.finalizations import charges, ready, work
@@ -116,6 +117,37 @@ def test_what_is_on_its_way_stays_sold(own: Shop, systems: Systems) -> None:
     steps = {step["step"]: (step["status"], step["detail"].get("message")) for step in run.steps}
     assert (run.status, steps["order"]) == ("undo_failed", ("failed", "it is on its way"))
     assert charges() == [("captured", 1620, 0)]
+
+
+def test_an_order_of_this_house_is_canceled_here_whatever_was_chosen_since(
+    shop: Shop, systems: Systems
+) -> None:
+    session = ready(shop)
+    finalize(shop.actor, session.id)
+    assert len(finalizations.receipts(session)) == 1
+    now = systems.serve(shop, "orders", "billing")
+    _, run = roll_back(now.actor, session.id)
+    assert run.status == "undone"
+    assert [status for _, status in finalizations.orders(session)] == ["cancelled"]
+    assert [row.voided_at is not None for row in finalizations.receipts(session)] == [True]
+    assert systems.seen("orders.cancel") == []
+    assert charges() == [("captured", 1620, 1620)]
+
+
+@pytest.mark.parametrize("prefix", ["", "order_"])
+def test_an_order_that_is_elsewhere_cancels_none_of_ours(shop: Shop, systems: Systems, prefix: str) -> None:
+    ours = shop.session()
+    shop.pay(ours)
+    [(number, _)] = finalizations.orders(ours)
+    there = systems.serve(shop, "orders")
+    systems.says("orders.create", {"order_id": prefix + number.removeprefix("order_")})
+    session = there.session()
+    assert there.pay(session, nonce="n2").status == "completed"
+    provider_settings.choose(shop.actor, {"orders": {"kind": "builtin"}})
+    _, run = roll_back(keys.authenticate(shop.secret), session.id)
+    assert finalizations.orders(ours) == [(number, "paid")]
+    assert run.status == "undo_failed", "a person has to look: its order stands where it was placed"
+    assert [back for _, _, back in charges()] == [0, 0]
 
 
 def test_a_refund_has_its_credit_note_there(own: Shop, systems: Systems) -> None:
