@@ -6,6 +6,7 @@ one cancels it and lets go of what it holds, once the gateway has said what beca
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -15,13 +16,14 @@ from app.db import retrying, transaction
 from app.domain.actor import Actor, TenantProfile, system_actor
 from app.domain.errors import Conflict, InvalidState, NotFound, ServiceUnavailable
 from app.domain.lifecycles.checkout_sessions import Status
+from app.domain.lifecycles.finalizations import Status as RunStatus
 from app.domain.lifecycles.reviews import Status as ReviewStatus
 from app.models.access.user import User
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.risk.review import Review
 from app.services.access import tenants
-from app.services.checkout import cancellation, rollback, sessions
+from app.services.checkout import cancellation, rollback, runs, sessions
 from app.services.operations import jobs
 from app.services.risk import reviews
 
@@ -94,9 +96,11 @@ def hold(db: Session, session: CheckoutSession, *, source: str, cause: str) -> R
 def turn_away(db: Session, session: CheckoutSession, profile: TenantProfile, *, cause: str) -> None:
     """Cancel a checkout that may not be sold; with a payment under way the job does it, by its outcome.
 
+    What a finalisation that broke off has kept for a person to decide about is given back by the job, too.
     A completed one is left as it is: the goods are sold, and refund or rollback are the merchant's choice.
     """
-    if session.status == Status.PAYMENT_PROCESSING:
+    run = runs.of(db, session) if session.status == Status.FAILED else None
+    if session.status == Status.PAYMENT_PROCESSING or (run is not None and run.status == RunStatus.FAILED):
         jobs.enqueue(
             db,
             "checkout.turn_away",
@@ -119,6 +123,10 @@ def go_on_turning_away(tenant_id: str, mode: str, checkout_id: str) -> None:
         ServiceUnavailable: the gateway has yet to say what became of the payment; the job runs again.
     """
     actor = system_actor(tenants.profile(tenant_id), mode)
+    if sessions.get(actor, checkout_id).status == Status.FAILED:
+        with suppress(InvalidState):  # nothing of it was kept
+            rollback.roll_back(actor, checkout_id)
+            return
     try:
         session = cancellation.cancel(actor, checkout_id, release_inventory=True)
     except InvalidState:

@@ -15,9 +15,12 @@ from app.domain.errors import Conflict
 from app.kit import clock
 from app.models.access.user import User
 from app.models.risk.review import Review
+from app.providers import registry
+from app.providers.base import OrderRefused
 from app.services.access import tokens
-from app.services.checkout import payment, reviewing, sessions
+from app.services.checkout import finalization, payment, payments, reviewing, sessions
 from app.services.checkout.payment import Order
+from app.services.checkout.prerequisites import FinalizationFailed
 from tests import buyers, finalizations, reviewers, risks
 from tests.reviewers import SESSIONS
 from tests.shops import GOOD, Shop, card, later
@@ -210,6 +213,25 @@ def test_money_that_was_captured_for_a_rejected_sale_goes_back(client: FlaskClie
     assert shop.read(session).status == "failed"
     assert shop.left("MUG") == (100, 0, 0)
     assert finalizations.orders(session) == []
+
+
+def test_money_that_was_kept_for_a_person_to_decide_goes_back_with_the_rejection(
+    client: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = finalizations.OrderService(next=[finalizations.fails(OrderRefused("no"))])
+    monkeypatch.setattr(registry, "orders", lambda tenant: service)
+    session = finalizations.ready(shop, "manual")
+    payments.capture(shop.actor, shop.intent(session).id)
+    with pytest.raises(FinalizationFailed):
+        finalization.finalize(shop.actor, session.id)
+    assert (shop.read(session).status, shop.left("MUG")) == ("failed", (99, 0, 1))
+    assign(client, shop, session.id, reviewers.person(shop))
+    complete(client, shop, session.id, "rejected")
+    for _ in range(2):
+        finalizations.work()
+    assert [(taken, back) for _, taken, back in finalizations.charges()] == [(1620, 1620)]
+    assert (shop.read(session).status, shop.left("MUG")) == ("failed", (100, 0, 0))
+    assert finalizations.run(session).status == "undone"
 
 
 def test_a_payment_that_is_captured_meanwhile_makes_its_sale_and_the_rejection_is_noted(
