@@ -12,6 +12,7 @@ import pytest
 from app.domain.rules.fraud import Action, Assessment, Reason
 from app.providers.base import FraudProviderFailed
 from app.providers.remote import fraud
+from tests.shops import GOOD
 
 
 def test_a_score_is_enough_and_the_rest_is_kept_short() -> None:
@@ -20,6 +21,11 @@ def test_a_score_is_enough_and_the_rest_is_kept_short() -> None:
     assert fraud._read(full) == Assessment(7, (Reason("x" * 48, 0, ""),), Action.DENY)
     many = {"score": 7, "reasons": [{"code": "a"}] * 99}
     assert len(fraud._read(many).reasons) == fraud.MAX_REASONS
+
+
+def test_a_card_number_among_its_words_is_not_kept() -> None:
+    told = {"score": 7, "reasons": [{"code": GOOD, "text": f"{GOOD} was tried 9 times", "weight": 7}]}
+    assert fraud._read(told).reasons == (Reason("card", 7, ""),)
 
 
 @pytest.mark.parametrize(

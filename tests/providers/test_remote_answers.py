@@ -275,5 +275,13 @@ def test_an_order_that_is_refused_says_why() -> None:
         ask("orders")
 
 
+def test_a_card_number_in_a_refusal_is_not_kept() -> None:
+    with (
+        answering({"refused": "4242 4242 4242 4242 is blocked"}),
+        pytest.raises(OrderRefused, match=r"^refused$"),
+    ):
+        ask("orders")
+
+
 def test_without_codes_nobody_is_asked() -> None:
     assert HttpPromotions(URL).resolve(SCOPE, [" ", ""]) == PromotionAnswer()

@@ -81,6 +81,11 @@ def holds_card_number(text: str) -> bool:
     return any(_run_holds_one(run) for run in _DIGIT_GROUPS.findall(plain) if len(run) >= _SHORTEST)
 
 
+def without_card_number(text: str, instead: str = "") -> str:
+    """A text that another system chose, or what is kept `instead` where it seems to hold a card number."""
+    return instead if holds_card_number(text) else text
+
+
 def _run_holds_one(run: str) -> bool:
     groups = re.findall("[0-9]+", run)
     for start in range(len(groups)):

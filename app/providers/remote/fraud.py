@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.domain.errors import ProviderUnavailable
+from app.domain.rules.cards import without_card_number
 from app.domain.rules.fraud import MAX_SCORE, Action, Assessment, Facts, Reason, Rule
 from app.kit.ids import random_token
 from app.providers.base import FraudProviderFailed
@@ -55,7 +56,9 @@ def _read(said: Mapping[str, Any]) -> Assessment:
 
 
 def _reason(item: dict[str, Any]) -> Reason:
-    return Reason(str(item["code"])[:48], _points(item.get("weight", 0)), str(item.get("text", ""))[:200])
+    code = without_card_number(str(item["code"]), "card")
+    words = without_card_number(str(item.get("text", "")))
+    return Reason(code[:48], _points(item.get("weight", 0)), words[:200])
 
 
 def _points(value: Any) -> int:

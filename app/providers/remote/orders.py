@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain.rules import providers
+from app.domain.rules.cards import without_card_number
 from app.providers.base import OrderDraft, OrderRefused, PlacedOrder, Scope
 from app.providers.remote.questions import ask
 from app.providers.remote.reading import text, understood
@@ -41,4 +42,4 @@ def _placed(said: Mapping[str, Any]) -> PlacedOrder:
 
 def _unless_refused(said: Mapping[str, Any]) -> None:
     if said.get("refused") is not None:
-        raise OrderRefused(text(said["refused"]))
+        raise OrderRefused(without_card_number(text(said["refused"]), "refused"))

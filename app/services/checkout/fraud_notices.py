@@ -17,6 +17,7 @@ from app.db import reading, retrying, transaction
 from app.domain.actor import TenantProfile, system_actor
 from app.domain.errors import InvalidRequest
 from app.domain.lifecycles.checkout_sessions import Status
+from app.domain.rules.cards import without_card_number
 from app.domain.rules.fraud import MAX_SCORE, Action
 from app.kit import clock
 from app.kit.ids import new_id
@@ -167,4 +168,5 @@ def _reason(item: Any) -> dict[str, Any]:
         raise ValueError
     if not code or not 0 <= weight <= MAX_SCORE:
         raise ValueError
+    code, words = without_card_number(code, "card"), without_card_number(words)
     return {"code": code[:48], "weight": weight, "text": words[:200]}

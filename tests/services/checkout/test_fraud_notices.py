@@ -210,6 +210,22 @@ def test_a_notice_about_a_payment_that_was_given_up_is_about_its_checkout(
     assert shown(client, shop, session.id)["status"] == "canceled"
 
 
+def test_a_card_number_in_a_notice_is_not_kept(client: FlaskClient, shop: Shop) -> None:
+    session = shop.session()
+    reasons = [
+        {"code": "velocity", "text": "4242 4242 4242 4242 was tried 9 times", "weight": 9},
+        "378282246310005",
+    ]
+    body = {"id": "fr_1", "checkout_id": session.id, "action": "challenge", "reasons": reasons}
+    assert notice(client, shop, "fraud", **body).status_code == 200
+    [decision] = decisions(session.id)
+    assert [(reason["code"], reason["text"]) for reason in decision.reasons] == [
+        ("velocity", ""),
+        ("card", ""),
+    ]
+    assert "4242" not in json.dumps([events()[0].payload, shop.read(session).fraud])
+
+
 def test_nothing_is_believed_without_the_merchants_signature(client: FlaskClient, shop: Shop) -> None:
     session = shop.session()
     raw = json.dumps({"id": "fr_1", "checkout_id": session.id, "action": "cancel"}).encode()
