@@ -100,7 +100,8 @@ def turn_away(db: Session, session: CheckoutSession, profile: TenantProfile, *, 
     A completed one is left as it is: the goods are sold, and refund or rollback are the merchant's choice.
     """
     run = runs.of(db, session) if session.status == Status.FAILED else None
-    if session.status == Status.PAYMENT_PROCESSING or (run is not None and run.status == RunStatus.FAILED):
+    unsettled = run is not None and run.status in (RunStatus.FAILED, RunStatus.RUNNING)
+    if session.status == Status.PAYMENT_PROCESSING or unsettled:
         jobs.enqueue(
             db,
             "checkout.turn_away",
@@ -120,7 +121,8 @@ def go_on_turning_away(tenant_id: str, mode: str, checkout_id: str) -> None:
     Money that was captured for a sale that has not been made is rolled back: the checkout ends as failed.
 
     Raises:
-        ServiceUnavailable: the gateway has yet to say what became of the payment; the job runs again.
+        ServiceUnavailable: the gateway has yet to say what became of the payment, or another system of the
+            order; the job runs again.
     """
     actor = system_actor(tenants.profile(tenant_id), mode)
     if sessions.get(actor, checkout_id).status == Status.FAILED:
@@ -133,6 +135,8 @@ def go_on_turning_away(tenant_id: str, mode: str, checkout_id: str) -> None:
         session = sessions.get(actor, checkout_id)
         if session.status == Status.PAYMENT_PROCESSING:
             session, _ = rollback.roll_back(actor, checkout_id)
+        elif session.status == Status.FAILED:
+            raise ServiceUnavailable("The checkout is being completed by hand") from None
         with transaction(actor) as db:
             _note_too_late(db, session, "turn_away")
     if session.status == Status.PAYMENT_PROCESSING:

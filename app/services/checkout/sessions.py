@@ -26,7 +26,7 @@ from app.models.insertion import insert_now
 from app.models.payments.intent import PaymentIntent
 from app.models.reading import Reader
 from app.providers.base import CartSnapshot
-from app.services.checkout import buyers, drafts, link_uses, reservations, totals, wallet
+from app.services.checkout import buyers, drafts, link_uses, reservations, runs, totals, wallet
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations import sweeping
 from app.services.operations.consulting import consulting
@@ -263,7 +263,7 @@ def cancel(
     Without `release_inventory` its hold lasts until the hold's own time is up.
 
     Raises:
-        InvalidState: it is completed, or a payment is under way.
+        InvalidState: it is completed, or being completed, or a payment is under way.
     """
     with transaction(actor) as db:
         session = find(db, actor, checkout_id, lock=True)
@@ -273,6 +273,10 @@ def cancel(
             return session
         if session.status == _S.PAYMENT_PROCESSING:
             raise InvalidState("A payment is under way; cancel it first", code="payment_in_progress")
+        if (
+            runs.running(db, session) is not None
+        ):  # an override of a failed one, which waits for other systems
+            raise InvalidState("The checkout is being finalised")
         _end(db, session, actor.tenant, reason="requested", cause=cause, keep_hold=not release_inventory)
         return session
 

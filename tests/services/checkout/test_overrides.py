@@ -14,7 +14,16 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.providers import registry
 from app.providers.base import OrderRefused, OrdersUnavailable
-from app.services.checkout import finalization, links, payments, resolutions, rollback, sale
+from app.services.checkout import (
+    finalization,
+    links,
+    payments,
+    resolutions,
+    reviewing,
+    rollback,
+    sale,
+    sessions,
+)
 from app.services.checkout.links import LinkDraft
 from app.services.checkout.prerequisites import FinalizationFailed
 from app.services.checkout.resolutions import DISCOUNT, OVERRIDE, REPLACE, Resolution
@@ -180,6 +189,25 @@ def test_an_order_service_elsewhere_is_told_and_waited_for(shop: Shop, service: 
     assert (done.status, done.order_id) == ("completed", "shop-1")
     assert shop.left("MUG") == (99, 0, 1)
     assert len({asked["key"] for asked in service.asked}) == 1
+
+
+def test_what_is_being_completed_is_not_canceled_meanwhile(shop: Shop, service: OrderService) -> None:
+    session = failed(shop)
+    service.next = [fails(OrdersUnavailable("away"))]
+    assert override(shop, session).status == "failed"
+    with pytest.raises(InvalidState):
+        sessions.cancel(shop.actor, session.id)
+    with transaction() as db:
+        row = db.get_one(CheckoutSession, session.id)
+        reviewing.turn_away(db, row, shop.actor.tenant, cause="fraud_provider")
+    with later(60):
+        work()
+        work()
+    done = shop.read(session)
+    assert (done.status, done.order_id, shop.left("MUG")) == ("completed", "shop-1", (99, 0, 1))
+    with later(3600):
+        work()
+    assert len(told(shop, session, "checkout.rejected_too_late")) == 1
 
 
 def test_an_order_that_is_refused_leaves_a_payment_to_a_person(shop: Shop, service: OrderService) -> None:
