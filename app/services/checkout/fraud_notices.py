@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.db import reading, retrying, transaction
+from app.db import reading, transaction
 from app.domain.actor import TenantProfile, system_actor
 from app.domain.errors import InvalidRequest
 from app.domain.lifecycles.checkout_sessions import Status
@@ -64,10 +63,9 @@ def receive(raw: bytes, headers: Mapping[str, str]) -> bool:
         "score": _score(said, action, policy.of(profile, found.mode)),
         "reasons": _reasons(said),
     }
-    try:
-        return retrying(lambda: _take(profile, found, told))
-    except IntegrityError:
-        return False
+    return provider_notices.once(
+        lambda: _take(profile, found, told), tenant_id=found.tenant_id, provider="fraud", event_id=event_id
+    )
 
 
 def _named(said: Mapping[str, Any]) -> CheckoutSession | None:

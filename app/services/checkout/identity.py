@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.db import reading, retrying, transaction
@@ -129,10 +128,9 @@ def receive(raw: bytes, headers: Mapping[str, str]) -> bool:
     provider_notices.verify(raw, headers, found.tenant_id, "kyc")
     event_id = provider_notices.event_id(raw, said)
     result = provider_notices.one_of(said, "result", ("approved", "rejected"))
-    try:
-        return retrying(lambda: _take(found, event_id, result))
-    except IntegrityError:
-        return False
+    return provider_notices.once(
+        lambda: _take(found, event_id, result), tenant_id=found.tenant_id, provider="kyc", event_id=event_id
+    )
 
 
 def _begun(actor: Actor, checkout_id: str) -> KycRequest:

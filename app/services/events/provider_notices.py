@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.db import reading, retrying
 from app.domain.errors import InvalidRequest, Unauthenticated
 from app.kit import clock, signing, strict_json
 from app.kit.ids import new_id
@@ -87,6 +89,17 @@ def one_of(said: Mapping[str, Any], field: str, words: tuple[str, ...]) -> str:
     return str(value)
 
 
+def once(take: Callable[[], bool], *, tenant_id: str, provider: str, event_id: str) -> bool:
+    """Take a notice in a transaction of its own; False for one that we had, also where two came at once."""
+    try:
+        return retrying(take)
+    except IntegrityError:
+        with reading() as db:
+            if not _is_kept(db, tenant_id, provider, event_id):
+                raise
+        return False
+
+
 def is_new(
     db: Session,
     *,
@@ -99,14 +112,9 @@ def is_new(
 ) -> bool:
     """Keep a notice in the caller's transaction; False for one that we had.
 
-    Of two that come at once the database refuses one (IntegrityError): the caller answers it as one we had.
+    Of two that come at once the database refuses one (IntegrityError); see `once`.
     """
-    mine = select(ProviderEvent.id).where(
-        ProviderEvent.tenant_id == tenant_id,
-        ProviderEvent.provider == provider,
-        ProviderEvent.event_id == event_id,
-    )
-    if db.scalar(mine) is not None:
+    if _is_kept(db, tenant_id, provider, event_id):
         return False
     now = clock.now()
     db.add(
@@ -123,3 +131,12 @@ def is_new(
         )
     )
     return True
+
+
+def _is_kept(db: Session, tenant_id: str, provider: str, event_id: str) -> bool:
+    mine = select(ProviderEvent.id).where(
+        ProviderEvent.tenant_id == tenant_id,
+        ProviderEvent.provider == provider,
+        ProviderEvent.event_id == event_id,
+    )
+    return db.scalar(mine) is not None

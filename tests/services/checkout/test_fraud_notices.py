@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from app.db import reading
 from app.domain.errors import Conflict
@@ -208,6 +209,25 @@ def test_a_notice_about_a_payment_that_was_given_up_is_about_its_checkout(
     answer = notice(client, shop, "fraud", id="fr_1", payment_intent_id=first.id, action="cancel")
     assert answer.status_code == 200
     assert shown(client, shop, session.id)["status"] == "canceled"
+
+
+def test_a_notice_that_could_not_be_kept_is_not_acknowledged(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = shop.session()
+    raw = json.dumps({"id": "fr_1", "checkout_id": session.id, "action": "cancel"}).encode()
+    secret = inbound_secrets.find(shop.actor.tenant_id, "fraud") or ""
+    headers = {"X-Webhook-Signature": signing.timestamped_signature(raw, [secret], clock.now())}
+
+    def refused(*_: Any) -> None:
+        raise IntegrityError("a row", None, Exception("of something else"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fraud_notices, "_follow", refused)
+        with pytest.raises(IntegrityError):
+            fraud_notices.receive(raw, headers)
+    assert fraud_notices.receive(raw, headers)
+    assert shop.read(session).status == "canceled"
 
 
 def test_a_card_number_in_a_notice_is_not_kept(client: FlaskClient, shop: Shop) -> None:
