@@ -57,6 +57,13 @@ class Keepers:
         fresh = self._codes.hold(self._scope, [code for code in codes if code not in had])
         return [code for code in codes if code in fresh or code in had]
 
+    def hold_codes_left(self, codes: list[str]) -> list[str]:
+        """Those of these codes that can still be held, for a sale that is made whatever has become of them.
+
+        A remote system is told of their uses with the sale, also where it holds none.
+        """
+        return codes if self._codes.remote else self._codes.hold(self._scope, codes)
+
     def release(self, reservation: Reservation) -> None:
         """Give back what the reservation holds."""
         self._stock.release(self._scope, _parts(reservation), self._hold)

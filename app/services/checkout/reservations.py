@@ -54,12 +54,13 @@ def hold(
     cause: str,
     require_full: bool = True,
     allocation: Allocation = BEST_FIT,
-    coupons: bool = True,
+    all_codes: bool = True,
 ) -> Reservation:
     """Hold the session's goods and discounts, or lengthen the hold that it has; it becomes `reserved`.
 
-    A partial hold is given up and asked for again. `coupons=False` leaves uses of discount codes alone. Where
-    a shipment plan was chosen the goods are taken from its places, whatever `allocation` says.
+    A partial hold is given up and asked for again. Without `all_codes` a discount that is used up by others
+    is given without a use of it. Where a shipment plan was chosen the goods are taken from its places,
+    whatever `allocation` says.
 
     Raises:
         Conflict: `inventory_shortfall`: nothing can be held, or not all while all is required;
@@ -77,6 +78,7 @@ def hold(
     allocation = _planned(db, session, profile, cause) or allocation
     keeper = keepers.to_be(db, session, profile, until, whole=require_full)
     held, partial = _hold_goods(keeper, session, allocation, require_full=require_full)
+    codes = _codes(session)
     reservation = Reservation(
         id=new_id("resv"),
         tenant_id=session.tenant_id,
@@ -85,7 +87,7 @@ def hold(
         allocation_strategy=allocation.strategy,
         partial=partial,
         lines=[part.as_dict() for part in held],
-        coupons=_hold_coupons(keeper, _codes(session)) if coupons else [],
+        coupons=_hold_coupons(keeper, codes) if all_codes else keeper.hold_codes_left(codes),
         held_by=keeper.held_by,
         expires_at=until,
         took_ms=(time.monotonic() - started) * 1000,
@@ -200,7 +202,7 @@ def commit(db: Session, session: CheckoutSession, profile: TenantProfile, *, cau
     reservation = active(db, session)
     if reservation is None or reservation.partial or keepers.has_lapsed(reservation):
         # The price was promised and may be paid already: a code used up meanwhile does not undo it.
-        reservation = hold(db, session, profile, ttl_seconds=60, cause=cause, coupons=False)
+        reservation = hold(db, session, profile, ttl_seconds=60, cause=cause, all_codes=False)
     keepers.of(reservation, profile).commit(reservation)
     reservation.advance(_T.CAPTURED, cause=cause)
 

@@ -30,6 +30,7 @@ from app.services.checkout.resolutions import DISCOUNT, OVERRIDE, REPLACE, Resol
 from app.services.payments import refunds
 from tests import finalizations
 from tests.buyers import together
+from tests.catalogue import coupon, uses
 from tests.failures import failed, strict, told
 from tests.finalizations import OrderService, charges, fails, orders, ready, work
 from tests.shops import GOOD, NO_FUNDS, Shop, later
@@ -165,6 +166,20 @@ def test_of_an_override_and_a_reopening_one_happens(shop: Shop) -> None:
     answers = together(8, one)
     assert len([answer for answer in answers if not isinstance(answer, Exception)]) == 1
     assert len(told(shop, session, resolutions.RESOLVED)) == 1
+
+
+def test_a_use_of_a_code_is_counted_while_there_is_one(shop: Shop) -> None:
+    coupon(shop, usage_limit=1)
+    first, second = (failed(shop, promotion_codes=("SAVE10",)) for _ in range(2))
+    assert override(shop, first).grand_total == first.grand_total
+    assert uses(shop) == (0, 1)
+    done = override(shop, second)
+    assert (done.status, done.grand_total) == ("completed", second.grand_total), "at the total that it had"
+    assert uses(shop) == (0, 1)
+    rollback.roll_back(shop.actor, second.id)
+    assert uses(shop) == (0, 1)
+    rollback.roll_back(shop.actor, first.id)
+    assert uses(shop) == (0, 0)
 
 
 def test_a_use_of_a_link_is_counted(shop: Shop) -> None:
