@@ -273,9 +273,7 @@ def cancel(
             return session
         if session.status == _S.PAYMENT_PROCESSING:
             raise InvalidState("A payment is under way; cancel it first", code="payment_in_progress")
-        if (
-            runs.running(db, session) is not None
-        ):  # an override of a failed one, which waits for other systems
+        if runs.running(db, session) is not None:  # by hand, after it had failed
             raise InvalidState("The checkout is being finalised")
         _end(db, session, actor.tenant, reason="requested", cause=cause, keep_hold=not release_inventory)
         return session
