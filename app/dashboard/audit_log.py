@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.domain.permissions import AUDIT_READ
 from app.services.events import audit, timeline
 
@@ -12,10 +12,9 @@ blueprint = Blueprint("audit_log", __name__, url_prefix="/dashboard/<any(test, l
 
 
 @blueprint.get("")
-@screen
+@screen(AUDIT_READ)
 def index(mode: str) -> Response:
     """The journal, newest first."""
-    needs(AUDIT_READ)
     who = actor()
     page = timeline.recent(who, cursor=request.args.get("cursor"))
     more = f"{request.path}?cursor={page.next_cursor}" if page.next_cursor else None

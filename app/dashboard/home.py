@@ -14,17 +14,19 @@ blueprint = Blueprint("home", __name__, url_prefix="/dashboard")
 
 @blueprint.get("")
 @blueprint.get("/")
-@screen
+@screen()
 def start() -> AnyResponse:
     """The front door."""
     return redirect("/dashboard/test", 303)
 
 
 @blueprint.get("/<any(test, live):mode>")
-@screen
+@screen()
 def show(mode: str) -> Response:
-    """Figures of the last 30 days, and the latest payments."""
+    """Figures of the last 30 days, and the latest payments, for those who may see them."""
     who = actor()
     return render(
-        "dashboard/home/show.html", figures=metrics.overview(who), latest=intents.list_page(who, limit=6).data
+        "dashboard/home/show.html",
+        figures=metrics.overview(who) if who.can("reports:read") else None,
+        latest=intents.list_page(who, limit=6).data if who.can("intents:read") else None,
     )

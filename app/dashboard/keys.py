@@ -6,8 +6,8 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import actor, needs, render, screen, stepped_up
-from app.domain.errors import DomainError
+from app.dashboard.shell import actor, render, screen
+from app.domain.errors import DomainError, NotFound
 from app.domain.permissions import KEYS_MANAGE
 from app.kit import clock
 from app.models.access.api_key import ApiKey
@@ -22,10 +22,9 @@ OVERLAPS = {"0": 0, "1h": 3600, "24h": _DAY, "7d": 7 * _DAY}
 
 
 @blueprint.get("")
-@screen
+@screen(KEYS_MANAGE)
 def index(mode: str) -> Response:
     """The merchant's keys."""
-    needs(KEYS_MANAGE)
     rows = keys.list_all(actor())
     rights = key_owners.rights_of(actor(), rows)
     cut = {row.id for row in rows if row.id in rights and rights[row.id] != frozenset(row.scopes)}
@@ -33,21 +32,16 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/new")
-@screen
+@screen(KEYS_MANAGE, step_up="api-keys")
 def new(mode: str) -> AnyResponse:
     """The form."""
-    needs(KEYS_MANAGE)
-    return stepped_up("api-keys") or _form([])
+    return _form([])
 
 
 @blueprint.post("")
-@screen
+@screen(KEYS_MANAGE, step_up="api-keys")
 def create(mode: str) -> AnyResponse:
     """Make a key; the answer is the only page that ever shows it."""
-    needs(KEYS_MANAGE)
-    detour = stepped_up("api-keys")
-    if detour is not None:
-        return detour
     kind = "pk" if request.form.get("kind") == "pk" else "sk"
     lives = LIVES.get(request.form.get("lives", ""))
     try:
@@ -60,70 +54,57 @@ def create(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<key_id>/roll")
-@screen
+@screen(KEYS_MANAGE, step_up="api-keys")
 def ask_roll(mode: str, key_id: str) -> AnyResponse:
     """Ask how long the old key works on."""
-    return _ask(mode, key_id, "dashboard/keys/roll.html", errors=[])
+    return _ask(key_id, "dashboard/keys/roll.html", errors=[])
 
 
 @blueprint.post("/<key_id>/roll")
-@screen
+@screen(KEYS_MANAGE, step_up="api-keys")
 def roll(mode: str, key_id: str) -> AnyResponse:
     """Make a key in place of another; the answer is the only page that ever shows it."""
-    needs(KEYS_MANAGE)
-    detour = stepped_up("api-keys")
-    if detour is not None:
-        return detour
     overlap = OVERLAPS.get(request.form.get("overlap", ""), _DAY)
     try:
         key, plaintext, old = keys.roll(actor(), key_id, overlap_seconds=overlap)
     except DomainError as refused:
         errors = [{"field": "overlap", "text": refused.message}]
-        return _ask(mode, key_id, "dashboard/keys/roll.html", refused.http_status, errors=errors)
+        return _ask(key_id, "dashboard/keys/roll.html", refused.http_status, errors=errors)
     return render("dashboard/keys/created.html", 201, key=key, plaintext=plaintext, old=old)
 
 
 @blueprint.post("/<key_id>/take-over")
-@screen
+@screen(KEYS_MANAGE, step_up="api-keys")
 def take_over(mode: str, key_id: str) -> AnyResponse:
     """Answer for a key that may do less than its scopes, since whoever made it may."""
-    needs(KEYS_MANAGE)
-    detour = stepped_up("api-keys")
-    if detour is not None:
-        return detour
     key = key_owners.take_over(actor(), key_id)
     flash(f"You answer for {key.name} now.", "success")
     return redirect(f"/dashboard/{mode}/keys", 303)
 
 
 @blueprint.get("/<key_id>/revoke")
-@screen
+@screen(KEYS_MANAGE, step_up="api-keys")
 def ask_revoke(mode: str, key_id: str) -> AnyResponse:
     """Ask (also where a step-up leads back to)."""
-    return _ask(mode, key_id, "dashboard/keys/revoke.html")
+    return _ask(key_id, "dashboard/keys/revoke.html")
 
 
 @blueprint.post("/<key_id>/revoke")
-@screen
+@screen(KEYS_MANAGE, step_up="api-keys")
 def revoke(mode: str, key_id: str) -> AnyResponse:
     """Revoke a key: it is refused from the next request on."""
-    needs(KEYS_MANAGE)
-    detour = stepped_up("api-keys")
-    if detour is not None:
-        return detour
     key = keys.revoke(actor(), key_id)
     flash(f"{key.name} was revoked. It no longer works.", "success")
     return redirect(f"/dashboard/{mode}/keys", 303)
 
 
 def _ask(
-    mode: str, key_id: str, template: str, status: int = 200, errors: list[dict[str, str]] | None = None
+    key_id: str, template: str, status: int = 200, errors: list[dict[str, str]] | None = None
 ) -> AnyResponse:
-    needs(KEYS_MANAGE)
     found = next((key for key in keys.list_all(actor()) if key.id == key_id), None)
     if found is None:
-        return redirect(f"/dashboard/{mode}/keys", 303)
-    return stepped_up("api-keys") or render(
+        raise NotFound("API key not found")
+    return render(
         template,
         status,
         key=found,

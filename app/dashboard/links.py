@@ -9,7 +9,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app import settings
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.domain import money
 from app.domain.errors import DomainError
 from app.domain.permissions import LINKS_MANAGE
@@ -20,7 +20,7 @@ blueprint = Blueprint("payment_links", __name__, url_prefix="/dashboard/<any(tes
 
 
 @blueprint.get("")
-@screen
+@screen("links:read")
 def index(mode: str) -> Response:
     """Links, newest first."""
     page = links.list_page(actor(), cursor=request.args.get("cursor"))
@@ -30,18 +30,16 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/new")
-@screen
+@screen(LINKS_MANAGE)
 def new(mode: str) -> Response:
     """The form."""
-    needs(LINKS_MANAGE)
     return _form([])
 
 
 @blueprint.post("")
-@screen
+@screen(LINKS_MANAGE)
 def create(mode: str) -> AnyResponse:
     """Make a link."""
-    needs(LINKS_MANAGE)
     try:
         link = links.create(actor(), _draft())
     except DomainError as refused:
@@ -53,7 +51,7 @@ def create(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<link_id>")
-@screen
+@screen("links:read")
 def show(mode: str, link_id: str) -> Response:
     """One link with its QR code."""
     link = links.get(actor(), link_id)
@@ -62,10 +60,9 @@ def show(mode: str, link_id: str) -> Response:
 
 
 @blueprint.post("/<link_id>/active")
-@screen
+@screen(LINKS_MANAGE)
 def switch(mode: str, link_id: str) -> AnyResponse:
     """Switch a link on or off."""
-    needs(LINKS_MANAGE)
     links.set_active(actor(), link_id, request.form.get("active") == "1")
     return redirect(f"/dashboard/{mode}/links/{link_id}", 303)
 

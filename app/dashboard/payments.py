@@ -10,10 +10,10 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import actor, needs, render, screen, stepped_up
+from app.dashboard.shell import actor, render, screen
 from app.domain import money
 from app.domain.decline_codes import describe
-from app.domain.errors import DomainError
+from app.domain.errors import DomainError, NotFound
 from app.domain.lifecycles import intents as lifecycle
 from app.domain.permissions import REFUNDS_CREATE
 from app.models.events.journal import JournalEntry
@@ -26,7 +26,7 @@ blueprint = Blueprint("payments", __name__, url_prefix="/dashboard/<any(test, li
 
 
 @blueprint.get("")
-@screen
+@screen("intents:read")
 def index(mode: str) -> Response:
     """Payments, newest first; the filters live in the address."""
     who = actor()
@@ -50,28 +50,23 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/<intent_id>")
-@screen
+@screen("intents:read")
 def show(mode: str, intent_id: str) -> Response:
     """One payment."""
     return _detail(intent_id)
 
 
 @blueprint.get("/<intent_id>/refund")
-@screen
+@screen(REFUNDS_CREATE, step_up="refund")
 def ask_refund(mode: str, intent_id: str) -> AnyResponse:
     """Ask how much goes back (also where a step-up leads back to)."""
-    needs(REFUNDS_CREATE)
-    return stepped_up("refund") or _refund_page(intent_id)
+    return _refund_page(intent_id)
 
 
 @blueprint.post("/<intent_id>/refund")
-@screen
+@screen(REFUNDS_CREATE, step_up="refund")
 def refund(mode: str, intent_id: str) -> AnyResponse:
     """Refund all that is left, or a part."""
-    needs(REFUNDS_CREATE)
-    detour = stepped_up("refund")
-    if detour is not None:
-        return detour
     who = actor()
     intent = intents.get(who, intent_id)
     try:
@@ -87,18 +82,16 @@ def refund(mode: str, intent_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<intent_id>/capture")
-@screen
+@screen("intents:write")
 def capture(mode: str, intent_id: str) -> AnyResponse:
     """Take what was authorised."""
-    needs("intents:write")
     return _act(mode, intent_id, lambda: sales.capture(actor(), intent_id), "Captured")
 
 
 @blueprint.post("/<intent_id>/cancel")
-@screen
+@screen("intents:write")
 def cancel(mode: str, intent_id: str) -> AnyResponse:
     """Cancel and release what is held."""
-    needs("intents:write")
     return _act(mode, intent_id, lambda: sales.cancel(actor(), intent_id, "user_cancel"), "Canceled")
 
 
@@ -106,6 +99,8 @@ def _act(mode: str, intent_id: str, work: Any, words: str) -> AnyResponse:
     try:
         work()
         flash(words, "success")
+    except NotFound:
+        raise
     except DomainError as refused:
         flash(refused.message, "danger")
     return redirect(f"/dashboard/{mode}/payments/{intent_id}", 303)

@@ -11,7 +11,7 @@ blueprint = Blueprint("refunds", __name__, url_prefix="/dashboard/<any(test, liv
 
 
 @blueprint.get("")
-@screen
+@screen("refunds:read")
 def index(mode: str) -> Response:
     """Refunds, newest first."""
     page = refunds.list_page(actor(), cursor=request.args.get("cursor"))

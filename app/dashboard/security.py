@@ -25,7 +25,7 @@ class PasswordForm(FlaskForm):  # type: ignore[misc]
 
 
 @blueprint.get("")
-@screen
+@screen()
 def show() -> Response:
     """Password, second factor, and everything that is signed in."""
     who = signed_in()
@@ -39,14 +39,14 @@ def show() -> Response:
 
 
 @blueprint.get("/password")
-@screen
+@screen()
 def show_password() -> Response:
     """The form for another password."""
     return render("dashboard/security/password.html", form=PasswordForm(), errors=[])
 
 
 @blueprint.post("/password")
-@screen
+@screen()
 def change_password() -> AnyResponse:
     """Take another password; everything else that is signed in ends."""
     form, who = PasswordForm(), signed_in()
@@ -64,7 +64,7 @@ def change_password() -> AnyResponse:
 
 
 @blueprint.post("/sign-ins/<sign_in_id>/end")
-@screen
+@screen()
 def end_sign_in(sign_in_id: str) -> AnyResponse:
     """End one of one's own sign-ins."""
     who = signed_in()
@@ -77,7 +77,7 @@ def end_sign_in(sign_in_id: str) -> AnyResponse:
 
 
 @blueprint.post("/sign-ins/end-others")
-@screen
+@screen()
 def end_others() -> AnyResponse:
     """End all of one's own sign-ins but this one."""
     who = signed_in()
@@ -87,14 +87,14 @@ def end_others() -> AnyResponse:
 
 
 @blueprint.get("/totp")
-@screen
+@screen()
 def enrol() -> AnyResponse:
     """A fresh seed as QR code and text."""
     return _detour() or _enrolment([])
 
 
 @blueprint.post("/totp")
-@screen
+@screen()
 def enable() -> AnyResponse:
     """Put the seed in force with a first code."""
     detour = _detour()
@@ -109,24 +109,21 @@ def enable() -> AnyResponse:
 
 
 @blueprint.get("/codes")
-@screen
+@screen(step_up="mfa")
 def ask_codes() -> AnyResponse:
     """Ask before the old recovery codes stop working (also where a step-up leads back to)."""
-    return stepped_up("mfa") or render("dashboard/security/new_codes.html", form=FlaskForm())
+    return render("dashboard/security/new_codes.html", form=FlaskForm())
 
 
 @blueprint.post("/codes")
-@screen
+@screen(step_up="mfa")
 def renew_codes() -> AnyResponse:
     """Fresh recovery codes in place of the old ones."""
-    detour = stepped_up("mfa")
-    if detour is not None:
-        return detour
     return render("dashboard/security/codes.html", codes=totp.renew_codes(signed_in().user.id))
 
 
 @blueprint.post("/totp/off")
-@screen
+@screen()
 def disable() -> AnyResponse:
     """Take the second factor away."""
     detour = stepped_up("mfa")

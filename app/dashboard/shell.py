@@ -18,6 +18,7 @@ from app.domain.errors import PermissionDenied
 from app.services.access import web_sessions
 from app.services.access.web_sessions import SignedIn
 from app.web import card_screen
+from app.web.opens import Door, To, put
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,30 +73,34 @@ def actor() -> Actor:
     return made
 
 
-def screen(view: F) -> F:
-    """A screen: only for people who are signed in."""
+def screen(permission: str | None = None, *, step_up: str | None = None) -> Callable[[F], F]:
+    """Declare a screen: for people who are signed in, hold a permission and have lately confirmed an action.
 
-    @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        if not current_user.is_authenticated:
-            return login_manager.unauthorized()
-        _refuse_cards()
-        return view(*args, **kwargs)
+    It is refused in this order; what is missing of the last leads to the page that asks for it.
+    """
 
-    guarded.dashboard_policy = "signed-in"  # type: ignore[attr-defined]
-    return guarded  # type: ignore[return-value]
+    def declare(view: F) -> F:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if not current_user.is_authenticated:
+                return login_manager.unauthorized()
+            if permission is not None and not actor().can(permission):
+                raise PermissionDenied("Your role doesn't allow this")
+            detour = stepped_up(step_up) if step_up is not None else None
+            if detour is not None:
+                return detour
+            _refuse_cards()
+            return view(*args, **kwargs)
+
+        return put(guarded, Door(To.PEOPLE, permission, step_up))  # type: ignore[return-value]
+
+    return declare
 
 
 def _refuse_cards() -> None:
     """What people type is kept (reasons, names, references), but for their own passwords."""
     typed = ((name, text) for name, text in request.form.items(multi=True) if name not in _PASSWORDS)
     card_screen.refuse_in_form(MultiDict(typed), request.files)
-
-
-def needs(permission: str) -> None:
-    """Refuse people whose role lacks a permission."""
-    if not actor().can(permission):
-        raise PermissionDenied("Your role doesn't allow this")
 
 
 def stepped_up(action: str) -> AnyResponse | None:

@@ -17,6 +17,7 @@ from app.kit import clock
 from app.services.access import users, web_sessions
 from app.web import agents
 from app.web.authentication import client_address
+from app.web.opens import To, opens
 
 blueprint = Blueprint("sign_in", __name__, url_prefix="/dashboard")
 
@@ -39,6 +40,7 @@ class CodeForm(FlaskForm):  # type: ignore[misc]
 
 
 @blueprint.get("/sign-in")
+@opens(To.EVERYBODY)
 def show() -> AnyResponse:
     """The password page."""
     if current_user.is_authenticated:
@@ -47,6 +49,7 @@ def show() -> AnyResponse:
 
 
 @blueprint.post("/sign-in")
+@opens(To.EVERYBODY)
 def submit() -> AnyResponse:
     """Check the password."""
     form = PasswordForm()
@@ -64,6 +67,7 @@ def submit() -> AnyResponse:
 
 
 @blueprint.get("/sign-in/code")
+@opens(To.EVERYBODY)
 def show_code() -> AnyResponse:
     """The code page."""
     if _pending() is None:
@@ -72,6 +76,7 @@ def show_code() -> AnyResponse:
 
 
 @blueprint.post("/sign-in/code")
+@opens(To.EVERYBODY)
 def submit_code() -> AnyResponse:
     """Check the code."""
     user_id, form = _pending(), CodeForm()
@@ -89,6 +94,7 @@ def submit_code() -> AnyResponse:
 
 
 @blueprint.post("/sign-out")
+@opens(To.EVERYBODY)
 def sign_out() -> AnyResponse:
     """End the session."""
     _leave()

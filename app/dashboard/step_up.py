@@ -30,14 +30,14 @@ class ConfirmForm(FlaskForm):  # type: ignore[misc]
 
 
 @blueprint.get("/confirm")
-@screen
+@screen()
 def show() -> Response:
     """Ask."""
     return _page(ConfirmForm())
 
 
 @blueprint.post("/confirm")
-@screen
+@screen()
 def submit() -> AnyResponse:
     """Check, and go back to what was wanted."""
     form, who = ConfirmForm(), signed_in()

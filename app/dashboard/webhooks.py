@@ -6,7 +6,7 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import actor, needs, render, screen, stepped_up
+from app.dashboard.shell import actor, render, screen
 from app.domain.errors import DomainError
 from app.domain.event_types import PUBLISHED
 from app.domain.permissions import WEBHOOKS_MANAGE
@@ -24,7 +24,7 @@ TABS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 @blueprint.get("")
-@screen
+@screen("webhooks:read")
 def index(mode: str) -> Response:
     """Endpoints and the latest deliveries."""
     who = actor()
@@ -43,21 +43,16 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/new")
-@screen
+@screen(WEBHOOKS_MANAGE, step_up="webhooks")
 def new(mode: str) -> AnyResponse:
     """The form."""
-    needs(WEBHOOKS_MANAGE)
-    return stepped_up("webhooks") or _form([])
+    return _form([])
 
 
 @blueprint.post("")
-@screen
+@screen(WEBHOOKS_MANAGE, step_up="webhooks")
 def create(mode: str) -> AnyResponse:
     """Add an endpoint; the answer is the only page that shows its secret."""
-    needs(WEBHOOKS_MANAGE)
-    detour = stepped_up("webhooks")
-    if detour is not None:
-        return detour
     try:
         endpoint, secret = webhooks.create(
             actor(),
@@ -71,7 +66,7 @@ def create(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/deliveries/<delivery_id>")
-@screen
+@screen("webhooks:read")
 def delivery(mode: str, delivery_id: str) -> Response:
     """One delivery with what each attempt brought."""
     row, tries = deliveries.get(actor(), delivery_id)
@@ -80,30 +75,27 @@ def delivery(mode: str, delivery_id: str) -> Response:
 
 
 @blueprint.post("/deliveries/<delivery_id>/resend")
-@screen
+@screen(WEBHOOKS_MANAGE)
 def resend(mode: str, delivery_id: str) -> AnyResponse:
     """Send an event again, as a new delivery."""
-    needs(WEBHOOKS_MANAGE)
     made = deliveries.resend(actor(), delivery_id)
     flash("The event is being sent again", "success")
     return redirect(f"/dashboard/{mode}/webhooks/deliveries/{made.id}", 303)
 
 
 @blueprint.post("/<endpoint_id>/delete")
-@screen
+@screen(WEBHOOKS_MANAGE)
 def delete(mode: str, endpoint_id: str) -> AnyResponse:
     """Take an endpoint away."""
-    needs(WEBHOOKS_MANAGE)
     webhooks.delete(actor(), endpoint_id)
     flash("The endpoint was removed", "success")
     return redirect(f"/dashboard/{mode}/webhooks", 303)
 
 
 @blueprint.post("/<endpoint_id>/enabled")
-@screen
+@screen(WEBHOOKS_MANAGE)
 def switch(mode: str, endpoint_id: str) -> AnyResponse:
     """Switch an endpoint on or off."""
-    needs(WEBHOOKS_MANAGE)
     webhooks.set_enabled(actor(), endpoint_id, request.form.get("enabled") == "1")
     return redirect(f"/dashboard/{mode}/webhooks", 303)
 

@@ -31,6 +31,7 @@ from app.services.checkout.subscribing import RECURRING
 from app.services.payments import methods
 from app.web.authentication import client_address
 from app.web.languages import language
+from app.web.opens import To, opens
 
 blueprint = Blueprint("checkout", __name__, url_prefix="/pay")
 
@@ -41,12 +42,14 @@ NOTHING_DUE = "free"
 
 
 @blueprint.get("/<hosted_id>")
+@opens(To.ADDRESS)
 def show(hosted_id: str) -> Response:
     """The session's current step."""
     return _render(*sessions.find_hosted(hosted_id))
 
 
 @blueprint.get("/<hosted_id>/qr.png")
+@opens(To.ADDRESS)
 def qr_png(hosted_id: str) -> Response:
     """The page's address as a QR code (MR-001)."""
     session, _, _ = sessions.find_hosted(hosted_id)
@@ -54,6 +57,7 @@ def qr_png(hosted_id: str) -> Response:
 
 
 @blueprint.get("/<hosted_id>/action.svg")
+@opens(To.ADDRESS)
 def action_svg(hosted_id: str) -> Response:
     """The QR code that the shopper has to scan to pay."""
     _, profile, intent = sessions.find_hosted(hosted_id)
@@ -65,6 +69,7 @@ def action_svg(hosted_id: str) -> Response:
 
 
 @blueprint.post("/<hosted_id>/card")
+@opens(To.ADDRESS)
 def pay_by_card(hosted_id: str) -> AnyResponse:
     """Pay with the card that was typed."""
     session, profile, intent = sessions.find_hosted(hosted_id)
@@ -100,6 +105,7 @@ def pay_by_card(hosted_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<hosted_id>/method")
+@opens(To.ADDRESS)
 def pay_by_method(hosted_id: str) -> AnyResponse:
     """Pay with a redirect or QR method."""
     session, profile, intent = sessions.find_hosted(hosted_id)
@@ -119,6 +125,7 @@ def pay_by_method(hosted_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<hosted_id>/coupon")
+@opens(To.ADDRESS)
 def coupon(hosted_id: str) -> AnyResponse:
     """Add a promotion code."""
     return _change(
@@ -129,6 +136,7 @@ def coupon(hosted_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<hosted_id>/quantity")
+@opens(To.ADDRESS)
 def quantity(hosted_id: str) -> AnyResponse:
     """Buy more or fewer."""
     text = request.form.get("quantity", "")
@@ -141,6 +149,7 @@ def quantity(hosted_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<hosted_id>/cancel")
+@opens(To.ADDRESS)
 def cancel(hosted_id: str) -> AnyResponse:
     """Leave: back to the shop; the session stays open until it expires (OP-46)."""
     session, _, _ = sessions.find_hosted(hosted_id)
@@ -148,6 +157,7 @@ def cancel(hosted_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<hosted_id>/another-way")
+@opens(To.ADDRESS)
 def pay_another_way(hosted_id: str) -> AnyResponse:
     """Give up what waits at the bank, and choose again."""
     session, profile, _ = sessions.find_hosted(hosted_id)
@@ -156,6 +166,7 @@ def pay_another_way(hosted_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<hosted_id>/again")
+@opens(To.ADDRESS)
 def again(hosted_id: str) -> AnyResponse:
     """A fresh copy of a session that is over."""
     session, profile, _ = sessions.find_hosted(hosted_id)

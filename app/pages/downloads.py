@@ -5,11 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, Response, send_file
 
 from app.services.operations import exports
+from app.web.opens import To, opens
 
 blueprint = Blueprint("downloads", __name__, url_prefix="/exports")
 
 
 @blueprint.get("/<token>")
+@opens(To.ADDRESS)
 def show(token: str) -> Response:
     """Send the file; it is streamed from the disk."""
     path, name, media_type = exports.open_link(token)

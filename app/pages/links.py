@@ -18,11 +18,13 @@ from app.kit import qr
 from app.models.checkout.payment_link import PaymentLink
 from app.pages import views
 from app.services.checkout import links
+from app.web.opens import To, opens
 
 blueprint = Blueprint("links", __name__, url_prefix="/l")
 
 
 @blueprint.get("/<slug>")
+@opens(To.ADDRESS)
 def show(slug: str) -> Response:
     """The link's page."""
     link, profile = links.by_slug(slug)
@@ -30,6 +32,7 @@ def show(slug: str) -> Response:
 
 
 @blueprint.post("/<slug>")
+@opens(To.ADDRESS)
 def pay(slug: str) -> AnyResponse:
     """Start a payment and go to its page."""
     link, profile = links.by_slug(slug)
@@ -45,6 +48,7 @@ def pay(slug: str) -> AnyResponse:
 
 
 @blueprint.get("/<slug>/qr.svg")
+@opens(To.ADDRESS)
 def qr_svg(slug: str) -> Response:
     """The QR code as SVG."""
     link, profile = links.by_slug(slug)
@@ -53,6 +57,7 @@ def qr_svg(slug: str) -> Response:
 
 
 @blueprint.get("/<slug>/qr.png")
+@opens(To.ADDRESS)
 def qr_png(slug: str) -> Response:
     """The QR code as PNG."""
     link, _ = links.by_slug(slug)
@@ -60,6 +65,7 @@ def qr_png(slug: str) -> Response:
 
 
 @blueprint.get("/<slug>/poster")
+@opens(To.ADDRESS)
 def poster(slug: str) -> str:
     """A page to print and put up."""
     link, profile = links.by_slug(slug)

@@ -9,11 +9,13 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.pages import receipt_pdf, views
 from app.services.checkout import receipts, sessions
+from app.web.opens import To, opens
 
 blueprint = Blueprint("receipts", __name__)
 
 
 @blueprint.get("/receipts/<token>")
+@opens(To.ADDRESS)
 def show(token: str) -> Response:
     """A receipt, to read and to print."""
     shown = receipts.by_token(token)
@@ -31,6 +33,7 @@ def show(token: str) -> Response:
 
 
 @blueprint.get("/receipts/<token>.pdf")
+@opens(To.ADDRESS)
 def as_file(token: str) -> Response:
     """The same as a PDF file."""
     shown = receipts.by_token(token)
@@ -41,6 +44,7 @@ def as_file(token: str) -> Response:
 
 
 @blueprint.get("/pay/<hosted_id>/receipt.pdf")
+@opens(To.ADDRESS)
 def file_of_session(hosted_id: str) -> AnyResponse:
     """To the file of a paid checkout's receipt."""
     session, _, _ = sessions.find_hosted(hosted_id)
@@ -48,6 +52,7 @@ def file_of_session(hosted_id: str) -> AnyResponse:
 
 
 @blueprint.get("/pay/<hosted_id>/receipt")
+@opens(To.ADDRESS)
 def of_session(hosted_id: str) -> AnyResponse:
     """To the receipt of a paid checkout; a promised one is issued for the first who asks."""
     session, _, _ = sessions.find_hosted(hosted_id)

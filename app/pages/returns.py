@@ -6,6 +6,7 @@ from flask import Blueprint, Response, render_template
 
 from app.services.checkout import payment, returns
 from app.services.checkout.payment import Landing
+from app.web.opens import To, opens
 
 blueprint = Blueprint("returns", __name__, url_prefix="/return")
 
@@ -14,6 +15,7 @@ _LANDING = "/v1/checkout/redirect/return"
 
 
 @blueprint.route("/<nonce>", methods=["GET", "POST"])
+@opens(To.ADDRESS)
 def come_back(nonce: str) -> Response:
     """Look at the gateway again, then go on to where the payer came from."""
     landing = payment.resume(nonce)

@@ -11,11 +11,13 @@ from app.connectors.sandbox import challenges
 from app.connectors.sandbox.challenges import Challenge
 from app.domain.errors import NotFound
 from app.services.access import tenants
+from app.web.opens import To, opens
 
 blueprint = Blueprint("sandbox", __name__, url_prefix="/sandbox")
 
 
 @blueprint.get("/acs/<challenge_id>")
+@opens(To.ADDRESS)
 def acs(challenge_id: str) -> AnyResponse:
     """The bank asks for a code."""
     found = _find(challenge_id)
@@ -23,6 +25,7 @@ def acs(challenge_id: str) -> AnyResponse:
 
 
 @blueprint.post("/acs/<challenge_id>")
+@opens(To.ADDRESS)
 def answer_acs(challenge_id: str) -> AnyResponse:
     """A code, or failing, or giving up."""
     action = request.form.get("action", "submit")
@@ -40,6 +43,7 @@ def answer_acs(challenge_id: str) -> AnyResponse:
 
 
 @blueprint.get("/bank/<challenge_id>")
+@opens(To.ADDRESS)
 def bank(challenge_id: str) -> AnyResponse:
     """The bank asks whether to pay."""
     found = _find(challenge_id)
@@ -57,6 +61,7 @@ def bank(challenge_id: str) -> AnyResponse:
 
 
 @blueprint.post("/bank/<challenge_id>")
+@opens(To.ADDRESS)
 def answer_bank(challenge_id: str) -> AnyResponse:
     """Authorise, fail, abandon, or authorise and lose the browser."""
     action = request.form.get("action", "")

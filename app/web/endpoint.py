@@ -31,7 +31,7 @@ from app.domain.rules.cards import holds_card_number
 from app.kit import strict_json
 from app.services.operations import idempotency
 from app.services.operations.idempotency import Reply
-from app.web import authentication, card_screen, mfa, rate_limits
+from app.web import authentication, card_screen, mfa, opens, rate_limits
 
 if TYPE_CHECKING:
     from app.web.surface import Policy
@@ -98,7 +98,7 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
             return _respond(work())
         return _respond(_idempotent(policy, actor, key, path, raw, work))
 
-    return serve
+    return opens.put(serve, policy)
 
 
 def _admit(policy: Policy, path: dict[str, str]) -> Actor | None:

@@ -7,12 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import db
+from app.web.opens import To, opens
 
 
 def install(app: Flask) -> None:
     """Register the probe."""
 
     @app.get("/healthz")
+    @opens(To.EVERYBODY)
     def healthz() -> Response:
         try:
             with db.reading() as session:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from app import settings
 from app.web import error_bodies
 from app.web.errors import status_of
+from app.web.opens import To, opens
 from app.web.surface import PUBLIC, Idempotency, Policy, Surface
 
 #: What an endpoint may refuse with, before a surface folds some of them into 400.
@@ -26,6 +27,7 @@ def install(app: Flask, surfaces: Sequence[Surface]) -> None:
     app.extensions["till_surfaces"] = surfaces
 
     @app.get("/openapi.json")
+    @opens(To.EVERYBODY)
     def openapi() -> Response:
         if not made:
             made.append(json.dumps(document(surfaces), sort_keys=True))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from flask import Flask, Response, abort, send_from_directory, url_for
 
+from app.web.opens import To, opens
+
 #: Name in the URL → file of an installed package; nothing else of node_modules is served.
 THIRD_PARTY = {"htmx.js": "htmx.org/dist/htmx.min.js"}
 
@@ -28,11 +30,13 @@ def install(app: Flask) -> None:
         return url_for("static", filename=filename, v=digest(filename))
 
     @app.get("/vendor/<name>")
+    @opens(To.EVERYBODY)
     def vendor(name: str) -> Response:
         if name not in THIRD_PARTY:
             abort(404)
         folder, file = os.path.split(THIRD_PARTY[name])
         return send_from_directory(root / "node_modules" / folder, file, max_age=YEAR)
 
+    opens(To.EVERYBODY)(app.view_functions["static"])
     app.jinja_env.globals["asset"] = asset
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR

@@ -9,24 +9,12 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from app.dashboard.shell import screen
+from app.web import opens
+from app.web.opens import Door, To
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path for tree in ("app", "sdk") for path in (ROOT / tree).rglob("*.py"))
-
-#: Routes that are no part of the JSON contract: pages, the dashboard, and the machine's own.
-PAGES = (
-    "/pay/",
-    "/l/",
-    "/receipts/",
-    "/return/",
-    "/sandbox/",
-    "/dashboard",
-    "/docs",
-    "/exports/",
-    "/openapi.json",
-    "/healthz",
-    "/static/",
-    "/vendor/",
-)
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -57,24 +45,41 @@ def test_a_status_is_set_by_its_lifecycle_only(path: Path) -> None:
             assert not (isinstance(target, ast.Attribute) and target.attr == "status"), f"line {node.lineno}"
 
 
-def test_every_route_is_declared_or_a_page(app: Flask) -> None:
-    declared = {
-        policy.surface.prefix + policy.path
-        for surface in app.extensions["till_surfaces"]
-        for policy in surface.policies
-    }
+def undeclared(app: Flask) -> list[str]:
+    """Routes whose view carries no policy, or a screen of a merchant's that names no permission."""
+    found = []
     for rule in app.url_map.iter_rules():
-        path = rule.rule.replace("<", "{").replace(">", "}")
-        contract = path.replace("/v1/{tenant_id}/payments", "/v1/payments")
-        known = contract in declared or path == "/" or path.startswith(PAGES)
-        assert known, f"{path} is neither in the contract nor a page"
+        policy = opens.declared(app.view_functions[rule.endpoint])
+        is_screen = rule.rule.startswith("/dashboard/<any(test, live):mode>/")
+        if policy is None or (is_screen and not (isinstance(policy, Door) and policy.permission)):
+            found.append(rule.rule)
+    return found
 
 
-def test_every_dashboard_screen_wants_a_signed_in_person(app: Flask) -> None:
+def test_every_route_declares_who_may_open_it(app: Flask) -> None:
+    assert undeclared(app) == []
+
+
+def test_a_planted_route_is_found(app: Flask) -> None:
+    app.add_url_rule("/planted", "planted", lambda: "open to all")
+    bare = screen()(lambda mode: "open to everybody of the merchant")
+    app.add_url_rule("/dashboard/<any(test, live):mode>/planted", "planted_screen", bare)
+    assert sorted(undeclared(app)) == ["/dashboard/<any(test, live):mode>/planted", "/planted"]
+
+
+def test_what_is_under_the_dashboard_wants_a_signed_in_person(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/dashboard") and not rule.endpoint.startswith("sign_in."):
-            view = app.view_functions[rule.endpoint]
-            assert getattr(view, "dashboard_policy", None) == "signed-in", rule.rule
+            door = opens.declared(app.view_functions[rule.endpoint])
+            assert isinstance(door, Door) and door.to == To.PEOPLE, rule.rule
+
+
+def test_endpoints_want_a_credential_and_a_permission_or_are_known_not_to(app: Flask) -> None:
+    policies = [policy for surface in app.extensions["till_surfaces"] for policy in surface.policies]
+    unlocked = {policy.contract_id for policy in policies if not policy.auth and not policy.signed}
+    assert unlocked == {"OP-05", "MR-004", "MR-005"}, "an endpoint that anybody may call"
+    free = {policy.contract_id for policy in policies if policy.auth and policy.permission is None}
+    assert free == {"OP-08-verify", "OP-08-enroll", "OP-35-checkout", "OP-35-payments"}
 
 
 def test_only_the_api_and_the_way_back_from_a_bank_take_posts_without_a_form_token(app: Flask) -> None:
