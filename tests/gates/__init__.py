@@ -1,0 +1,1 @@
+"""The walk through every route of the app by seven identities, and what it needs."""

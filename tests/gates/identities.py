@@ -1,0 +1,120 @@
+"""The seven who come to every route, and what its declared policy says to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.actor import ActorKind
+from app.domain.permissions import ROLES, SCOPES
+from app.services.access import keys, roles, tokens, users
+from app.services.checkout import sessions
+from app.web.surface import Policy
+from tests.shops import Shop
+
+_BROWSERS = (ActorKind.PUBLISHABLE_KEY, ActorKind.CLIENT_TOKEN, ActorKind.CLIENT_SECRET)
+PASSWORD = "a long enough passphrase"
+
+
+class Word(StrEnum):
+    """What a policy says before anything is looked up."""
+
+    IN = "in"
+    UNKNOWN = "401"
+    FORBIDDEN = "403"
+    CONFIRM = "401 second factor"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A caller: its credential, and what its policy would look at."""
+
+    name: str
+    kind: ActorKind | None
+    credential: str | None
+    permissions: frozenset[str] = frozenset()
+
+    def headers(self, policy: Policy) -> dict[str, str]:
+        """The credential where this surface looks for it."""
+        if self.credential is None:
+            return {}
+        bare = policy.surface.key_header != "Authorization"
+        return {policy.surface.key_header: self.credential if bare else f"Bearer {self.credential}"}
+
+    def word(self, policy: Policy) -> Word:
+        """What the declared policy says to this caller."""
+        takes_keys_alone = policy.surface.key_header != "Authorization"
+        if self.kind is None or (
+            takes_keys_alone and self.kind not in (ActorKind.API_KEY, ActorKind.PUBLISHABLE_KEY)
+        ):
+            return Word.UNKNOWN
+        if self.kind not in policy.auth:
+            return Word.FORBIDDEN if self.kind in _BROWSERS else Word.UNKNOWN
+        if self.kind != ActorKind.PUBLISHABLE_KEY and not self._holds(policy.permission):
+            return Word.FORBIDDEN
+        if policy.mfa is not None and self.kind != ActorKind.API_KEY:
+            return Word.CONFIRM
+        return Word.IN
+
+    def _holds(self, permission: str | None) -> bool:
+        held = self.permissions
+        return permission is None or bool({permission, "*", f"{permission.split(':')[0]}:*"} & held)
+
+
+class Identities:
+    """Who comes: made once; the key without a scope is made for each scope that is asked for."""
+
+    def __init__(self, shop: Shop, stranger: Shop, checkout_id: str, other_checkout: str) -> None:
+        self._shop, self._scoped = shop, dict[str, Identity]()
+        everything = frozenset({"*"})
+        browser = frozenset({"checkout:*", "intents:*", "methods:*"})
+        _, publishable = keys.create(shop.actor, "shop front", kind="pk")
+        _, live = keys.create(shop.actor, "live", mode="live")
+        viewer = users.create(shop.actor.tenant_id, "viewer@shop.example", "Viewer", "read_only", PASSWORD)
+        owner = users.create(shop.actor.tenant_id, "owner@shop.example", "Owner", "payments_admin", PASSWORD)
+        roles.put(shop.actor, "nothing", ["sandbox:read"], "", None)
+        other = users.create(
+            stranger.actor.tenant_id, "owner@other.example", "Odd", "payments_admin", PASSWORD
+        )
+        idle = users.create(shop.actor.tenant_id, "idle@shop.example", "Idle", "nothing", PASSWORD)
+        #: Those who sign in, by what they may do.
+        self.people = {
+            "viewer": (viewer.id, ROLES["read_only"]),
+            "owner": (owner.id, everything),
+            "idle": (idle.id, frozenset({"sandbox:read"})),
+            "other tenant": (other.id, everything),
+        }
+        self.none = Identity("none", None, None)
+        self.stranger = Identity("other tenant", ActorKind.API_KEY, stranger.secret, everything)
+        self.viewer = Identity("viewer", ActorKind.USER, _jwt(viewer.id), ROLES["read_only"])
+        self.publishable = Identity("publishable key", ActorKind.PUBLISHABLE_KEY, publishable)
+        self.token = Identity("client token", ActorKind.CLIENT_TOKEN, _token(shop, checkout_id), browser)
+        self.other_token = Identity(
+            "client token of another session", ActorKind.CLIENT_TOKEN, _token(shop, other_checkout), browser
+        )
+        self.owner = Identity("owner", ActorKind.API_KEY, shop.secret, everything)
+        self.owner_in_person = Identity("owner in person", ActorKind.USER, _jwt(owner.id), everything)
+        self.live = Identity("live key", ActorKind.API_KEY, live, everything)
+
+    def scopeless(self, policy: Policy) -> Identity:
+        """A key that may do all but this."""
+        missing = policy.permission or "*"
+        if missing not in self._scoped:
+            scopes = sorted(SCOPES - {missing, "*"})
+            _, secret = keys.create(self._shop.actor, f"all but {missing}"[:60], scopes=scopes)
+            self._scoped[missing] = Identity(
+                f"key without {missing}", ActorKind.API_KEY, secret, frozenset(scopes)
+            )
+        return self._scoped[missing]
+
+    def on(self, policy: Policy) -> Identity:
+        """The owner as this endpoint takes them."""
+        return self.owner if ActorKind.API_KEY in policy.auth or not policy.auth else self.owner_in_person
+
+
+def _jwt(user_id: str) -> str:
+    return tokens.mint_jwt(tokens.person(user_id, "test"))
+
+
+def _token(shop: Shop, checkout_id: str) -> str:
+    return tokens.client_token(sessions.get(shop.actor, checkout_id))

@@ -1,0 +1,239 @@
+"""One of everything that a merchant may have, made over the API, and known by the places where its id stands.
+
+A path's parameter is looked up as `the segment before it/its name`, then by its name alone; a body's field
+by its name. A parameter that is not here fails the walk: make one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app.db import reading
+from app.models.events.delivery import Delivery
+from app.models.payments.attempt import Attempt
+from app.models.payments.intent import PaymentIntent
+from app.models.treasury.settlement import Settlement
+from app.services.checkout import gift_cards, links, payment, receipts
+from app.services.checkout.links import LinkDraft
+from app.services.events import audit
+from app.services.operations import exports
+from tests import treasuries
+from tests.checkout_api import Checkout
+from tests.payments_api import Api
+from tests.reviewers import person, run_jobs
+from tests.shops import CHALLENGED, Shop
+
+#: A parameter in a rule, with its converter if it has one.
+_PLACE = re.compile(r"<(?:[^>]*:)?(\w+)>")
+
+PDF = b"%PDF-1.7 proof"
+
+
+@dataclass
+class Things:
+    """Ids of one merchant's things by the names under which paths and bodies ask for them."""
+
+    shop: Shop
+    ids: dict[str, str]
+
+    def at(self, segment: str, name: str) -> str:
+        """What stands for the parameter `name` after `segment` in a path."""
+        found = self.ids.get(f"{segment}/{name}") or self.ids.get(name)
+        assert found, f"tests/gates/things.py makes nothing for {segment}/{{{name}}}"
+        return found
+
+    def fill(self, rule: str, **other: str) -> tuple[str, frozenset[str]]:
+        """The path of a rule with ids (or `other`) in its places, and the names that it has."""
+        path, names = "", set()
+        for part in rule.split("/")[1:]:
+            named = _PLACE.search(part)
+            if named is not None:
+                name, segment = named.group(1), path.rpartition("/")[2]
+                names.add(name)
+                value = other.get(name) or self.at(segment, name)
+                path += "/" + part[: named.start()] + value + part[named.end() :]
+            else:
+                path += "/" + part
+        return path, frozenset(names)
+
+    def some(self, name: str) -> list[str]:
+        """All that may stand for a parameter: each its own state of the same thing."""
+        return [value for key, value in self.ids.items() if key.rpartition("/")[2] == name]
+
+
+def make(client: FlaskClient, shop: Shop) -> Things:
+    """A merchant with one of everything."""
+    api = Api(client, shop)
+    ids = {"tenant_id": shop.actor.tenant.slug, "date": "2026-01-01"}
+    ids |= _money(api)
+    ids |= _payments(api)
+    ids |= _settings(api)
+    ids |= _checkout(client, shop)
+    ids |= _paid(client, shop)
+    ids |= _files(api)
+    return Things(shop, ids)
+
+
+def _money(api: Api) -> dict[str, str]:
+    """What has been settled, compared and paid out."""
+    treasuries.settled(api.shop, 50_000)
+    treasuries.pay(api.shop, 1_000, treasuries.SHORT)
+    with treasuries.days_later(2):
+        treasuries.read(api.shop)
+        run = treasuries.compare(api.shop)
+        [open_item] = treasuries.outcomes(api.shop, run)
+    with reading() as db:
+        settlement = db.scalars(
+            select(Settlement.id).where(Settlement.tenant_id == api.shop.actor.tenant_id)
+        ).first()
+    payout = api.post("/payouts", {"amount": 100, "currency": "GBP", "destination": "bank_account_1"}, 201)
+    return {
+        "reconciliations/job_id": run,
+        "settlement_id": settlement or "",
+        "payout_id": payout["id"],
+        "transaction_id": open_item,
+    }
+
+
+def _payments(api: Api) -> dict[str, str]:
+    """Payments without a checkout: one that is held, a refund and a dispute of others, one at a bank."""
+    held = api.held()
+    with reading() as db:
+        charge = db.scalars(select(Attempt).where(Attempt.intent_id == held)).one()
+    paid = api.intent()
+    api.post(f"/intents/{paid['id']}/confirm")
+    refund = api.post("/refunds", {"payment_intent_id": paid["id"], "amount": 100, "reason": "other"}, 201)
+    [taken] = api.get(f"/intents/{paid['id']}/charges")["data"]
+    dispute = api.post(
+        "/disputes", {"charge_id": taken["id"], "amount": 100, "reason_code": "fraudulent"}, 201
+    )
+    away = api.intent(CHALLENGED)
+    challenged = api.post(f"/intents/{away['id']}/confirm")
+    address = urlsplit(challenged["next_action"]["url"]).path
+    with reading() as db:
+        nonce = db.scalars(select(Attempt.return_nonce).where(Attempt.intent_id == away["id"])).one()
+    decision = api.post("/fraud/score", {"intent_id": held})
+    at_bank = api.intent(None)["id"]
+    begun = api.post("/apm/paypal/initiate", {"intent_id": at_bank})
+    kept = {"payment_method_id": api.method(), "customer_id": "cus_walk", "consent": True}
+    api.post("/methods/attach", kept)
+    return {
+        "intent_id": held,
+        "payment_intent_id": held,
+        "paymentId": paid["id"],
+        "auth_id": charge.authorization_id,
+        "charge_id": charge.id,
+        "refund_id": refund["id"],
+        "dispute_id": dispute["id"],
+        "decision_id": decision["decision_id"],
+        "payment_method_id": str(kept["payment_method_id"]),
+        "challenge_id": address.rpartition("/")[2],
+        "nonce": nonce or "",
+        "apm_id": "paypal",
+        "at_bank": at_bank,
+        "bank_token": begun["token"],
+        "token": api.post("/tokens", {"type": "paypal"}, 201)["token"],
+        "customer_id": "cus_walk",
+    }
+
+
+def _settings(api: Api) -> dict[str, str]:
+    """A second account at a gateway, a rule, an endpoint and a delivery to it, a key."""
+    connector = api.post("/connectors", {"name": "Second", "type": "sandbox", "config": {}}, 201)
+    rule = api.post("/routing-rules", {"match": {"currency": "NOK"}, "connector_id": connector["id"]}, 201)
+    hook = {"url": "https://shop.example/hook", "events": ["payment.succeeded"]}
+    endpoint = api.post("/webhooks", hook, 201)
+    api.post(f"/intents/{api.intent()['id']}/confirm")
+    audit.seal()
+    with reading() as db:
+        delivery = db.scalars(select(Delivery.id).where(Delivery.endpoint_id == endpoint["id"])).first()
+    key = api.post("/keys", {"scopes": ["checkout:read"], "name": "Reader"}, 201)
+    return {
+        "connector_id": connector["id"],
+        "routing_rule_id": rule["id"],
+        "id": rule["id"],
+        "webhook_id": endpoint["id"],
+        "endpoint_id": endpoint["id"],
+        "delivery_id": delivery or "",
+        "key_id": key["id"],
+        "keyId": key["id"],
+    }
+
+
+def _checkout(client: FlaskClient, shop: Shop) -> dict[str, str]:
+    """A checkout in the making, with all that may hang on it."""
+    one = Checkout(client, shop, hosted=True)
+    card = gift_cards.issue(shop.actor, 500, "GBP")
+    hold = one.of("/reserve", {}, 201)
+    opened = one.opened()
+    kyc = one.of("/kyc/start", {}, 201)
+    handed_in = client.post(
+        f"/v1/checkout/sessions/{one.session.id}/kyc/start",
+        data={"file": (io.BytesIO(PDF), "me.pdf", "application/pdf")},
+        headers=shop.bearer,
+    )
+    assert handed_in.status_code == 201, handed_in.text
+    told = client.get(f"/v1/checkout/kyc/{kyc['kyc_id']}", headers=shop.bearer).json
+    assert told is not None
+    return {
+        "checkout_id": one.session.id,
+        "session_id": one.session.public_id,
+        "hosted_id": one.session.hosted_id or "",
+        "payment-intents/payment_intent_id": opened["id"],
+        "reservation_id": hold["reservation_id"],
+        "code": card.code,
+        "kyc_id": kyc["kyc_id"],
+        "document_id": told["document_list"][0]["document_id"],
+        "assignee_id": person(shop, "Assignee"),
+        "shipping_option_id": "ship_1",
+        "plan_id": "plan_1",
+    }
+
+
+def _paid(client: FlaskClient, shop: Shop) -> dict[str, str]:
+    """A checkout that is paid, and finalised in the background."""
+    one = Checkout(client, shop)
+    one.opened()
+    one.confirmed()
+    job = one.of("/finalize/async", {}, 202)
+    run_jobs("checkout.finalize")
+    receipt = receipts.of_checkout(shop.read(one.session))
+    page = shop.pay(shop.session(), nonce="page")
+    scan = shop.session()
+    payment.pay_by_redirect(shop.actor, scan.id, "promptpay", payment.Order("scan"))
+    return {
+        "paid/hosted_id": page.hosted_id or "",
+        "scan/hosted_id": scan.hosted_id or "",
+        "finalizations/job_id": job["job_id"],
+        "jobs/job_id": job["job_id"],
+        "receipts/token": urlsplit(receipts.url_of(receipt)).path.rpartition("/")[2],
+    }
+
+
+def _files(api: Api) -> dict[str, str]:
+    """Files, in both directions, and a payment link."""
+    upload = api.client.post(
+        "/v1/payments/uploads",
+        data={"file": (io.BytesIO(PDF), "proof.pdf", "application/pdf")},
+        headers=api.shop.bearer,
+    )
+    assert upload.json is not None
+    export = api.post("/exports", {}, 202)
+    run_jobs(exports.JOB)
+    done = api.get(f"/exports/{export['job_id']}")
+    link = links.create(api.shop.actor, LinkDraft("Mug", "GBP", slug=api.shop.actor.tenant.slug, amount=900))
+    with reading() as db:
+        assert db.scalars(select(PaymentIntent.id)).first()
+    return {
+        "upload_id": upload.json["id"],
+        "exports/job_id": export["job_id"],
+        "exports/token": urlsplit(done["download_url"] or "").path.rpartition("/")[2],
+        "slug": link.slug,
+        "link_id": link.id,
+    }
