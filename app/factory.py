@@ -13,7 +13,19 @@ from app import cli, dashboard, db, pages
 from app import settings as environment
 from app.api import SURFACES
 from app.settings import Settings
-from app.web import cors, errors, filters, headers, health, languages, logs, nul, openapi, static_files
+from app.web import (
+    cors,
+    errors,
+    filters,
+    headers,
+    health,
+    languages,
+    logs,
+    nul,
+    openapi,
+    rate_limits,
+    static_files,
+)
 from app.web.cookies import CookieSessions
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -56,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     languages.install(app)
     filters.install(app)
     headers.install(app)
+    rate_limits.install(app)
     cors.install(app, SURFACES)
     errors.install(app, SURFACES)
     nul.install(app)

@@ -29,12 +29,14 @@ from app.models.events import delivery, journal, provider_event, webhook_endpoin
 from app.models.ledger import balance, posting
 from app.models.operations import (
     alert,
+    csp_report,
     examination,
     export,
     heartbeat,
     idempotency,
     job,
     job_item,
+    rate_counter,
     rate_window,
 )
 from app.models.payments import attempt, connector, dispute, intent, method, refund, upload, verification
@@ -52,6 +54,7 @@ __all__ = [
     "challenge",
     "connector",
     "credit_note",
+    "csp_report",
     "delivery",
     "dispute",
     "examination",
@@ -73,6 +76,7 @@ __all__ = [
     "product",
     "promotion",
     "provider_event",
+    "rate_counter",
     "rate_window",
     "receipt",
     "reconciliation",

@@ -17,6 +17,7 @@ from app import settings
 from app.domain.errors import InvalidRequest
 from app.domain.rules.cards import holds_card_number
 from app.kit.ids import new_id
+from app.web import rate_limits
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -75,11 +76,7 @@ def install(app: Flask) -> None:
     @app.after_request
     def _finish(response: Response) -> Response:
         response.headers["X-Request-ID"] = g.get("request_id", "")
-        limit = g.get("rate_limit")
-        if limit is not None:
-            name, count, remaining, reset = limit
-            response.headers["RateLimit-Policy"] = f'"{name}";q={count};w=1'
-            response.headers["RateLimit"] = f'"{name}";r={remaining};t={reset}'
+        rate_limits.tell(response)
         _log(response)
         return response
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -19,8 +22,11 @@ from app.services.access import keys
 from app.services.checkout import links
 from app.services.checkout.links import LinkDraft
 from app.services.operations import rate_limits
+from app.settings import SettingsError
+from tests.databases import environment
 from tests.shops import Shop, later
 
+ROOT = Path(__file__).parents[2]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -72,6 +78,8 @@ def test_a_public_link_is_limited_per_address_in_the_merchants_form(client: Flas
     assert refused.json["code"] == "RATE_LIMIT_EXCEEDED"
     assert 1 <= refused.json["retryAfter"] <= 60
     assert refused.headers["Retry-After"] == str(refused.json["retryAfter"])
+    assert refused.headers["RateLimit-Policy"] == '"MR-004";q=10;w=60'
+    assert refused.headers["RateLimit"] == f'"MR-004";r=0;t={refused.json["retryAfter"]}'
     elsewhere = client.get(url, environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
     assert elsewhere.status_code == 200
     forged = client.get(url, headers={"X-Forwarded-For": "203.0.113.10"})
@@ -98,7 +106,7 @@ def test_the_general_limit_is_per_key_and_second(limited: Flask, shop: Shop) -> 
     assert answers[0].headers["RateLimit-Policy"] == '"reads";q=3;w=1'
     assert answers[0].headers["RateLimit"].startswith('"reads";r=2;t=')
     refused = answers[3]
-    assert refused.headers["RateLimit"].startswith('"reads";r=0;t=')
+    assert refused.headers["RateLimit"] == '"reads";r=0;t=1'
     assert refused.headers["Retry-After"] == "1"
     assert refused.json is not None
     assert refused.json["code"] == "rate_limit_exceeded"
@@ -106,6 +114,87 @@ def test_the_general_limit_is_per_key_and_second(limited: Flask, shop: Shop) -> 
     assert write.status_code == 400, "writes have a window of their own"
     with later(2):
         assert client.get(url, headers=shop.bearer).status_code == 404
+
+
+def test_a_strict_limit_and_the_general_one_are_told_side_by_side(limited: Flask, shop: Shop) -> None:
+    client, url = limited.test_client(), "/api/v1/checkout/sessions/none"
+    with clock.frozen(clock.now()):
+        answers = [client.get(url, headers=shop.bearer) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[1].headers["RateLimit-Policy"] == '"reads";q=3;w=1, "MR-002";q=30;w=60'
+    assert answers[1].headers["RateLimit"] == '"reads";r=1;t=1, "MR-002";r=28;t=60'
+
+
+def test_each_surface_refuses_in_its_own_words(limited: Flask, shop: Shop) -> None:
+    client, bodies = limited.test_client(), []
+    for url, header in (
+        ("/v1/checkout/sessions/chk_none", "Authorization"),
+        ("/v1/payments/intents/pi_none", "Authorization"),
+        ("/api/v1/checkout/sessions/none", "Authorization"),
+        ("/checkout-sessions/none", "x-api-key"),
+    ):
+        _, secret = keys.create(shop.actor, url)
+        with clock.frozen(clock.now()):
+            [*_, refused] = [client.get(url, headers={header: secret}) for _ in range(4)]
+        assert refused.status_code == 429
+        assert refused.headers["Retry-After"] == "1"
+        told = refused.get_json()
+        told.pop("request_id", None)
+        bodies.append(told)
+    lower = {
+        "error": "Rate limit exceeded",
+        "code": "rate_limit_exceeded",
+        "explain": {"retry_after": 1},
+    }
+    upper = {"error": "Rate limit exceeded", "code": "RATE_LIMIT_EXCEEDED", "retryAfter": 1}
+    assert bodies == [lower, lower, upper, {"statusCode": 429, "message": "Rate limit exceeded"}]
+
+
+#: What each of several processes does: calls of one key and of one address, at one moment.
+CALLER = """
+import sys
+from datetime import UTC, datetime
+from app import settings
+from app.factory import create_app
+from app.kit import clock
+store, key, slug, at = sys.argv[1:]
+app = create_app(settings.load(rate_limit_storage=store, api_reads_per_second=20, log_level="CRITICAL"))
+client, headers = app.test_client(), {"Authorization": key}
+print("ready", flush=True)
+sys.stdin.readline()
+with clock.frozen(datetime.fromtimestamp(float(at), UTC)):
+    reads = [client.get("/v1/checkout/sessions/none", headers=headers).status_code for _ in range(12)]
+    links = [client.get("/api/v1/links/" + slug).status_code for _ in range(6)]
+print(reads.count(404), reads.count(429), links.count(200), links.count(429))
+"""
+
+
+@pytest.mark.parametrize("store", ["memory://", "database://"])
+def test_processes_count_together(database: str, shop: Shop, tmp_path: Path, store: str) -> None:
+    links.create(shop.actor, LinkDraft("Mug", "GBP", slug="mug", amount=1500))
+    at = str(clock.now().timestamp())
+    command = [sys.executable, "-c", CALLER, store, shop.secret, "mug", at]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    where = {"cwd": ROOT, "env": environment(database, tmp_path)}
+    callers = [subprocess.Popen(command, **pipes, **where) for _ in range(3)]  # type: ignore[call-overload]
+    try:
+        for caller in callers:
+            assert caller.stdout.readline() == "ready\n"
+        for caller in callers:
+            caller.stdin.write("go\n")
+            caller.stdin.flush()
+        told = [caller.communicate(timeout=60)[0].split() for caller in callers]
+    finally:
+        for caller in callers:
+            caller.kill()
+    sums = [sum(int(words[place]) for words in told) for place in range(4)]
+    assert sums == [20, 16, 10, 8], "twenty reads of a key and ten looks from an address, whoever serves them"
+
+
+def test_a_store_that_cannot_be_is_told_at_the_start(database: str) -> None:
+    for wrong in ("nonsense://", "redis://localhost:1"):
+        with pytest.raises(SettingsError, match="TILL_RATE_LIMIT_STORAGE"):
+            create_app(settings.current().model_copy(update={"rate_limit_storage": wrong}))
 
 
 def test_nought_turns_the_general_limit_off(client: FlaskClient, shop: Shop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, func, insert, select
@@ -16,7 +17,15 @@ from app.kit.ids import new_id
 from app.models.operations.rate_window import RateHit
 
 
-def hit(name: str, who: str, *, limit: int, window_seconds: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How many requests are left, and the seconds until the next slot frees."""
+
+    remaining: int
+    reset_seconds: int
+
+
+def hit(name: str, who: str, *, limit: int, window_seconds: int) -> Left:
     """Count a request of `who` against the limit `name`; refused ones do not count.
 
     Those who come for one bucket at the same moment queue, so that the last slot is given once.
@@ -34,8 +43,13 @@ def hit(name: str, who: str, *, limit: int, window_seconds: int) -> None:
         ).one()
         if seen < limit:
             db.execute(insert(RateHit), {"id": new_id("hit"), "bucket": bucket, "at": now, "weight": 1})
-            return
-    raise RateLimited(max(1, math.ceil((oldest - since).total_seconds())))
+            return Left(limit - seen - 1, _whole((oldest or now) - since))
+    raise RateLimited(_whole(oldest - since))
+
+
+def _whole(time: timedelta) -> int:
+    """Whole seconds, at least one, of which none is too short."""
+    return max(1, math.ceil(time.total_seconds()))
 
 
 def note(db: Session, name: str) -> None:
