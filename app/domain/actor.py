@@ -32,6 +32,8 @@ class ActorKind(StrEnum):
     PUBLIC = "public"
 
 
+#: Credentials that shoppers' browsers hold (OP-07).
+BROWSERS = frozenset({ActorKind.PUBLISHABLE_KEY, ActorKind.CLIENT_TOKEN, ActorKind.CLIENT_SECRET})
 #: Whoever comes in otherwise is a shopper, or may be one.
 _MERCHANTS = frozenset({ActorKind.USER, ActorKind.API_KEY, ActorKind.MACHINE_TOKEN, ActorKind.SYSTEM})
 

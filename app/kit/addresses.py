@@ -7,6 +7,16 @@ import ipaddress
 from app.kit.http import address_allowed
 
 
+def without_port(address: str) -> str:
+    """The address alone, where a proxy reports `address:port` (with brackets, where it is IPv6)."""
+    host, colon, port = address.rpartition(":")
+    if not (colon and port.isdecimal()):
+        return address
+    if host.startswith("[") and host.endswith("]"):
+        return host[1:-1]
+    return address if ":" in host else host
+
+
 def line(address: str) -> str:
     """The form in which callers are told apart: an IPv4 address, or the /64 that one IPv6 line has.
 

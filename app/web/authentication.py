@@ -6,6 +6,7 @@ from flask import request
 
 from app.domain.actor import Actor
 from app.domain.errors import Unauthenticated
+from app.kit import addresses
 from app.services.access import keys, tokens
 
 
@@ -30,4 +31,4 @@ def authenticate(header: str) -> Actor:
 
 def client_address() -> str:
     """The caller's address (behind trusted proxies, the one that they report)."""
-    return request.remote_addr or "unknown"
+    return addresses.without_port(request.remote_addr or "unknown")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, g, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from app.domain.actor import Actor, ActorKind
+from app.domain.actor import BROWSERS, Actor, ActorKind
 from app.domain.errors import (
     InvalidRequest,
     NotFound,
@@ -82,6 +82,8 @@ def view(policy: Policy, function: Callable[..., Any]) -> Callable[..., Response
             arguments["body"] = body
         if policy.query is not None:
             arguments["query"] = _validate(policy.query, request.args.to_dict(), strict=False)
+        if actor is not None and actor.session_id is not None:
+            _keep_to_session(actor.session_id, path)
         if "actor" in wanted:
             arguments["actor"] = actor
         if "idempotency_key" in wanted:
@@ -111,20 +113,25 @@ def _admit(policy: Policy, path: dict[str, str]) -> Actor | None:
         g.request_id, authentication.client_address()
     )
     g.actor = actor
+    taken = actor.kind in policy.auth
+    if not taken and actor.kind not in BROWSERS:
+        raise Unauthenticated
     _check_tenant(actor, path_tenant)
     rate_limits.general(actor, policy.method)
     rate_limits.strict(policy, actor)
-    if actor.kind not in policy.auth:
-        if actor.kind in (ActorKind.PUBLISHABLE_KEY, ActorKind.CLIENT_TOKEN, ActorKind.CLIENT_SECRET):
-            raise PermissionDenied("This credential may not do this")
-        raise Unauthenticated
-    if actor.session_id is not None and path.get("checkout_id", actor.session_id) != actor.session_id:
-        raise NotFound("Checkout session not found", code="checkout_not_found")
+    if not taken:
+        raise PermissionDenied("This credential may not do this")
     bound = actor.kind == ActorKind.PUBLISHABLE_KEY
     if policy.permission is not None and not bound and not actor.can(policy.permission):
         raise PermissionDenied(f"Missing {policy.permission} permission")
     mfa.require(policy.mfa, actor)
     return actor
+
+
+def _keep_to_session(session_id: str, path: dict[str, str]) -> None:
+    """A browser's credential finds its own session alone (OP-07)."""
+    if path.get("checkout_id", session_id) != session_id:
+        raise NotFound("Checkout session not found", code="checkout_not_found")
 
 
 def _check_tenant(actor: Actor, path_tenant: str | None) -> None:

@@ -18,6 +18,7 @@ from app.domain.errors import InvalidRequest
 from app.domain.rules.cards import holds_card_number
 from app.kit.ids import new_id
 from app.web import rate_limits
+from app.web.authentication import client_address
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -132,7 +133,7 @@ def _log(response: Response) -> None:
         status=response.status_code,
         duration_ms=round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None,
         tenant_id=actor.tenant_id if actor else None,
-        address=cut_address(request.remote_addr or ""),
+        address=cut_address(client_address()),
     )
 
 
