@@ -27,7 +27,7 @@ from app.services.access import users as user_service
 from app.services.checkout import demo as demo_service
 from app.services.checkout import gift_cards
 from app.services.events import audit
-from app.services.operations import encryption_rotation, invariants
+from app.services.operations import csp_reports, encryption_rotation, invariants
 from app.web.openapi import document
 from app.worker import run, supervisor
 
@@ -61,6 +61,7 @@ def register(app: Flask) -> None:
         worker_child,
         serve,
         doctor,
+        reported,
         diagrams,
         openapi,
     ):
@@ -119,6 +120,14 @@ def doctor() -> None:
         click.echo(problem, err=True)
     click.echo(f"{len(problems)} problems" if problems else "Everything holds.")
     sys.exit(1 if problems else 0)
+
+
+@click.command("csp-reports")
+@click.option("--days", type=click.IntRange(1, 90), default=7)
+def reported(days: int) -> None:
+    """Print what browsers reported of pages that broke their Content-Security-Policy."""
+    for row in csp_reports.latest(days):
+        click.echo(f"{row.day} {row.count:>6} {row.route} {row.directive} {row.blocked}")
 
 
 @click.command()

@@ -15,6 +15,7 @@ from app.api import SURFACES
 from app.settings import Settings
 from app.web import (
     cors,
+    csp_reports,
     errors,
     filters,
     headers,
@@ -77,6 +78,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     for surface in SURFACES:
         surface.mount(app, csrf.exempt)
     openapi.install(app, SURFACES)
+    csrf.exempt(csp_reports.blueprint)  # a browser reports by itself, without a form
+    app.register_blueprint(csp_reports.blueprint)
     pages.register(app, csrf)
     dashboard.register(app)
     cli.register(app)

@@ -151,9 +151,15 @@ def quantity(hosted_id: str) -> AnyResponse:
 @blueprint.post("/<hosted_id>/cancel")
 @opens(To.ADDRESS)
 def cancel(hosted_id: str) -> AnyResponse:
-    """Leave: back to the shop; the session stays open until it expires (OP-46)."""
+    """Leave: back to the shop; the session stays open until it expires (OP-46).
+
+    A page of ours leads there: browsers hold `form-action` against redirects that follow a post, too.
+    """
     session, _, _ = sessions.find_hosted(hosted_id)
-    return redirect(session.cancel_url or f"/pay/{hosted_id}", 303)
+    if session.cancel_url is None:
+        return redirect(f"/pay/{hosted_id}", 303)
+    page = render_template("returns/leaving.html", onward_url=session.cancel_url, to_shop=True)
+    return Response(page, mimetype="text/html")
 
 
 @blueprint.post("/<hosted_id>/another-way")

@@ -17,7 +17,7 @@ from app import settings
 from app.domain.errors import InvalidRequest
 from app.domain.rules.cards import holds_card_number
 from app.kit.ids import new_id
-from app.web import rate_limits
+from app.web import csp_reports, rate_limits
 from app.web.authentication import client_address
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _BASE = {
     "base-uri": "'none'",
     "object-src": "'none'",
     "frame-ancestors": "'none'",
+    "report-uri": csp_reports.PATH,
+    "report-to": "csp",
 }
 _API = "default-src 'none'; frame-ancestors 'none'"
 _PERMISSIONS = "camera=(), microphone=(), geolocation=(), usb=(), payment=(self)"
@@ -50,6 +52,7 @@ def policy(**changes: str) -> str:
 
 
 _PAGE = policy(frame_src="'self'")
+_REPORTING = f'csp="{csp_reports.PATH}"'
 #: `no-store` unless a view says otherwise: what we answer is personal.
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -116,6 +119,8 @@ class _Secured:
 @lru_cache(maxsize=4)
 def _fixed(is_page: bool, production: bool) -> tuple[tuple[str, str], ...]:
     found = {**_ALWAYS, "Content-Security-Policy": _PAGE if is_page else _API}
+    if is_page:
+        found["Reporting-Endpoints"] = _REPORTING
     if production:
         found["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
     return tuple(found.items())
