@@ -72,7 +72,11 @@ class Settings(BaseSettings):
     allow_loopback_webhooks: bool | None = Field(
         None, description="Deliver to 127.0.0.1; default only outside production"
     )
-    rate_limit_storage: str = Field("memory://", description="limits' storage URL for API rates")
+    rate_limit_storage: str = Field(
+        "memory://",
+        description="Where API rates are counted: `memory://` by a machine's processes, `database://` by"
+        " several machines, or a storage URL of the limits library",
+    )
     api_writes_per_second: int = Field(25, ge=0, description="Per key; 0 turns the limit off")
     api_reads_per_second: int = Field(100, ge=0, description="Per key; 0 turns the limit off")
     log_level: str = "INFO"

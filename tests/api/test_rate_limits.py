@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -9,24 +10,28 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app import settings
+from app.api import SURFACES
 from app.domain.errors import RateLimited
 from app.factory import create_app
 from app.kit import clock
-from app.services.access import keys
+from app.services.access import keys, tokens, users
 from app.services.checkout import links
 from app.services.checkout.links import LinkDraft
 from app.services.operations import rate_limits
 from app.settings import SettingsError
+from app.web.surface import Policy
 from tests.databases import environment
-from tests.shops import Shop, later
+from tests.shops import Shop, later, make
 
 ROOT = Path(__file__).parents[2]
+PASSWORD = "a long enough passphrase"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -86,6 +91,53 @@ def test_a_public_link_is_limited_per_address_in_the_merchants_form(client: Flas
     assert forged.status_code == 429, "no trusted proxy, no forwarded address"
     line = [{"REMOTE_ADDR": f"2001:4860:1::{number}"} for number in range(11)]
     assert [client.get(url, environ_overrides=where).status_code for where in line] == [200] * 10 + [429]
+
+
+def test_every_stated_limit_is_exact_and_the_tenants_own(app: Flask, shop: Shop) -> None:
+    """Whichever of its people or keys calls: so many in a sliding minute, and then none until one is over."""
+    client, callers = app.test_client(), []
+    for merchant in (shop, make("Other")):
+        slug = merchant.actor.tenant.slug
+        person = users.create(merchant.actor.tenant_id, f"a@{slug}.example", "A", "payments_admin", PASSWORD)
+        jwt = tokens.mint_jwt(tokens.person(person.id, "test"))
+        callers.append({"Authorization": f"Bearer {jwt}"})
+    limits = [policy for surface in SURFACES for policy in surface.policies if policy.limit is not None]
+    start = clock.now()
+    for policy in limits:
+        assert policy.limit is not None
+        url = re.sub(r"{\w+}", "none", policy.surface.prefix + policy.path)
+
+        def call(who: int, second: float = 0, policy: Policy = policy, url: str = url) -> Any:
+            where = {"REMOTE_ADDR": f"203.0.113.{who}"}
+            with clock.frozen(start + timedelta(seconds=second)):
+                return client.open(
+                    url, method=policy.method, json={}, headers=callers[who], environ_overrides=where
+                )
+
+        statuses = [call(0, second=number / 10).status_code for number in range(policy.limit.count)]
+        assert 429 not in statuses, policy.route
+        refused = call(0, second=30)
+        assert refused.status_code == 429, policy.route
+        assert refused.json["retryAfter"] == 30
+        assert refused.headers["RateLimit"] == f'"{policy.contract_id}";r=0;t=30'
+        assert call(1, second=30).status_code != 429, "another tenant, another address"
+        assert call(0, second=59.9).status_code == 429
+        assert call(0, second=60).status_code != 429
+    assert {policy.contract_id for policy in limits} >= {"MR-001", "MR-002", "MR-004", "MR-005"}
+
+
+def test_a_callers_address_is_what_the_trusted_proxy_says_of_it(database: str, shop: Shop) -> None:
+    changes = {"trusted_proxies": 1, "log_level": "CRITICAL"}
+    client = create_app(settings.current().model_copy(update=changes)).test_client()
+    url = f"/api/v1/links/{links.create(shop.actor, LinkDraft('Mug', 'GBP', slug='mug', amount=1)).slug}"
+
+    def call(forwarded: str) -> int:
+        return client.get(url, headers={"X-Forwarded-For": forwarded}).status_code
+
+    made_up = [call(f"198.51.100.{number}, 203.0.113.7:{4000 + number}") for number in range(11)]
+    assert made_up == [200] * 10 + [429], "only the last is the proxy's word, and a port is no other caller"
+    assert call("203.0.113.7, 203.0.113.8") == 200
+    assert [call(f"[2001:4860:1::{number}]:443") for number in range(11)] == [200] * 10 + [429]
 
 
 @pytest.fixture

@@ -126,3 +126,14 @@ def test_a_page_of_another_site_pays_with_the_client_secret(till: Till, shop: st
         [f"{url}/intents/{intent['id']}/capture", secret],
     )
     assert refused == "blocked", "only servers capture: the browser itself keeps the page out"
+
+
+def test_leaving_leads_to_the_shop_on_its_own_origin(till: Till, page: Page, shop: str) -> None:
+    checkout_id, url = till.session(cancel_url=f"{shop}/basket")
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text))
+    page.goto(url)
+    page.get_by_role("button", name="Cancel and go back").click()
+    page.wait_for_url(f"{shop}/basket")
+    assert not [text for text in told if "Content Security Policy" in text]
+    assert till.state(checkout_id)["status"] == "created", "it stays open until it expires"

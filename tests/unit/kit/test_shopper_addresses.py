@@ -27,6 +27,22 @@ def test_addresses(address: str, counted: str | None, shown: str | None) -> None
     assert addresses.shortened(address) == shown
 
 
+@pytest.mark.parametrize(
+    ("reported", "alone"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7:4711", "203.0.113.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("2001:db8::7:4711", "2001:db8::7:4711"),
+        ("[2001:db8::7]:4711", "2001:db8::7"),
+        ("unknown", "unknown"),
+        ("a:b", "a:b"),
+    ],
+)
+def test_a_port_is_no_part_of_an_address(reported: str, alone: str) -> None:
+    assert addresses.without_port(reported) == alone
+
+
 def test_callers_are_told_apart_by_their_line_wherever_they_are() -> None:
     told = {"fe80::1": "fe80::/64", "::ffff:10.1.2.3": "10.1.2.3", "127.0.0.1": "127.0.0.1", "?": "?"}
     assert {address: addresses.line(address) for address in told} == told
