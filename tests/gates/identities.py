@@ -94,6 +94,8 @@ class Identities:
         )
         self.owner = Identity("owner", ActorKind.API_KEY, shop.secret, everything)
         self.owner_in_person = Identity("owner in person", ActorKind.USER, _jwt(owner.id), everything)
+        machine = tokens.mint_jwt(shop.actor)
+        self.machine = Identity("machine's token", ActorKind.MACHINE_TOKEN, machine, everything)
         self.live = Identity("live key", ActorKind.API_KEY, live, everything)
 
     def scopeless(self, policy: Policy) -> Identity:

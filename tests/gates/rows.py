@@ -43,7 +43,7 @@ class Rows:
     def count(self, *, mine: bool = False) -> dict[str, int]:
         """How many rows each table has, of everybody or of the merchant's test mode alone."""
         with reading() as db:
-            return dict(db.execute(self._mine if mine else self._all).tuples().all())
+            return {row[0]: row[1] for row in db.execute(self._mine if mine else self._all)}
 
     def say(self) -> dict[str, list[str]]:
         """The rows of the merchant's test mode in words, but for when a thing was last used."""

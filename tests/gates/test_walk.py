@@ -184,6 +184,7 @@ def test_every_route_lets_in_whom_its_policy_names_and_nobody_else(app: Flask, w
     assert reviewers.run_jobs("refunds.create_many") == 2, "the stranger's, and that of the live key"
     assert _changed(before, walk.rows.say()) <= _WITHOUT_MODE, "but for what the live key asked for"
 
+    those_who_may_get_in(walk)
     walk.wrong += pages.walk(app, walk.owned, walk.who)
     assert not walk.wrong, "\n".join(walk.wrong)
 
@@ -197,13 +198,8 @@ def nobody_else_gets_in(walk: Walk) -> None:
     for one in walk.endpoints:
         callers = [who.none]
         if not one.at_tenants_path:
-            callers += [
-                who.viewer,
-                who.publishable,
-                who.token,
-                who.scopeless(one.policy),
-                who.owner_in_person,
-            ]
+            callers += [who.viewer, who.publishable, who.token, who.scopeless(one.policy)]
+            callers += [who.owner_in_person, who.machine]
         for caller in callers:
             word = caller.word(one.policy)
             if one.policy.auth and word != Word.IN:
@@ -220,6 +216,18 @@ def anothers_things_are_not_there(walk: Walk) -> None:
             if one.policy.auth and known and caller.word(one.policy) == Word.IN:
                 walk.is_not_there(one, caller)
         walk.nothing_changed(one, rows, mine=True, but=_WITHOUT_MODE)
+
+
+def those_who_may_get_in(walk: Walk) -> None:
+    """Whom a policy names is not turned away: a viewer, a store front, a shopper's browser, a machine."""
+    who = walk.who
+    for one in walk.endpoints:
+        for caller in (who.viewer, who.publishable, who.token, who.machine):
+            reads = not one.writes or caller is who.publishable
+            if reads and caller.word(one.policy) == Word.IN and not one.at_tenants_path:
+                answer = walk.call(one, caller)
+                turned_away = answer.status_code in (401, 403) or answer.status_code >= 500
+                walk.expect(not turned_away, one, caller, answer, "the policy lets them in")
 
 
 def the_owner_finds_all_of_it(walk: Walk) -> None:

@@ -70,6 +70,7 @@ class Things:
 def make(client: FlaskClient, shop: Shop) -> Things:
     """A merchant with one of everything."""
     api = Api(client, shop)
+    shop.offer("MUG", 1500)
     ids = {"tenant_id": shop.actor.tenant.slug, "date": "2026-01-01"}
     ids |= _money(api)
     ids |= _payments(api)
