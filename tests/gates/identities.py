@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.actor import ActorKind
+from app.domain.actor import Actor, ActorKind
 from app.domain.permissions import ROLES, SCOPES
-from app.services.access import keys, roles, tokens, users
+from app.services.access import challenges, keys, roles, tokens, users
 from app.services.checkout import sessions
 from app.web.surface import Policy
 from tests.shops import Shop
@@ -33,13 +33,20 @@ class Identity:
     kind: ActorKind | None
     credential: str | None
     permissions: frozenset[str] = frozenset()
+    #: Whose second factor has just been answered, where it has.
+    confirms: Actor | None = None
+    other_tenant: bool = False
+    live: bool = False
 
     def headers(self, policy: Policy) -> dict[str, str]:
         """The credential where this surface looks for it."""
         if self.credential is None:
             return {}
         bare = policy.surface.key_header != "Authorization"
-        return {policy.surface.key_header: self.credential if bare else f"Bearer {self.credential}"}
+        sent = {policy.surface.key_header: self.credential if bare else f"Bearer {self.credential}"}
+        if self.confirms is not None and policy.mfa is not None:
+            sent["X-MFA-Token"] = challenges._sign("mfa-token", self.confirms, policy.mfa)[0]
+        return sent
 
     def word(self, policy: Policy) -> Word:
         """What the declared policy says to this caller."""
@@ -52,7 +59,7 @@ class Identity:
             return Word.FORBIDDEN if self.kind in _BROWSERS else Word.UNKNOWN
         if self.kind != ActorKind.PUBLISHABLE_KEY and not self._holds(policy.permission):
             return Word.FORBIDDEN
-        if policy.mfa is not None and self.kind != ActorKind.API_KEY:
+        if policy.mfa is not None and self.kind != ActorKind.API_KEY and self.confirms is None:
             return Word.CONFIRM
         return Word.IN
 
@@ -72,10 +79,10 @@ class Identities:
         _, live = keys.create(shop.actor, "live", mode="live")
         viewer = users.create(shop.actor.tenant_id, "viewer@shop.example", "Viewer", "read_only", PASSWORD)
         owner = users.create(shop.actor.tenant_id, "owner@shop.example", "Owner", "payments_admin", PASSWORD)
-        roles.put(shop.actor, "nothing", ["sandbox:read"], "", None)
         other = users.create(
             stranger.actor.tenant_id, "owner@other.example", "Odd", "payments_admin", PASSWORD
         )
+        roles.put(shop.actor, "nothing", ["sandbox:read"], "", None)
         idle = users.create(shop.actor.tenant_id, "idle@shop.example", "Idle", "nothing", PASSWORD)
         #: Those who sign in, by what they may do.
         self.people = {
@@ -85,7 +92,10 @@ class Identities:
             "other tenant": (other.id, everything),
         }
         self.none = Identity("none", None, None)
-        self.stranger = Identity("other tenant", ActorKind.API_KEY, stranger.secret, everything)
+        self._stranger = Identity(
+            "other tenant", ActorKind.API_KEY, stranger.secret, everything, other_tenant=True
+        )
+        self._stranger_in_person = _person(other.id, "other tenant in person", other_tenant=True)
         self.viewer = Identity("viewer", ActorKind.USER, _jwt(viewer.id), ROLES["read_only"])
         self.publishable = Identity("publishable key", ActorKind.PUBLISHABLE_KEY, publishable)
         self.token = Identity("client token", ActorKind.CLIENT_TOKEN, _token(shop, checkout_id), browser)
@@ -96,7 +106,9 @@ class Identities:
         self.owner_in_person = Identity("owner in person", ActorKind.USER, _jwt(owner.id), everything)
         machine = tokens.mint_jwt(shop.actor)
         self.machine = Identity("machine's token", ActorKind.MACHINE_TOKEN, machine, everything)
-        self.live = Identity("live key", ActorKind.API_KEY, live, everything)
+        self._live = Identity("live key", ActorKind.API_KEY, live, everything, live=True)
+        self._live_in_person = _person(owner.id, "owner in live mode", live=True)
+        self._confirmed = _person(owner.id, "owner in person, confirmed")
 
     def scopeless(self, policy: Policy) -> Identity:
         """A key that may do all but this."""
@@ -111,7 +123,24 @@ class Identities:
 
     def on(self, policy: Policy) -> Identity:
         """The owner as this endpoint takes them."""
-        return self.owner if ActorKind.API_KEY in policy.auth or not policy.auth else self.owner_in_person
+        return self._confirmed if self._wants_people(policy) else self.owner
+
+    def stranger(self, policy: Policy) -> Identity:
+        """Another merchant, let in as this endpoint lets in."""
+        return self._stranger_in_person if self._wants_people(policy) else self._stranger
+
+    def live(self, policy: Policy) -> Identity:
+        """The merchant's own live mode, likewise."""
+        return self._live_in_person if self._wants_people(policy) else self._live
+
+    def _wants_people(self, policy: Policy) -> bool:
+        return bool(policy.auth) and ActorKind.API_KEY not in policy.auth
+
+
+def _person(user_id: str, name: str, **facts: bool) -> Identity:
+    """Somebody with a token who may do everything and has confirmed it."""
+    actor = tokens.person(user_id, "live" if facts.get("live") else "test")
+    return Identity(name, ActorKind.USER, tokens.mint_jwt(actor), frozenset({"*"}), actor, **facts)
 
 
 def _jwt(user_id: str) -> str:

@@ -72,7 +72,7 @@ def _open_page(app: Flask, page: Page, owned: Things, who: Identities) -> list[s
         states = owned.some("hosted_id") if "hosted_id" in names else [""]
         paths = [owned.fill(page.rule.rule, **given, hosted_id=state)[0] for state in states]
         plain = [client.get(path).status_code for path in paths]
-        headers = {"Authorization": f"Bearer {who.stranger.credential}"}
+        headers = {"Authorization": f"Bearer {who.owner.credential}"}
         if not {200, 302, 303} & set(plain):
             wrong.append(f"{page}: {plain}")
         if [client.get(path, headers=headers).status_code for path in paths] != plain:
