@@ -72,14 +72,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     rate_limits.install(app)
     cors.install(app, SURFACES)
     errors.install(app, SURFACES)
-    nul.install(app)
-    health.install(app)
-    static_files.install(app)
+    for part in (nul, health, static_files):
+        part.install(app)
     for surface in SURFACES:
         surface.mount(app, csrf.exempt)
     openapi.install(app, SURFACES)
-    csrf.exempt(csp_reports.blueprint)  # a browser reports by itself, without a form
-    app.register_blueprint(csp_reports.blueprint)
+    csp_reports.install(app, csrf.exempt)
     pages.register(app, csrf)
     dashboard.register(app)
     cli.register(app)

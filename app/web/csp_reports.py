@@ -8,10 +8,11 @@ the secret that opens a page.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
@@ -55,6 +56,12 @@ _KEYWORD = re.compile(r"^[a-z][a-z-]{0,30}$")
 _EXTENSION = re.compile(r"^[a-z-]+-extension$")
 
 blueprint = Blueprint("csp_reports", __name__)
+
+
+def install(app: Flask, exempt: Callable[[Blueprint], None]) -> None:
+    """Register the endpoint; a browser reports by itself, without a form's token."""
+    exempt(blueprint)
+    app.register_blueprint(blueprint)
 
 
 @blueprint.post(PATH)

@@ -9,6 +9,8 @@ from app.domain.actor import Actor, ActorKind
 from app.domain.permissions import ROLES, SCOPES
 from app.services.access import challenges, keys, roles, tokens, users
 from app.services.checkout import sessions
+from app.services.payments import intents
+from app.services.payments.intents import IntentDraft
 from app.web.surface import Policy
 from tests.shops import Shop
 
@@ -101,6 +103,13 @@ class Identities:
         self.token = Identity("client token", ActorKind.CLIENT_TOKEN, _token(shop, checkout_id), browser)
         self.other_token = Identity(
             "client token of another session", ActorKind.CLIENT_TOKEN, _token(shop, other_checkout), browser
+        )
+        secret = tokens.client_secret(intents.create(shop.actor, IntentDraft(900, "GBP")))
+        self.other_secret = Identity(
+            "client secret of another payment",
+            ActorKind.CLIENT_SECRET,
+            secret,
+            frozenset({"intents:read", "intents:write"}),
         )
         self.owner = Identity("owner", ActorKind.API_KEY, shop.secret, everything)
         self.owner_in_person = Identity("owner in person", ActorKind.USER, _jwt(owner.id), everything)

@@ -194,6 +194,7 @@ def test_every_route_lets_in_whom_its_policy_names_and_nobody_else(app: Flask, w
     assert walk.rows.say() == before
 
     things_are_not_there(walk, lambda _: walk.who.other_token)
+    things_are_not_there(walk, lambda _: walk.who.other_secret)
     things_are_not_there(walk, walk.who.live)
     assert not walk.wrong, "\n".join(walk.wrong)
     assert reviewers.run_jobs("refunds.create_many") == 1, "that of the live key"
@@ -215,7 +216,7 @@ def nobody_else_gets_in(walk: Walk) -> None:
         callers = [who.none]
         if not one.at_tenants_path:
             callers += [who.viewer, who.publishable, who.token, who.scopeless(one.policy)]
-            callers += [who.owner_in_person, who.machine]
+            callers += [who.owner_in_person, who.machine, who.other_secret]
         for caller in callers:
             word = caller.word(one.policy)
             if one.policy.auth and word != Word.IN:
