@@ -6,7 +6,7 @@ from alembic import op
 import app.db
 
 revision = "0023"
-down_revision = "0022"
+down_revision = "0020"
 
 
 def upgrade() -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from app.domain.actor import Actor, ActorKind
 from app.domain.permissions import ROLES, SCOPES
-from app.services.access import challenges, keys, roles, tokens, users
+from app.services.access import challenges, keys, roles, tokens, users, web_sessions
 from app.services.checkout import sessions
 from app.services.payments import intents
 from app.services.payments.intents import IntentDraft
@@ -47,7 +47,7 @@ class Identity:
         bare = policy.surface.key_header != "Authorization"
         sent = {policy.surface.key_header: self.credential if bare else f"Bearer {self.credential}"}
         if self.confirms is not None and policy.mfa is not None:
-            sent["X-MFA-Token"] = challenges._sign("mfa-token", self.confirms, policy.mfa)[0]
+            sent["X-MFA-Token"] = challenges._sign(self.confirms, policy.mfa)[0]
         return sent
 
     def word(self, policy: Policy) -> Word:
@@ -93,6 +93,10 @@ class Identities:
             "idle": (idle.id, frozenset({"sandbox:read"})),
             "other tenant": (other.id, everything),
         }
+        held = web_sessions.load(web_sessions.open_session(owner.id))
+        assert held is not None
+        #: A sign-in of the owner's.
+        self.sign_in_id = held.id
         self.none = Identity("none", None, None)
         self._stranger = Identity(
             "other tenant", ActorKind.API_KEY, stranger.secret, everything, other_tenant=True

@@ -84,6 +84,7 @@ class Walk:
         self.owned = things.make(client, shop)
         other = shop.session()
         self.who = Identities(shop, self.stranger, self.owned.ids["checkout_id"], other.id)
+        self.owned.ids["sign_in_id"] = self.who.sign_in_id
         self.endpoints = list(endpoints(app, self.owned))
         for one in self.endpoints:
             self.who.scopeless(one.policy)
