@@ -6,7 +6,7 @@ from alembic import op
 import app.db
 
 revision = "0023"
-down_revision = "0020"
+down_revision = "0018"
 
 
 def upgrade() -> None:
