@@ -23,6 +23,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "OP-05": {"grant_type": "client_credentials", "client_secret": "sk_test_wrong"},
     "OP-37": {"type": "paypal"},
     "OP-38": {"config": {"api_key": "walk"}},
+    "OP-69-create": {"subtotal": 10},
+    "OR-001": {"subtotal": 10},
+    "OR-002": {"order_id": "#order_id"},
     "PY-001": {"token": "@token"},
     "PY-002": {"payment_method_id": "@payment_method_id", "customer_id": "cus_walk"},
     "PY-030": {"notes": "See the parcel's number"},
@@ -43,6 +46,7 @@ _NAMES = frozenset(
         "id",
         "intent_id",
         "keyId",
+        "order_id",
         "paymentId",
         "payment_intent_id",
         "payment_method_id",
@@ -108,11 +112,13 @@ def named(body: Any) -> bool:
 
 
 def _filled(value: Any, ids: dict[str, str]) -> Any:
-    """An example with ids in the place of their names, which `@` marks."""
+    """An example with ids in the place of their names, which `@` marks (`#`, where it is a number)."""
     if isinstance(value, dict):
         return {name: _filled(item, ids) for name, item in value.items()}
     if isinstance(value, list):
         return [_filled(item, ids) for item in value]
+    if isinstance(value, str) and value.startswith("#"):
+        return int(ids[value[1:]])
     return ids[value[1:]] if isinstance(value, str) and value.startswith("@") else value
 
 

@@ -116,6 +116,7 @@ class Identities:
             frozenset({"intents:read", "intents:write"}),
         )
         self.owner = Identity("owner", ActorKind.API_KEY, shop.secret, everything)
+        self.bearer_in_person = {"Authorization": f"Bearer {_jwt(owner.id)}"}
         self.owner_in_person = Identity("owner in person", ActorKind.USER, _jwt(owner.id), everything)
         machine = tokens.mint_jwt(shop.actor)
         self.machine = Identity("machine's token", ActorKind.MACHINE_TOKEN, machine, everything)

@@ -85,6 +85,9 @@ class Walk:
         other = shop.session()
         self.who = Identities(shop, self.stranger, self.owned.ids["checkout_id"], other.id)
         self.owned.ids["sign_in_id"] = self.who.sign_in_id
+        order = client.post("/api/orders", json={"subtotal": 10}, headers=self.who.bearer_in_person)
+        assert order.json is not None, order.text
+        self.owned.ids["order_id"] = str(order.json["id"])
         self.endpoints = list(endpoints(app, self.owned))
         for one in self.endpoints:
             self.who.scopeless(one.policy)
@@ -171,6 +174,8 @@ class Walk:
 
 def _shaped(policy: Policy, answer: TestResponse) -> bool:
     told = answer.get_json(silent=True) or {}
+    if policy.surface.render_error.__name__ == "short":
+        return set(told) in ({"error"}, {"msg"})
     wanted = {"numbered": {"statusCode", "message"}, "upper": {"error", "code"}}
     shape = wanted.get(policy.surface.render_error.__name__, {"error", "code", "request_id"})
     upper = policy.surface.render_error.__name__ != "upper" or told.get("code", "").isupper()

@@ -19,15 +19,16 @@ from app.models.events.delivery import Delivery
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.treasury.settlement import Settlement
-from app.services.checkout import gift_cards, links, payment, receipts
+from app.services.checkout import gift_cards, links, payment, receipts, simple_sessions, subscriptions
 from app.services.checkout.links import LinkDraft
+from app.services.checkout.simple_sessions import SimpleDraft
 from app.services.events import audit
 from app.services.operations import exports
 from tests import treasuries
 from tests.checkout_api import Checkout
 from tests.payments_api import Api
 from tests.reviewers import person, run_jobs
-from tests.shops import CHALLENGED, Shop
+from tests.shops import CHALLENGED, GOOD, Shop, card
 
 #: A parameter in a rule, with its converter if it has one.
 _PLACE = re.compile(r"<(?:[^>]*:)?(\w+)>")
@@ -78,6 +79,7 @@ def make(client: FlaskClient, shop: Shop) -> Things:
     ids |= _checkout(client, shop)
     ids |= _paid(client, shop)
     ids |= _files(api)
+    ids |= _member(shop)
     return Things(shop, ids)
 
 
@@ -215,6 +217,15 @@ def _paid(client: FlaskClient, shop: Shop) -> dict[str, str]:
         "jobs/job_id": job["job_id"],
         "receipts/token": urlsplit(receipts.url_of(receipt)).path.rpartition("/")[2],
     }
+
+
+def _member(shop: Shop) -> dict[str, str]:
+    """A subscription."""
+    _, price_id = shop.offer("CLUB", 900, interval="month")
+    draft = SimpleDraft(None, None, None, customer={"email": "ann@example.com"}, price_id=price_id)
+    session = simple_sessions.create(shop.actor, draft)
+    payment.pay_by_card(shop.actor, session.id, card(GOOD), payment.Order("club", keep_for="cus_1"))
+    return {"subscription_id": subscriptions.list_page(shop.actor).data[0].id}
 
 
 def _files(api: Api) -> dict[str, str]:
