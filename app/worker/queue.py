@@ -7,6 +7,7 @@ again by the poller.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ _SCHEMA_LOCK = 7_461_001
 
 #: Set when a task has ended: there may be room for the next one of the same endpoint.
 ended = threading.Event()
+
+#: Deliveries that could not be claimed: whoever handed them over may do it again as soon as they are due.
+refused: deque[str] = deque()
 
 _client: SafeClient | None = None
 _running: dict[str, Job] = {}
@@ -86,9 +90,11 @@ def deliver(delivery_id: str) -> None:
 
 def _deliver(delivery_id: str) -> None:
     claimed = deliveries.claim(delivery_id, lease_seconds=settings.current().worker_lease_seconds)
-    if claimed is not None:
-        taken = deliveries.deliver(claimed, client())
-        log.info("webhook_delivered" if taken else "webhook_failed", delivery_id=delivery_id)
+    if claimed is None:
+        refused.append(delivery_id)
+        return
+    taken = deliveries.deliver(claimed, client())
+    log.info("webhook_delivered" if taken else "webhook_failed", delivery_id=delivery_id)
 
 
 def run_job(job_id: str) -> None:

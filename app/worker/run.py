@@ -55,6 +55,8 @@ class Poller:
 
     def tick(self) -> int:
         """One round. Returns how many rows were handed over."""
+        while queue.refused:
+            self._handed.pop(queue.refused.popleft(), None)
         free = self._free()
         if free <= 0:
             return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy import ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.lifecycles import deliveries
@@ -25,6 +25,13 @@ class Delivery(Owned, Timestamped, Base):
         Index("ix_deliveries_due", "status", "due_at"),
         Index("ix_deliveries_endpoint", "endpoint_id", "id"),
         Index("ix_deliveries_event", "event_id"),
+        Index(
+            "ix_deliveries_in_flight",
+            "endpoint_id",
+            "lease_until",
+            sqlite_where=text("lease_until IS NOT NULL"),
+            postgresql_where=text("lease_until IS NOT NULL"),
+        ),
     )
     lifecycle = deliveries.LIFECYCLE
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import structlog
-from sqlalchemy import Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from app import settings
@@ -70,14 +70,24 @@ def _due(now: datetime, full: list[str], limit: int) -> Select[str, str]:
 
 def _in_flight(now: datetime) -> Select[str, int]:
     return (
-        select(Delivery.endpoint_id, func.count())
-        .where(Delivery.status == _S.LEASED, Delivery.lease_until >= now)
-        .group_by(Delivery.endpoint_id)
+        select(Delivery.endpoint_id, func.count()).where(_live(Delivery, now)).group_by(Delivery.endpoint_id)
     )
 
 
-def claim(delivery_id: str, *, lease_seconds: int = LEASE_SECONDS) -> Delivery | None:
-    """Lease a due delivery with a fresh fencing token; None when another worker has it."""
+def _live(row: type[Delivery], now: datetime) -> ColumnElement[bool]:
+    """Whether a delivery is being sent: only a leased one has a `lease_until`, and an index of these."""
+    return row.lease_until >= now
+
+
+def claim(
+    delivery_id: str, *, lease_seconds: int = LEASE_SECONDS, beside_others: bool = False
+) -> Delivery | None:
+    """Lease a due delivery with a fresh fencing token; None when another worker has it.
+
+    None, too, while two others of the same endpoint are being sent: what `due` chose may be out of date by
+    now, or have been chosen by two workers at once. It stays due and is chosen again when one of those has
+    ended. `beside_others` leases it all the same (test events).
+    """
     now = clock.now()
     fresh = Delivery.status.in_((_S.PENDING, _S.RETRY_WAIT)) & (Delivery.due_at <= now)
     lapsed = (Delivery.status == _S.LEASED) & (Delivery.lease_until < now)
@@ -94,9 +104,27 @@ def claim(delivery_id: str, *, lease_seconds: int = LEASE_SECONDS) -> Delivery |
         .execution_options(synchronize_session=False)
     )
     with transaction() as db:
+        if not beside_others:
+            db.execute(_endpoint_of(delivery_id))
+            claimed = claimed.where(_beside(now) < MAX_IN_FLIGHT_PER_ENDPOINT)
         if not db.execute(claimed).rowcount:  # type: ignore[attr-defined]
             return None
         return db.get_one(Delivery, delivery_id, populate_existing=True)
+
+
+def _endpoint_of(delivery_id: str) -> Select[str]:
+    """The lock under which one after the other counts what is in flight to an endpoint, and adds to it.
+
+    Always taken before a delivery's own. SQLite, whose writers queue, has no need of it.
+    """
+    mine = select(Delivery.endpoint_id).where(Delivery.id == delivery_id).scalar_subquery()
+    return select(WebhookEndpoint.id).where(WebhookEndpoint.id == mine).with_for_update(key_share=True)
+
+
+def _beside(now: datetime) -> ScalarSelect[int]:
+    other = aliased(Delivery)
+    count = select(func.count()).where(other.endpoint_id == Delivery.endpoint_id, _live(other, now))
+    return count.scalar_subquery()
 
 
 def deliver(delivery: Delivery, client: SafeClient, *, last: bool = False) -> bool:
@@ -133,8 +161,8 @@ def _record(
 ) -> bool:
     taken = answer is not None and 200 <= answer.status < 300
     with transaction() as db:
+        endpoint = db.get_one(WebhookEndpoint, seen.endpoint_id, with_for_update={"key_share": True})
         row = db.get_one(Delivery, seen.id, with_for_update=True)
-        endpoint = db.get_one(WebhookEndpoint, row.endpoint_id, with_for_update={"key_share": True})
         db.execute(insert(DeliveryAttempt), _attempt_row(seen, started, answer, error))
         if row.lease_token != seen.lease_token:
             return taken

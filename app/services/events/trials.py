@@ -62,7 +62,9 @@ def send(actor: Actor, endpoint_id: str, event: str, data: dict[str, Any] | None
             after={"id": row.event_id, "type": event, "url": endpoint.url},
         )
         db.flush()
-        claimed = deliveries.claim(row.id)  # in one transaction, so that no worker is faster
+        claimed = deliveries.claim(
+            row.id, beside_others=True
+        )  # in one transaction, so that no worker is faster
         assert claimed is not None
     client = deliveries.new_client()
     try:

@@ -298,6 +298,55 @@ def test_a_delivery_is_leased_once(actor: Actor, receiver: Receiver, path: str) 
     assert deliveries.due() == []
 
 
+def test_of_many_claimed_at_once_two_are_leased_and_the_rest_when_these_have_ended(
+    actor: Actor, receiver: Receiver, client: SafeClient, path: str
+) -> None:
+    busy, _ = _endpoint(actor, receiver.url(f"/ok/{path}"))
+    other, _ = webhooks.create(actor, receiver.url(f"/ok/other/{path}"), ["refund.succeeded"])
+    _event(actor, count=16)
+    tell(actor.tenant_id, "refund.succeeded")
+    audit.seal()
+    rows = _rows()
+    crowd = [row.id for row in rows if row.endpoint_id == busy.id]
+    [alone] = [row.id for row in rows if row.endpoint_id == other.id]
+    got = together(16, lambda number: deliveries.claim(crowd[number]))
+    assert not [error for error in got if isinstance(error, Exception)]
+    leased = [row for row in got if isinstance(row, Delivery)]
+    assert len(leased) == 2
+    assert [row.status for row in _rows()].count("leased") == 2
+    assert {row.tries for row in _rows() if row.status == "pending"} == {0}
+    assert deliveries.due() == [alone]
+    assert deliveries.claim(alone) is not None
+    assert deliveries.deliver(leased[0], client)
+    [third] = [row for row in deliveries.due() if row in crowd]
+    assert deliveries.claim(third) is not None
+    assert not [row for row in deliveries.due() if row in crowd]
+    with _at(clock.now() + timedelta(seconds=deliveries.LEASE_SECONDS + 1)):  # both workers were killed
+        assert len([row for row in deliveries.due() if row in crowd]) == 2
+        got = together(16, lambda number: deliveries.claim(crowd[number]))
+    assert len([row for row in got if isinstance(row, Delivery)]) == 2
+
+
+def test_leases_are_taken_while_others_end(actor: Actor, receiver: Receiver, path: str) -> None:
+    """Claim and record lock the endpoint first, then the delivery: whoever comes, none waits for ever."""
+    _endpoint(actor, receiver.url(f"/ok/{path}"))
+    _event(actor, count=16)
+    client = SafeClient(allow_loopback=True)
+
+    def work(_: int) -> None:
+        while waiting := [row.id for row in _rows() if row.status != "delivered"]:
+            for delivery_id in waiting:
+                claimed = deliveries.claim(delivery_id)
+                if claimed is not None:
+                    assert deliveries.deliver(claimed, client)
+
+    assert together(6, work) == [None] * 6
+    client.close()
+    requests = receiver.requests(f"/ok/{path}")
+    assert len(requests) == 16
+    assert max(request.in_flight for request in requests) <= 2
+
+
 def test_a_worker_that_lost_its_lease_changes_nothing(
     actor: Actor, receiver: Receiver, client: SafeClient, path: str
 ) -> None:
@@ -392,6 +441,10 @@ def test_a_trial_shows_at_once_what_came_back_and_is_tried_once(
     [request] = receiver.requests(f"/ok/{path}")
     assert Webhook(secret).verify(request.body, request.headers)
     assert json.loads(request.body)["data"]["object"] == {"checkout_id": "chk_test"}
+    _event(actor, count=3)
+    for delivery_id in deliveries.due():
+        deliveries.claim(delivery_id)
+    assert trials.send(actor, good.id, EVENT).delivered  # it waits for no place
     bad, _ = _endpoint(actor, receiver.url(f"/status/500/{path}"))
     trial = trials.send(actor, bad.id, EVENT)
     assert (trial.delivered, trial.delivery.status) == (False, "exhausted")
