@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from app.services.access import tokens as token_service
 from app.services.access import users as user_service
 from app.services.checkout import demo as demo_service
 from app.services.checkout import gift_cards
-from app.services.events import audit
+from app.services.events import audit, replays, webhooks
 from app.services.operations import csp_reports, encryption_rotation, invariants
 from app.web.openapi import document
 from app.worker import run, supervisor
@@ -47,6 +48,10 @@ database = Group("db", help="The database's schema.")
 keys = Group("keys", help="API keys.")
 users = Group("users", help="People of the dashboard.")
 cards = Group("gift-cards", help="Gift cards.")
+hooks = Group("webhooks", help="Webhook deliveries.")
+
+#: An instant on the command line, in UTC.
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 def register(app: Flask) -> None:
@@ -56,6 +61,7 @@ def register(app: Flask) -> None:
         keys,
         users,
         cards,
+        hooks,
         demo,
         worker,
         worker_child,
@@ -298,6 +304,46 @@ def issue_card(
     """Issue a gift card of AMOUNT minor units and print its code."""
     card = gift_cards.issue(_operator(tenant_slug, mode), amount, currency.upper(), code=code, days=days)
     click.echo(card.code)
+
+
+@hooks.command("replay")
+@click.argument("tenant_slug")
+@click.argument("delivery_id", required=False)
+@click.option("--endpoint", "endpoint_id", help="Only to this endpoint; otherwise to all that are on.")
+@click.option("--since", type=MOMENT, help="Events from this moment on (UTC).")
+@click.option("--until", type=MOMENT, help="Events before this moment (UTC); otherwise before now.")
+@click.option("--which", type=click.Choice(list(replays.Which)), default="failed", show_default=True)
+@click.option("--event", "events", multiple=True, help="Only events of this type; may be repeated.")
+@click.option("--mode", type=click.Choice(["test", "live"]), default="test")
+@click.option("--dry-run", is_flag=True, help="Count, and send nothing.")
+def replay(
+    tenant_slug: str,
+    delivery_id: str | None,
+    endpoint_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    which: str,
+    events: tuple[str, ...],
+    mode: str,
+    dry_run: bool,
+) -> None:
+    """Send one delivery again, or the events of a span of time."""
+    operator = _operator(tenant_slug, mode)
+    if delivery_id is not None:
+        click.echo(delivery_id if dry_run else replays.one(operator, delivery_id).id)
+        return
+    if since is None:
+        raise click.UsageError("name a delivery, or the first moment with --since")
+    end = until.replace(tzinfo=UTC) if until else clock.now()
+    if endpoint_id is not None:
+        endpoints = [webhooks.get(operator, endpoint_id)]
+    else:
+        endpoints = [each for each in webhooks.list_all(operator) if each.disabled_at is None]
+    for endpoint in endpoints:
+        start = since.replace(tzinfo=UTC)
+        span = replays.Span(endpoint.id, start, end, replays.Which(which), events)
+        made = replays.dry_run(operator, span) if dry_run else replays.whole_span(operator, span)
+        click.echo(f"{endpoint.id}  {made.count:7}  {endpoint.url}")
 
 
 def _person(email: str) -> User:

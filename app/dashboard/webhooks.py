@@ -10,7 +10,7 @@ from app.dashboard.shell import actor, render, screen
 from app.domain.errors import DomainError
 from app.domain.event_types import PUBLISHED
 from app.domain.permissions import WEBHOOKS_MANAGE
-from app.services.events import deliveries, webhooks
+from app.services.events import deliveries, replays, webhooks
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/dashboard/<any(test, live):mode>/webhooks")
 
@@ -78,7 +78,7 @@ def delivery(mode: str, delivery_id: str) -> Response:
 @screen(WEBHOOKS_MANAGE)
 def resend(mode: str, delivery_id: str) -> AnyResponse:
     """Send an event again, as a new delivery."""
-    made = deliveries.resend(actor(), delivery_id)
+    made = replays.one(actor(), delivery_id)
     flash("The event is being sent again", "success")
     return redirect(f"/dashboard/{mode}/webhooks/deliveries/{made.id}", 303)
 

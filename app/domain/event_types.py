@@ -46,6 +46,7 @@ class EventType(StrEnum):
     SUBSCRIPTION_RENEWED = "subscription.renewed"
     SUBSCRIPTION_PAST_DUE = "subscription.past_due"
     SUBSCRIPTION_CANCELED = "subscription.canceled"
+    ENDPOINT_DISABLED = "webhook_endpoint.disabled"
 
 
 #: What endpoints may list.
@@ -77,5 +78,6 @@ PUBLISHED = frozenset(
         EventType.SUBSCRIPTION_RENEWED,
         EventType.SUBSCRIPTION_PAST_DUE,
         EventType.SUBSCRIPTION_CANCELED,
+        EventType.ENDPOINT_DISABLED,
     }
 )

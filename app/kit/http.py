@@ -268,7 +268,7 @@ class SafeClient:
         except httpcore.ConnectTimeout as error:
             raise ConnectionFailed("no connection in time", not_executed=True) from error
         except httpcore.ConnectError as error:
-            raise ConnectionFailed("the connection was refused", not_executed=True) from error
+            raise ConnectionFailed(_unconnected(error), not_executed=True) from error
         except httpcore.TimeoutException as error:
             raise TimedOut("no answer in time") from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
@@ -285,6 +285,16 @@ class SafeClient:
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
+
+
+def _unconnected(error: httpcore.ConnectError) -> str:
+    """Why there is no connection; a certificate that does not fit is another's to mend than a closed port."""
+    causes = (error, error.__cause__, error.__context__)
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return "the certificate is not valid for this name"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return "there is no TLS on this port that can be used"
+    return "the connection was refused"
 
 
 def _target(url: str) -> httpx.URL:

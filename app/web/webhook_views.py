@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from app.models.events.webhook_endpoint import WebhookEndpoint
@@ -26,6 +28,8 @@ class WebhookView(View):
     events: list[str]
     description: str
     status: str
+    disabled_reason: str | None
+    failing_since: Instant | None
     created_at: Instant
     secret: str | None = None
 
@@ -38,9 +42,40 @@ class WebhookView(View):
             events=row.events,
             description=row.description,
             status="disabled" if row.disabled_at else "active",
+            disabled_reason=row.disabled_reason,
+            failing_since=row.failing_since,
             created_at=row.created_at,
             secret=secret,
         )
+
+
+class WebhookUpdate(Body):
+    """What changes; `status` switches an endpoint off, and on again."""
+
+    url: str | None = Field(None, min_length=1, max_length=2000)
+    events: list[str] | None = Field(None, min_length=1, max_length=50)
+    description: str | None = Field(None, max_length=200)
+    status: Literal["active", "disabled"] | None = None
+
+
+class SecretRoll(Body):
+    """The next secret; without one it is made and shown once."""
+
+    secret: str | None = Field(None, max_length=200)
+
+
+class RolledView(View):
+    """The endpoint's new secret, where it was made, and until when the old one signs beside it."""
+
+    id: str
+    secret: str | None
+    previous_secret_until: Instant
+
+    @classmethod
+    def of(cls, row: WebhookEndpoint, secret: str | None) -> RolledView:
+        """The view of a row."""
+        assert row.previous_until is not None
+        return cls(id=row.id, secret=secret, previous_secret_until=row.previous_until)
 
 
 class WebhookList(View):
@@ -90,9 +125,3 @@ class TrialView(View):
             error=attempt.error if attempt else None,
             duration_ms=attempt.duration_ms if attempt else None,
         )
-
-
-class Retried(View):
-    """How many failed deliveries are sent again."""
-
-    count: int

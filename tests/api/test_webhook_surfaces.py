@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,9 +15,10 @@ from standardwebhooks import Webhook
 
 from app.connectors.sandbox import notices
 from app.db import transaction
+from app.kit import clock
 from app.models.events.delivery import Delivery
-from app.services.access import keys
-from app.services.events import audit
+from app.services.access import keys, tokens, users
+from app.services.events import audit, deliveries
 from app.services.operations import inbound_secrets
 from tests import receiver as receivers
 from tests import shops
@@ -104,6 +108,161 @@ def test_a_trial_tells_what_the_endpoint_answered(
     assert Webhook(made["secret"]).verify(request.body, request.headers)["id"] == shown["event_id"]
     unknown = client.post(f"{surface}/webhooks/test", json={**body, "event": "x.y"}, headers=shop.bearer)
     assert unknown.status_code == 400
+
+
+HOOKS = "/v1/payments/webhooks"
+
+
+def test_an_endpoint_is_changed_switched_off_and_on(client: FlaskClient, shop: Shop) -> None:
+    made = client.post(HOOKS, json=BODY, headers=shop.bearer).get_json()
+    path = f"{HOOKS}/{made['id']}"
+    shown = client.get(path, headers=shop.bearer).get_json()
+    assert shown == {**made, "secret": None}
+    changes = {"url": "https://merchant.example/2", "events": ["refund.failed"], "description": "Second"}
+    changed = client.patch(path, json=changes, headers=shop.bearer).get_json()
+    assert changed == {**shown, **changes}
+    assert client.patch(path, json={}, headers=shop.bearer).get_json() == changed
+    off = client.patch(path, json={"status": "disabled"}, headers=shop.bearer).get_json()
+    assert (off["status"], off["disabled_reason"]) == ("disabled", "switched off")
+    on = client.patch(path, json={"status": "active"}, headers=shop.bearer).get_json()
+    assert on == changed
+    for wrong in (
+        {"url": "http://10.0.0.1"},
+        {"events": ["x.y"]},
+        {"events": []},
+        {"status": "off"},
+        {"x": 1},
+    ):
+        answer = client.patch(path, json=wrong, headers=shop.bearer)
+        assert answer.status_code == 400 and next(iter(wrong)) in json.dumps(answer.get_json())
+    assert client.get(path, headers=shop.bearer).get_json() == changed
+
+
+def test_a_secret_is_rolled_and_both_sign_for_a_day(
+    client: FlaskClient, shop: Shop, receiver: Receiver
+) -> None:
+    path = f"/ok/rolled/{shop.actor.tenant_id}"
+    made = client.post(HOOKS, json={**BODY, "url": receiver.url(path)}, headers=shop.bearer).get_json()
+    roll = f"{HOOKS}/{made['id']}/roll-secret"
+    headers = {**shop.bearer, "Idempotency-Key": "roll-1"}
+    rolled = client.post(roll, json={}, headers=headers).get_json()
+    assert client.post(roll, json={}, headers=headers).get_json() == rolled, "a repetition rolls nothing"
+    assert rolled["id"] == made["id"] and rolled["secret"] not in (None, made["secret"])
+    client.post(
+        f"{HOOKS}/test", json={"webhook_id": made["id"], "event": "payment.succeeded"}, headers=shop.bearer
+    )
+    [request] = receiver.requests(path)
+    for secret in (made["secret"], rolled["secret"]):
+        assert Webhook(secret).verify(request.body, request.headers)
+    until = datetime.fromisoformat(rolled["previous_secret_until"])
+    assert timedelta(hours=23) < until - clock.now() <= timedelta(hours=24)
+    own = client.post(roll, json={"secret": "a secret of my own"}, headers=shop.bearer).get_json()
+    assert own["secret"] is None
+    assert client.post(roll, json={"secret": "short"}, headers=shop.bearer).status_code == 400
+
+
+def test_deliveries_are_listed_looked_into_and_sent_again(
+    client: FlaskClient, shop: Shop, receiver: Receiver
+) -> None:
+    url = receiver.url(f"/status/302/{shop.actor.tenant_id}")
+    hook = client.post(HOOKS, json={**BODY, "url": url}, headers=shop.bearer).get_json()["id"]
+    shop.pay(shop.session())
+    audit.seal()
+    [first, second] = deliveries.due()
+    claimed = deliveries.claim(first)
+    assert claimed is not None
+    sender = deliveries.new_client()
+    deliveries.deliver(claimed, sender, last=True)
+    sender.close()
+
+    def listed(**query: str) -> list[dict[str, Any]]:
+        answer = client.get(f"{HOOKS}/deliveries", query_string=query, headers=shop.bearer)
+        assert answer.status_code == 200
+        rows: list[dict[str, Any]] = answer.get_json()["data"]
+        return rows
+
+    assert [row["id"] for row in listed()] == sorted([first, second], reverse=True)
+    assert [row["id"] for row in listed(status="failed", webhook_id=hook)] == [first]
+    assert [row["id"] for row in listed(status="pending")] == [second]
+    assert listed(status="delivered") == listed(webhook_id="whk_other") == []
+    [row] = listed(event_id=claimed.event_id)
+    assert (row["attempts"], row["next_attempt_at"], row["replay_of"]) == (1, None, None)
+    detail = client.get(f"{HOOKS}/deliveries/{first}", headers=shop.bearer).get_json()
+    assert detail["payload"]["id"] == detail["event_id"]
+    [attempt] = detail["tries"]
+    assert (attempt["number"], attempt["http_status"], attempt["error"]) == (1, 302, None)
+    assert attempt["answer"] == '{"received":true}' and "redirect" in attempt["hint"]
+    again = client.post(f"{HOOKS}/deliveries/{first}/replay", headers=shop.bearer)
+    assert (again.status_code, again.get_json()["replay_of"]) == (201, first)
+    client.patch(f"{HOOKS}/{hook}", json={"status": "disabled"}, headers=shop.bearer)
+    assert client.post(f"{HOOKS}/deliveries/{first}/replay", headers=shop.bearer).status_code == 409
+    bad = client.get(f"{HOOKS}/deliveries?status=leased", headers=shop.bearer)
+    assert bad.status_code == 400
+
+
+def test_a_span_is_sent_again_after_a_dry_run(client: FlaskClient, shop: Shop) -> None:
+    hook = client.post(HOOKS, json=BODY, headers=shop.bearer).get_json()["id"]
+    shop.pay(shop.session())
+    audit.seal()
+    with transaction() as db:
+        db.execute(update(Delivery).values(status="exhausted"))
+    now = clock.now()
+    span = {
+        "webhook_id": hook,
+        "since": clock.to_rfc3339(now - timedelta(hours=1)),
+        "until": clock.to_rfc3339(now + timedelta(hours=1)),
+    }
+    dry = client.post(f"{HOOKS}/replay", json={**span, "dry_run": True}, headers=shop.bearer)
+    by_event = {"checkout.completed": 1, "payment.succeeded": 1}
+    expected = {"count": 2, "by_event": by_event, "has_more": False, "next_cursor": None}
+    assert (dry.status_code, dry.get_json()) == (202, {**expected, "dry_run": True})
+    headers = {**shop.bearer, "Idempotency-Key": "replay-1"}
+    for _ in range(2):
+        done = client.post(f"{HOOKS}/replay", json=span, headers=headers)
+        assert (done.status_code, done.get_json()) == (202, {**expected, "dry_run": False})
+    assert len(deliveries.list_page(shop.actor, statuses=("pending",)).data) == 2
+    wrongs = ({"since": span["until"]}, {"which": "some"}, {"since": "yesterday"}, {"cursor": "%"}, {"x": 1})
+    for wrong in wrongs:
+        assert client.post(f"{HOOKS}/replay", json={**span, **wrong}, headers=shop.bearer).status_code == 400
+
+
+def test_of_deliveries_others_see_nothing(client: FlaskClient, shop: Shop) -> None:
+    hook = client.post(HOOKS, json=BODY, headers=shop.bearer).get_json()["id"]
+    shop.pay(shop.session())
+    audit.seal()
+    first = deliveries.due()[0]
+    span = {"webhook_id": hook, "since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    other, (_, narrow) = shops.make("Other shop"), keys.create(shop.actor, "n", scopes=["webhooks:read"])
+    reader = {"Authorization": f"Bearer {narrow}"}
+    for method, path, body in (
+        ("GET", f"/{hook}", None),
+        ("PATCH", f"/{hook}", {"description": "x"}),
+        ("POST", f"/{hook}/roll-secret", {}),
+        ("GET", f"/deliveries/{first}", None),
+        ("POST", f"/deliveries/{first}/replay", None),
+        ("POST", "/replay", span),
+    ):
+        call = partial(client.open, HOOKS + path, method=method, json=body)
+        assert call(headers=other.bearer).status_code == 404
+        assert call(headers=reader).status_code == (200 if method == "GET" else 403)
+        assert call().status_code == 401
+    assert client.get(f"{HOOKS}/deliveries", headers=other.bearer).get_json()["data"] == []
+
+
+def test_a_person_confirms_with_a_second_factor_what_turns_events_elsewhere(
+    client: FlaskClient, shop: Shop
+) -> None:
+    hook = client.post(HOOKS, json=BODY, headers=shop.bearer).get_json()["id"]
+    user = users.create(
+        shop.actor.tenant_id, "ann@shop.example", "Ann", "payments_admin", "a long enough one"
+    )
+    person = {"Authorization": f"Bearer {tokens.mint_jwt(tokens.person(user.id, 'test'))}"}
+    for call in (
+        client.patch(f"{HOOKS}/{hook}", json={"url": "https://evil.example"}, headers=person),
+        client.post(f"{HOOKS}/{hook}/roll-secret", json={}, headers=person),
+    ):
+        assert (call.status_code, call.get_json()["code"]) == (401, "mfa_challenge_required")
+    assert client.get(f"{HOOKS}/{hook}", headers=person).get_json()["url"] == BODY["url"]
 
 
 def test_given_up_deliveries_are_sent_again_by_an_administrator(client: FlaskClient, shop: Shop) -> None:

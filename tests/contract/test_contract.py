@@ -21,7 +21,7 @@ BUILT: dict[str, Policy] = {p.contract_id: p for surface in SURFACES for p in su
 CONTRACTED = sorted(set(BUILT) & set(ROWS))
 #: Endpoints that resolutions add to the table (open-points.md, section G), by the point's number; those of
 #: subscriptions (OP-83) are docs/adr/0029's.
-EXTRAS = {"OP-05", "OP-06", "OP-08", "OP-12", "OP-35", "OP-36", "OP-37", "OP-38"}
+EXTRAS = {"OP-05", "OP-06", "OP-08", "OP-12", "OP-17", "OP-35", "OP-36", "OP-37", "OP-38"}
 EXTRAS |= {"OP-51", "OP-64", "OP-69", "OP-83"}
 #: Without these a row of the table would lead nowhere (docs/adr/0022).
 OWN = {"CK-047-get", "CK-047-document", "CK-049-complete"}

@@ -1,4 +1,4 @@
-"""PY-053 to PY-057, PY-083: webhook endpoints of the merchant, and the gateway's events."""
+"""PY-053 to PY-057, OP-17: webhook endpoints of the merchant, and the gateway's events."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from flask import request
 
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
-from app.services.events import deliveries, inbound, trials, webhooks
+from app.services.events import inbound, trials, webhooks
 from app.web.surface import PUBLIC, Idempotency
 from app.web.webhook_views import (
     Received,
-    Retried,
+    RolledView,
+    SecretRoll,
     TrialCreate,
     TrialView,
     WebhookCreate,
     WebhookList,
+    WebhookUpdate,
     WebhookView,
 )
 
@@ -39,6 +41,41 @@ def create(actor: Actor, body: WebhookCreate) -> WebhookView:
         actor, body.url, body.events, secret=body.secret, description=body.description
     )
     return WebhookView.of(row, None if body.secret else secret)
+
+
+@surface.get("/webhooks/{webhook_id}", "OP-17-get", returns=WebhookView, permission="webhooks:read")
+def get(actor: Actor, webhook_id: str) -> WebhookView:
+    """Read a webhook endpoint."""
+    return WebhookView.of(webhooks.get(actor, webhook_id))
+
+
+@surface.patch(
+    "/webhooks/{webhook_id}",
+    "OP-17-update",
+    body=WebhookUpdate,
+    returns=WebhookView,
+    permission="webhooks:write",
+    mfa="webhooks",
+)
+def update(actor: Actor, webhook_id: str, body: WebhookUpdate) -> WebhookView:
+    """Change an endpoint's address, events or description; switch it off, and on again."""
+    changes = body.model_dump(exclude={"status"})
+    enabled = None if body.status is None else body.status == "active"
+    return WebhookView.of(webhooks.update(actor, webhook_id, **changes, enabled=enabled))
+
+
+@surface.post(
+    "/webhooks/{webhook_id}/roll-secret",
+    "OP-17-roll",
+    body=SecretRoll,
+    returns=RolledView,
+    permission="webhooks:write",
+    mfa="webhooks",
+)
+def roll_secret(actor: Actor, webhook_id: str, body: SecretRoll) -> RolledView:
+    """Give an endpoint another secret; for 24 hours every delivery is signed with both."""
+    row, secret = webhooks.roll_secret(actor, webhook_id, secret=body.secret)
+    return RolledView.of(row, None if body.secret else secret)
 
 
 @surface.delete("/webhooks/{webhook_id}", "PY-055", status=204, permission="webhooks:write")
@@ -69,9 +106,3 @@ def gateway() -> Received:
 def test(actor: Actor, body: TrialCreate) -> TrialView:
     """Send a test event to an endpoint and see what it answers."""
     return TrialView.of(trials.send(actor, body.webhook_id, body.event))
-
-
-@surface.post("/maintenance/retry-failed-webhooks", "PY-083", returns=Retried, status=202, permission="*")
-def retry_failed(actor: Actor) -> Retried:
-    """Send again what was given up."""
-    return Retried(count=deliveries.retry_failed(actor))

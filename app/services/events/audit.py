@@ -148,7 +148,9 @@ def envelope(entry: JournalEntry) -> str:
         "correlation_id": entry.correlation_id,
     }
     lean = {**data, "before": None, "after": None}
-    for shown in (data, lean, {**lean, "object": _essentials(data["object"])}):
+    essential = _essentials(data["object"])
+    named = {name: value for name, value in essential.items() if name in ("id", "status")}
+    for shown in (data, lean, {**lean, "object": essential}, {**lean, "object": named}):
         body = json.dumps({**event, "data": shown}, separators=(",", ":"), ensure_ascii=False)
         if len(body.encode()) <= MAX_BODY:
             break

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, aliased
 from app import settings
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest, InvalidState, NotFound
+from app.domain.errors import InvalidRequest, NotFound
+from app.domain.event_types import EventType
 from app.domain.lifecycles import deliveries as lifecycle
 from app.domain.rules.retry import delivery_delay
 from app.kit import clock, signing
@@ -23,6 +24,7 @@ from app.models.events.delivery import Delivery, DeliveryAttempt
 from app.models.events.journal import record
 from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.services.events import webhooks
+from app.services.operations import alerts
 
 log = structlog.get_logger("till.events")
 
@@ -192,16 +194,24 @@ def _defer(
 
 
 def _switch_off(db: Session, endpoint: WebhookEndpoint, reason: str) -> None:
+    """Its owner is told by the dashboard and, at another endpoint, by the event; the operator by an alert."""
     endpoint.disabled_at, endpoint.disabled_reason = clock.now(), reason
     record(
         db,
-        "webhook_endpoint.disabled",
+        EventType.ENDPOINT_DISABLED,
         tenant_id=endpoint.tenant_id,
         mode=endpoint.mode,
         entity="webhook_endpoint",
         entity_id=endpoint.id,
         cause="delivery",
-        after={"id": endpoint.id, "url": endpoint.url, "reason": reason},
+        after=webhooks.facts(endpoint),
+    )
+    alerts.raise_alert(
+        db,
+        str(EventType.ENDPOINT_DISABLED),
+        tenant_id=endpoint.tenant_id,
+        mode=endpoint.mode,
+        entity_id=endpoint.id,
     )
 
 
@@ -233,82 +243,6 @@ def _attempt_row(
     }
 
 
-def resend(actor: Actor, delivery_id: str) -> Delivery:
-    """Send an event again: a new delivery of the same body under the same event id.
-
-    Raises:
-        NotFound: there is no such delivery of this merchant, or its endpoint was deleted.
-        InvalidState: its endpoint is switched off.
-    """
-    old, _ = get(actor, delivery_id)
-    if webhooks.get(actor, old.endpoint_id).disabled_at is not None:
-        raise InvalidState("The endpoint is switched off; switch it on before sending again")
-    fresh = replay(old)
-    with transaction(actor) as db:
-        db.add(fresh)
-        record(
-            db,
-            "webhook_delivery.resent",
-            tenant_id=old.tenant_id,
-            mode=old.mode,
-            entity="delivery",
-            entity_id=fresh.id,
-            cause="api",
-            after={"id": fresh.id, "replay_of": old.id},
-        )
-    return fresh
-
-
-def replay(old: Delivery) -> Delivery:
-    """A fresh delivery of what an old one carried."""
-    return Delivery(
-        id=new_id("dlv"),
-        tenant_id=old.tenant_id,
-        mode=old.mode,
-        endpoint_id=old.endpoint_id,
-        event_id=old.event_id,
-        event_type=old.event_type,
-        body=old.body,
-        status=str(lifecycle.LIFECYCLE.initial),
-        tries=0,
-        due_at=clock.now(),
-        replay_of=old.id,
-    )
-
-
-def retry_failed(actor: Actor, limit: int = 1000) -> int:
-    """Send again what was exhausted at endpoints that are on, each event once (PY-083). Returns how many."""
-    again = aliased(Delivery)
-    statement = (
-        _mine(actor)
-        .join(WebhookEndpoint, WebhookEndpoint.id == Delivery.endpoint_id)
-        .where(
-            Delivery.status == _S.EXHAUSTED,
-            WebhookEndpoint.disabled_at.is_(None),
-            WebhookEndpoint.deleted_at.is_(None),
-            ~select(again.id).where(again.replay_of == Delivery.id).exists(),
-        )
-        .order_by(Delivery.id)
-        .limit(limit)
-    )
-    with transaction(actor) as db:
-        webhooks.queue(db, actor)
-        fresh = [replay(old) for old in db.scalars(statement)]
-        db.add_all(fresh)
-        if fresh:
-            record(
-                db,
-                "webhook_delivery.resent",
-                tenant_id=actor.tenant_id,
-                mode=str(actor.mode),
-                entity="merchant",
-                entity_id=actor.tenant_id,
-                cause="api",
-                after={"deliveries": len(fresh)},
-            )
-    return len(fresh)
-
-
 def get(actor: Actor, delivery_id: str) -> tuple[Delivery, list[DeliveryAttempt]]:
     """A delivery with what each attempt brought.
 
@@ -317,7 +251,7 @@ def get(actor: Actor, delivery_id: str) -> tuple[Delivery, list[DeliveryAttempt]
     """
     tries = select(DeliveryAttempt).where(DeliveryAttempt.delivery_id == delivery_id)
     with reading() as db:
-        found = db.scalars(_mine(actor).where(Delivery.id == delivery_id)).one_or_none()
+        found = db.scalars(mine(actor).where(Delivery.id == delivery_id)).one_or_none()
         if found is None:
             raise NotFound("Delivery not found")
         return found, list(db.scalars(tries.order_by(DeliveryAttempt.number)))
@@ -327,14 +261,17 @@ def list_page(
     actor: Actor,
     *,
     endpoint_id: str | None = None,
+    event_id: str | None = None,
     statuses: tuple[str, ...] = (),
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Delivery]:
     """Deliveries of this merchant, newest first."""
-    statement = _mine(actor)
+    statement = mine(actor)
     if endpoint_id:
         statement = statement.where(Delivery.endpoint_id == endpoint_id)
+    if event_id:
+        statement = statement.where(Delivery.event_id == event_id)
     if statuses:
         statement = statement.where(Delivery.status.in_(statuses))
     if cursor:
@@ -352,5 +289,6 @@ def new_client() -> SafeClient:
     return SafeClient(allow_loopback=settings.current().loopback_webhooks_allowed)
 
 
-def _mine(actor: Actor) -> Select[Delivery]:
+def mine(actor: Actor) -> Select[Delivery]:
+    """The deliveries of this merchant and mode."""
     return select(Delivery).where(Delivery.tenant_id == actor.tenant_id, Delivery.mode == actor.mode)

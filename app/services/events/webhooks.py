@@ -13,7 +13,7 @@ from app import settings
 from app.db import reading, transaction
 from app.domain.actor import Actor, Mode
 from app.domain.errors import InvalidRequest, NotFound, Unprocessable
-from app.domain.event_types import PUBLISHED
+from app.domain.event_types import PUBLISHED, EventType
 from app.kit import clock, signing
 from app.kit.http import AddressRefused, address_allowed, check_url
 from app.kit.ids import new_id
@@ -28,6 +28,8 @@ MAX_URL = 2048
 MAX_ENDPOINTS = 50
 #: How long a rolled secret still signs (sandbox.md).
 OVERLAP = timedelta(hours=24)
+#: Why an endpoint is off whose owner wanted that.
+SWITCHED_OFF = "switched off"
 
 
 def create(
@@ -93,8 +95,9 @@ def update(
     url: str | None = None,
     events: list[str] | None = None,
     description: str | None = None,
+    enabled: bool | None = None,
 ) -> WebhookEndpoint:
-    """Change what is given.
+    """Change what is given. At another address, or switched on again, nobody has failed yet.
 
     Raises:
         InvalidRequest: URL or event names are not usable.
@@ -102,12 +105,16 @@ def update(
     """
     with transaction(actor) as db:
         endpoint = _locked(db, actor, endpoint_id)
-        before = _facts(endpoint)
+        before = facts(endpoint)
         _check(actor, url or endpoint.url, endpoint.events if events is None else events, None)
-        endpoint.url = url or endpoint.url
+        if url is not None and url != endpoint.url:
+            endpoint.url, endpoint.failing_since = url, None
         endpoint.events = endpoint.events if events is None else sorted(set(events))
         endpoint.description = endpoint.description if description is None else description
-        _note(db, endpoint, "webhook_endpoint.updated", before=before)
+        if any(each is not None for each in (url, events, description)):
+            _note(db, endpoint, "webhook_endpoint.updated", before=before)
+        if enabled is not None and enabled != (endpoint.disabled_at is None):
+            _switch(db, endpoint, enabled)
         return endpoint
 
 
@@ -140,11 +147,22 @@ def delete(actor: Actor, endpoint_id: str) -> None:
 def set_enabled(actor: Actor, endpoint_id: str, enabled: bool) -> None:
     """Switch an endpoint on or off."""
     with transaction(actor) as db:
-        endpoint = _locked(db, actor, endpoint_id)
-        endpoint.disabled_at = None if enabled else clock.now()
-        endpoint.disabled_reason = None if enabled else "switched off"
-        endpoint.failing_since = None
-        _note(db, endpoint, "webhook_endpoint.enabled" if enabled else "webhook_endpoint.disabled")
+        _switch(db, _locked(db, actor, endpoint_id), enabled)
+
+
+def _switch(db: Session, endpoint: WebhookEndpoint, enabled: bool) -> None:
+    endpoint.disabled_at = None if enabled else clock.now()
+    endpoint.disabled_reason = None if enabled else SWITCHED_OFF
+    endpoint.failing_since = None
+    _note(db, endpoint, "webhook_endpoint.enabled" if enabled else EventType.ENDPOINT_DISABLED)
+
+
+def in_trouble(actor: Actor) -> list[WebhookEndpoint]:
+    """Endpoints that their owner should look at: failing now, or switched off because they did."""
+    off = WebhookEndpoint.disabled_at.is_not(None) & (WebhookEndpoint.disabled_reason != SWITCHED_OFF)
+    troubled = off | WebhookEndpoint.disabled_at.is_(None) & WebhookEndpoint.failing_since.is_not(None)
+    with reading() as db:
+        return list(db.scalars(_mine(actor).where(troubled).order_by(WebhookEndpoint.id)))
 
 
 def secrets_of(endpoint: WebhookEndpoint) -> list[str]:
@@ -217,8 +235,14 @@ def queue(db: Session, actor: Actor) -> None:
     db.execute(select(Tenant.id).where(Tenant.id == actor.tenant_id).with_for_update(key_share=True))
 
 
-def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    return {"id": endpoint.id, "url": endpoint.url, "events": endpoint.events}
+def facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """What the journal and receivers are told of an endpoint."""
+    return {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "events": endpoint.events,
+        "disabled_reason": endpoint.disabled_reason,
+    }
 
 
 def _note(db: Session, endpoint: WebhookEndpoint, type_: str, before: dict[str, Any] | None = None) -> None:
@@ -231,5 +255,5 @@ def _note(db: Session, endpoint: WebhookEndpoint, type_: str, before: dict[str, 
         entity_id=endpoint.id,
         cause="api",
         before=before,
-        after=_facts(endpoint),
+        after=facts(endpoint),
     )

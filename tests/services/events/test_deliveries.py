@@ -22,7 +22,8 @@ from app.kit.http import Answer, SafeClient
 from app.models.events.delivery import Delivery, DeliveryAttempt
 from app.models.events.journal import JournalEntry
 from app.models.events.webhook_endpoint import WebhookEndpoint
-from app.services.events import audit, deliveries, trials, webhooks
+from app.services.events import audit, deliveries, replays, trials, webhooks
+from app.services.operations import alerts
 from tests.buyers import together
 from tests.events import tell
 from tests.receiver import Receiver
@@ -207,6 +208,28 @@ def test_410_switches_the_endpoint_off_and_what_waits_is_given_up(
     assert len(_rows()) == 4
 
 
+def test_the_owner_of_an_endpoint_that_was_switched_off_is_told(
+    actor: Actor, stranger: Actor, receiver: Receiver, client: SafeClient, path: str
+) -> None:
+    broken, _ = _endpoint(actor, receiver.url(f"/status/410/{path}"))
+    webhooks.create(actor, receiver.url(f"/ok/{path}"), ["webhook_endpoint.disabled"])
+    _event(actor)
+    _round(client)
+    assert [row.id for row in webhooks.in_trouble(actor)] == [broken.id]
+    assert webhooks.in_trouble(stranger) == []
+    assert alerts.counts(actor) == {"webhook_endpoint.disabled": 1}
+    audit.seal()
+    _round(client)
+    [request] = receiver.requests(f"/ok/{path}")
+    about = request.event["data"]["object"]
+    assert (about["id"], about["disabled_reason"]) == (broken.id, "answered 410 Gone")
+    webhooks.update(actor, broken.id, enabled=True)
+    assert webhooks.in_trouble(actor) == []
+    webhooks.update(actor, broken.id, enabled=False)
+    assert webhooks.in_trouble(actor) == [], "whoever did it knows"
+    assert alerts.counts(actor) == {"webhook_endpoint.disabled": 1}
+
+
 def test_an_endpoint_that_fails_for_five_days_is_switched_off(
     actor: Actor, receiver: Receiver, client: SafeClient, path: str
 ) -> None:
@@ -233,6 +256,7 @@ def test_one_success_ends_the_count_of_failing_days(
     _event(actor)
     _round(client)
     assert webhooks.get(actor, endpoint.id).failing_since is not None
+    assert [row.id for row in webhooks.in_trouble(actor)] == [endpoint.id]
     with _at(clock.now() + timedelta(seconds=10)):
         assert _round(client) == 1
     assert webhooks.get(actor, endpoint.id).failing_since is None
@@ -374,8 +398,8 @@ def test_a_resent_event_is_a_new_delivery_with_the_same_id_and_body(
     _round(client)
     [old] = _rows()
     with pytest.raises(NotFound):
-        deliveries.resend(stranger, old.id)
-    fresh = deliveries.resend(actor, old.id)
+        replays.one(stranger, old.id)
+    fresh = replays.one(actor, old.id)
     assert (fresh.replay_of, fresh.status) == (old.id, "pending")
     assert _round(client) == 1
     first, second = receiver.requests(f"/ok/{path}")
@@ -383,7 +407,7 @@ def test_a_resent_event_is_a_new_delivery_with_the_same_id_and_body(
     assert first.body == second.body
     webhooks.set_enabled(actor, endpoint.id, False)
     with pytest.raises(InvalidState):
-        deliveries.resend(actor, old.id)
+        replays.one(actor, old.id)
 
 
 def test_failed_ones_are_sent_again_once(
@@ -394,8 +418,8 @@ def test_failed_ones_are_sent_again_once(
     first, *_ = _rows()
     with transaction() as db:
         db.execute(update(Delivery).where(Delivery.id != first.id).values(status="exhausted"))
-    assert deliveries.retry_failed(actor) == 2
-    assert deliveries.retry_failed(actor) == 0
+    assert replays.failed(actor) == 2
+    assert replays.failed(actor) == 0
     while _round(client):
         pass
     assert len(receiver.requests(f"/ok/{path}")) == 3
@@ -497,7 +521,7 @@ def test_of_many_who_send_failed_ones_again_each_is_sent_once_and_it_is_journall
     _event(actor, count=3)
     with transaction() as db:
         db.execute(update(Delivery).values(status="exhausted"))
-    counts = together(6, lambda _: deliveries.retry_failed(actor))
+    counts = together(6, lambda _: replays.failed(actor))
     assert sorted(counts, key=str) == [0, 0, 0, 0, 0, 3]
     assert len(_rows()) == 6
     with reading() as db:

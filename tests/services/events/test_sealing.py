@@ -136,6 +136,16 @@ def test_a_large_event_is_sent_lean_and_under_the_limit(tenant: Tenant, actor: A
     assert ("metadata" in event["data"]["object"]) == (size < audit.MAX_BODY)
 
 
+def test_an_event_of_a_hundred_long_texts_names_its_object_alone(tenant: Tenant, actor: Actor) -> None:
+    webhooks.create(actor, "http://127.0.0.1/a", ["payment.succeeded"])
+    many = {f"field_{number}": "\x01" * 250 for number in range(100)}
+    tell(tenant.id, after={"id": "pi_0", "status": "succeeded", **many})
+    audit.seal()
+    body = _deliveries()[0].body
+    assert len(body.encode()) <= audit.MAX_BODY
+    assert json.loads(body)["data"]["object"] == {"id": "pi_0", "status": "succeeded"}
+
+
 def test_a_failed_fan_out_seals_nothing_and_other_merchants_go_on(
     tenant: Tenant, actor: Actor, stranger: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
