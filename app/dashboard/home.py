@@ -6,6 +6,7 @@ from flask import Blueprint, Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.shell import actor, render, screen
+from app.services.events import webhooks
 from app.services.operations import metrics
 from app.services.payments import intents
 
@@ -29,4 +30,5 @@ def show(mode: str) -> Response:
         "dashboard/home/show.html",
         figures=metrics.overview(who) if who.can("reports:read") else None,
         latest=intents.list_page(who, limit=6).data if who.can("intents:read") else None,
+        troubled=webhooks.in_trouble(who) if who.can("webhooks:read") else [],
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.shell import actor, render, screen
-from app.domain.errors import DomainError
+from app.domain.errors import DomainError, InvalidRequest, NotFound
 from app.domain.event_types import PUBLISHED
 from app.domain.permissions import WEBHOOKS_MANAGE
+from app.domain.rules.delivery_hints import hint
 from app.services.events import deliveries, replays, webhooks
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/dashboard/<any(test, live):mode>/webhooks")
@@ -36,6 +39,7 @@ def index(mode: str) -> Response:
     return render(
         "dashboard/webhooks/index.html",
         endpoints=webhooks.list_all(who),
+        troubled=webhooks.in_trouble(who),
         rows=page.data,
         tabs=tabs,
         next_url=more,
@@ -65,13 +69,47 @@ def create(mode: str) -> AnyResponse:
     return render("dashboard/webhooks/created.html", 201, endpoint=endpoint, secret=secret)
 
 
+@blueprint.get("/<endpoint_id>")
+@screen("webhooks:read")
+def show(mode: str, endpoint_id: str) -> Response:
+    """One endpoint: what is wrong with it, another secret, a span of events again."""
+    return _show(endpoint_id)
+
+
+@blueprint.post("/<endpoint_id>/roll")
+@screen(WEBHOOKS_MANAGE, step_up="webhooks")
+def roll(mode: str, endpoint_id: str) -> AnyResponse:
+    """Give it another secret; the answer is the only page that shows it."""
+    endpoint, secret = webhooks.roll_secret(actor(), endpoint_id)
+    return render("dashboard/webhooks/created.html", endpoint=endpoint, secret=secret, rolled=True)
+
+
+@blueprint.post("/<endpoint_id>/replay")
+@screen(WEBHOOKS_MANAGE)
+def replay(mode: str, endpoint_id: str) -> AnyResponse:
+    """Count the events of a span of time, or send them again."""
+    try:
+        span = _span(endpoint_id)
+        if request.form.get("do") != "send":
+            return _show(endpoint_id, counted=replays.dry_run(actor(), span))
+        made = replays.of_span(actor(), span)
+    except NotFound:
+        raise
+    except DomainError as refused:
+        return _show(endpoint_id, [{"field": refused.field or "since", "text": refused.message}], status=422)
+    flash(f"Events that are being sent again: {made.count}", "success")
+    if made.next_cursor is not None:
+        flash("There are more: count and send once more", "warning")
+    return redirect(f"/dashboard/{mode}/webhooks/{endpoint_id}", 303)
+
+
 @blueprint.get("/deliveries/<delivery_id>")
 @screen("webhooks:read")
 def delivery(mode: str, delivery_id: str) -> Response:
     """One delivery with what each attempt brought."""
     row, tries = deliveries.get(actor(), delivery_id)
     endpoint = webhooks.get(actor(), row.endpoint_id, deleted=True)
-    return render("dashboard/webhooks/delivery.html", row=row, tries=tries, endpoint=endpoint)
+    return render("dashboard/webhooks/delivery.html", row=row, tries=tries, endpoint=endpoint, hint=hint)
 
 
 @blueprint.post("/deliveries/<delivery_id>/resend")
@@ -98,6 +136,43 @@ def switch(mode: str, endpoint_id: str) -> AnyResponse:
     """Switch an endpoint on or off."""
     webhooks.set_enabled(actor(), endpoint_id, request.form.get("enabled") == "1")
     return redirect(f"/dashboard/{mode}/webhooks", 303)
+
+
+def _show(
+    endpoint_id: str,
+    errors: list[dict[str, str]] | None = None,
+    counted: replays.Replayed | None = None,
+    status: int = 200,
+) -> Response:
+    who = actor()
+    return render(
+        "dashboard/webhooks/show.html",
+        status,
+        endpoint=webhooks.get(who, endpoint_id),
+        latest=deliveries.list_page(who, endpoint_id=endpoint_id, limit=10).data,
+        counted=counted,
+        errors=errors or [],
+        typed=request.form,
+    )
+
+
+def _span(endpoint_id: str) -> replays.Span:
+    """What the form asks for.
+
+    Raises:
+        InvalidRequest: a moment is none, or nobody knows which events are meant.
+    """
+    which = request.form.get("which", "")
+    if which not in (replays.Which.FAILED, replays.Which.MISSING):
+        raise InvalidRequest("Choose which events", field="which")
+    return replays.Span(endpoint_id, _moment("since"), _moment("until"), replays.Which(which))
+
+
+def _moment(field: str) -> datetime:
+    try:
+        return datetime.fromisoformat(request.form.get(field, "")).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise InvalidRequest("Enter a date and a time", field=field) from error
 
 
 def _form(errors: list[dict[str, str]], status: int = 200) -> Response:

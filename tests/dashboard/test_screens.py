@@ -10,9 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.kit import clock
+from app.kit.http import Answer, SafeClient
 from app.models.access.user import User
 from app.services.access import keys, sign_ins, totp, users, web_sessions
-from app.services.events import webhooks
+from app.services.events import audit, deliveries, webhooks
 from app.services.payments import refunds
 from tests import shops
 from tests.shops import Shop
@@ -369,3 +370,42 @@ def test_codes_of_an_enrolment_are_not_guessed(client: FlaskClient, shop: Shop) 
 def _cookie(client: FlaskClient) -> str:
     with client.session_transaction() as cookie:
         return str(cookie["web_session"])
+
+
+def test_an_endpoint_in_trouble_is_told_and_its_events_are_sent_again(owner: FlaskClient, shop: Shop) -> None:
+    endpoint, old = webhooks.create(shop.actor, "https://shop.test/hook", ["payment.succeeded"])
+    shop.pay(shop.session())
+    audit.seal()
+    [delivery_id] = deliveries.due()
+    claimed = deliveries.claim(delivery_id)
+    assert claimed is not None
+    gone = Answer(410, {}, b"<gone>", 7)
+    sender = SafeClient(allow_loopback=False)
+    sender.post = lambda *_: gone  # type: ignore[method-assign]
+    deliveries.deliver(claimed, sender)
+    page = f"/dashboard/test/webhooks/{endpoint.id}"
+    for path in ("/dashboard/test", "/dashboard/test/webhooks"):
+        assert "A webhook endpoint was switched off" in owner.get(path).text
+    shown = owner.get(f"/dashboard/test/webhooks/deliveries/{delivery_id}").text
+    assert "410 Gone says that nobody wants these events" in shown and "&lt;gone&gt;" in shown
+    post(owner, page, f"{page}/enabled", enabled="1")
+    assert "switched off" not in owner.get("/dashboard/test").text
+    span = {"since": "2020-01-01T00:00", "until": "2100-01-01T00:00", "which": "failed"}
+    assert (
+        "Events that would be sent again: 1" in post(owner, page, f"{page}/replay", **span, do="count").text
+    )
+    assert len(deliveries.due()) == 0
+    assert post(owner, page, f"{page}/replay", **span, do="send").status_code == 303
+    assert "Events that are being sent again: 1" in owner.get(page).text
+    assert len(deliveries.due()) == 1
+    for wrong in ({"since": "then"}, {"until": ""}, {"until": "2000-01-01T00:00"}, {"which": "some"}):
+        assert post(owner, page, f"{page}/replay", **{**span, **wrong}, do="send").status_code == 422
+    detour = post(owner, page, f"{page}/roll", back=page)
+    assert detour.status_code == 303 and detour.location.endswith(f"next={page}")
+    step_up(owner, "webhooks")
+    answer = post(owner, page, f"{page}/roll")
+    assert "signed with the old secret as well" in answer.text
+    assert webhooks.secrets_of(webhooks.get(shop.actor, endpoint.id))[1] == old
+    other = webhooks.create(shops.make("Other").actor, "https://o.test/h", ["payment.succeeded"])[0]
+    assert owner.get(f"/dashboard/test/webhooks/{other.id}").status_code == 404
+    assert post(owner, page, f"/dashboard/test/webhooks/{other.id}/replay", **span).status_code == 404
