@@ -312,7 +312,9 @@ def issue_card(
 @click.option("--endpoint", "endpoint_id", help="Only to this endpoint; otherwise to all that are on.")
 @click.option("--since", type=MOMENT, help="Events from this moment on (UTC).")
 @click.option("--until", type=MOMENT, help="Events before this moment (UTC); otherwise before now.")
-@click.option("--which", type=click.Choice(list(replays.Which)), default="failed", show_default=True)
+@click.option(
+    "--which", type=click.Choice([str(each) for each in replays.Which]), default="failed", show_default=True
+)
 @click.option("--event", "events", multiple=True, help="Only events of this type; may be repeated.")
 @click.option("--mode", type=click.Choice(["test", "live"]), default="test")
 @click.option("--dry-run", is_flag=True, help="Count, and send nothing.")

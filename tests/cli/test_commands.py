@@ -14,10 +14,12 @@ from app.api import SURFACES
 from app.db import reading, transaction
 from app.domain.errors import Unauthenticated
 from app.models.access.tenant import Tenant
+from app.models.events.delivery import Delivery
 from app.models.events.journal import JournalEntry
 from app.models.ledger import ledger_guard
 from app.models.ledger.posting import Posting
 from app.services.access import keys, tokens, totp, users
+from app.services.events import audit, deliveries, webhooks
 from app.services.operations import inbound_secrets
 from app.web.openapi import document
 from tests.shops import Shop
@@ -160,3 +162,36 @@ def test_upgrading_twice_changes_nothing(app: Flask) -> None:
     assert settings.current().env == "test"
     run(app, "db", "upgrade")
     run(app, "db", "upgrade")
+
+
+def test_one_delivery_or_a_span_of_events_is_sent_again(app: Flask, shop: Shop) -> None:
+    slug = shop.actor.tenant.slug
+    events = ["payment.succeeded", "checkout.completed"]
+    first, _ = webhooks.create(shop.actor, "https://shop.test/a", events)
+    second, _ = webhooks.create(shop.actor, "https://shop.test/b", events[:1])
+    shop.pay(shop.session())
+    audit.seal()
+    with transaction() as db:
+        db.execute(update(Delivery).values(status="exhausted"))
+
+    def waiting() -> int:
+        return len(deliveries.list_page(shop.actor, statuses=("pending",)).data)
+
+    span = ("webhooks", "replay", slug, "--since", "2020-01-01")
+    counted = run(app, *span, "--dry-run")
+    lines = {line.split()[0]: line.split()[1] for line in counted.splitlines()}
+    assert lines == {first.id: "2", second.id: "1"}
+    assert waiting() == 0
+    run(app, *span, "--until", "2020-01-02T00:00:00Z")
+    run(app, *span, "--mode", "live")
+    assert waiting() == 0
+    only = run(app, *span, "--endpoint", first.id, "--event", "checkout.completed")
+    assert only.split()[:2] == [first.id, "1"] and waiting() == 1
+    assert run(app, *span).count(" 1  ") == 2 and waiting() == 3
+    [last, *_] = deliveries.list_page(shop.actor).data
+    made = run(app, "webhooks", "replay", slug, last.id).strip()
+    assert deliveries.get(shop.actor, made)[0].replay_of == last.id
+    for wrong in (("--endpoint", "whk_none"), ("--event", "x.y"), ("--until", "2019-01-01")):
+        assert run(app, *span, *wrong, code=1).startswith("Error: ")
+    assert "Delivery not found" in run(app, "webhooks", "replay", slug, "dlv_none", code=1)
+    run(app, "webhooks", "replay", slug, code=2)

@@ -244,6 +244,14 @@ def test_the_certificate_must_be_that_of_the_name_also_on_a_shared_address(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     client = SafeClient(allow_loopback=True, total_timeout=3)
     assert client.post(f"https://a.test:{server.server_port}/", b"{}", {}).status == 200
-    with pytest.raises(ConnectionFailed):
+    with pytest.raises(ConnectionFailed, match="certificate is not valid for this name"):
         client.post(f"https://b.test:{server.server_port}/", b"{}", {})
     client.close()
+
+
+def test_a_port_without_tls_is_told_apart_from_a_closed_one(
+    client: SafeClient, server: ThreadingHTTPServer
+) -> None:
+    with pytest.raises(ConnectionFailed, match="no TLS") as failed:
+        client.post(f"https://a.test:{server.server_port}/", b"{}", {})
+    assert failed.value.not_executed
