@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     allow_loopback_webhooks: bool | None = Field(
         None, description="Deliver to 127.0.0.1; default only outside production"
     )
+    max_webhook_endpoints: int = Field(
+        50, ge=1, description="Webhook endpoints of one merchant in one mode; each event goes to each"
+    )
     rate_limit_storage: str = Field(
         "memory://",
         description="Where API rates are counted: `memory://` by a machine's processes, `database://` by"

@@ -71,7 +71,8 @@ def test_no_endpoint_gets_more_than_two_at_once(
     path = f"/slow/0.05/{_path()}"
     webhooks.create(actor, receiver.url(path), [EVENT])
     tell(actor.tenant_id, EVENT, count=25)
-    with workers.running(database, tmp_path, TILL_WORKER_THREADS="8"):
+    many = {"TILL_WORKER_THREADS": "8", "TILL_WORKER_LEASE_SECONDS": "30"}
+    with workers.running(database, tmp_path, **many), workers.running(database, tmp_path, **many):
         workers.until(lambda: _count(Delivery.status == "delivered") == 25)
     requests = receiver.requests(path)
     assert len(requests) == 25

@@ -24,8 +24,6 @@ from app.services.operations import secrets_at_rest
 
 MIN_SECRET = 16
 MAX_URL = 2048
-#: Each event is sent to each of them: a bound on what one merchant makes this machine do.
-MAX_ENDPOINTS = 50
 #: How long a rolled secret still signs (sandbox.md).
 OVERLAP = timedelta(hours=24)
 #: Why an endpoint is off whose owner wanted that.
@@ -55,8 +53,9 @@ def create(
     )
     with transaction(actor) as db:
         queue(db, actor)
-        if len(list_all(actor)) >= MAX_ENDPOINTS:
-            raise Unprocessable(f"There are {MAX_ENDPOINTS} endpoints already", code="too_many_endpoints")
+        most = settings.current().max_webhook_endpoints
+        if len(list_all(actor)) >= most:
+            raise Unprocessable(f"There are {most} endpoints already", code="too_many_endpoints")
         db.add(endpoint)
         db.flush()
         _note(db, endpoint, "webhook_endpoint.created")

@@ -326,6 +326,11 @@ def test_no_webhook_about_an_identity_is_believed_unsigned(client: FlaskClient, 
         answer = client.post(path, data=raw, headers={"X-Webhook-Signature": signature})
         assert (answer.status_code, answer.get_json()["code"]) == (401, "invalid_signature")
     assert client.post(path, data=raw).status_code == 401
+    mine = inbound_secrets.find(shop.actor.tenant_id, "kyc") or ""
+    headers = {"X-Webhook-Signature": signing.timestamped_signature(raw, [mine], clock.now())}
+    assert client.post(path, data=raw + b" ", headers=headers).status_code == 401, "the bytes are signed"
+    with later(301):
+        assert client.post(path, data=raw, headers=headers).status_code == 401, "too old"
     assert notice(client, shop, "kyc", kyc_id="kyc_nobody", result="approved").status_code == 401
     for change in ({"result": "perhaps"}, {"result": None}, {"id": "a b"}):
         body = {"id": "ky_1", "kyc_id": kyc_id, "result": "approved", **change}

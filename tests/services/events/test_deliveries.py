@@ -99,6 +99,8 @@ def test_both_libraries_verify_what_arrives(
         assert stripe.WebhookSignature.verify_header(
             request.body.decode(), request.headers[header], shown, 300
         )
+    event = stripe.Webhook.construct_event(request.body, request.headers["stripe-signature"], shown)
+    assert (event["id"], event["type"]) == (event_id, EVENT), "a receiver made for Stripe reads it"
     with pytest.raises(WebhookVerificationError):
         Webhook(key).verify(request.body + b" ", request.headers)
     with pytest.raises(stripe.SignatureVerificationError):

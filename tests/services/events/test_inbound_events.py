@@ -15,6 +15,7 @@ from app.db import reading
 from app.domain.actor import Actor
 from app.domain.errors import Unauthenticated
 from app.kit import clock, signing
+from app.models.events.journal import JournalEntry
 from app.models.events.provider_event import ProviderEvent
 from app.models.operations.job import Job
 from app.models.payments.attempt import Attempt
@@ -24,6 +25,7 @@ from app.services.operations import inbound_secrets, jobs
 from app.services.payments import attempts, connectors, intents, methods
 from app.worker.queue import run_job
 from tests.accounts import account
+from tests.buyers import together
 
 
 @pytest.fixture
@@ -85,6 +87,46 @@ def test_what_the_sandbox_sends_is_taken_once_and_looked_into(actor: Actor, atte
     with reading() as db:
         assert db.scalars(select(ProviderEvent).where(ProviderEvent.processed_at.is_(None))).all() == []
         assert db.get_one(PaymentIntent, attempt.intent_id).amount_captured == 1250
+
+
+def test_of_sixteen_deliveries_of_one_event_one_is_looked_into(actor: Actor, attempt: Attempt) -> None:
+    raw = _body(attempt)
+    headers = _signed(raw, _secret(actor.tenant_id))
+    taken = together(16, lambda _: inbound.receive(raw, headers))
+    assert sorted(map(str, taken)) == ["False"] * 15 + ["True"]
+    assert (_stored(), len(jobs.due())) == (1, 1)
+
+
+@pytest.mark.parametrize("number", ["4000009990000047", "4000009990000039"])
+def test_events_out_of_order_and_doubled_end_in_what_the_gateway_says(actor: Actor, number: str) -> None:
+    """Own card numbers of the sandbox: `captured` comes before `authorized`, and each event twice."""
+    method = methods.tokenize_card(actor, CardDetails(number, 12, 2034, "123"))
+    draft = intents.IntentDraft(1250, "GBP", capture_mode="manual", payment_method_id=method.id)
+    intent = intents.create(actor, draft)
+    intents.confirm(actor, intent.id, nonce="n1")
+    intents.capture(actor, intent.id)
+    heard: list[str] = []
+
+    def post(_url: str, raw: bytes, headers: dict[str, str]) -> int:
+        heard.append(json.loads(raw)["type"])
+        inbound.receive(raw, headers)
+        for job_id in jobs.due():
+            run_job(job_id)
+        return 200
+
+    for seconds in (0, 5):
+        with clock.frozen(clock.now() + timedelta(seconds=seconds)):
+            notices.send_due(post, _secret)
+    expected = {
+        "4000009990000047": ["payment.captured", "payment.authorized"],
+        "4000009990000039": ["payment.authorized"] * 2 + ["payment.captured"] * 2,
+    }
+    assert (heard, _stored()) == (expected[number], 2)
+    intent = intents.get(actor, intent.id)
+    assert (intent.status, intent.amount_captured) == ("succeeded", 1250)
+    with reading() as db:
+        told = select(JournalEntry.type).where(JournalEntry.payment_intent_id == intent.id)
+        assert list(db.scalars(told)).count("payment.succeeded") == 1
 
 
 @pytest.mark.parametrize(
