@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from app.domain.rules.delivery_hints import hint
 from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.services.events.trials import Trial
 from app.web.schemas import Body, Instant, View
@@ -100,7 +101,10 @@ class TrialCreate(Body):
 
 
 class TrialView(View):
-    """What the endpoint answered; `http_status` is null where nobody did, and `error` says why."""
+    """What the endpoint answered; `http_status` is null where nobody did, and `error` says why.
+
+    `hint` says what usually lies behind such a failure.
+    """
 
     webhook_id: str
     delivery_id: str
@@ -109,6 +113,7 @@ class TrialView(View):
     delivered: bool
     http_status: int | None
     error: str | None
+    hint: str | None
     duration_ms: int | None
 
     @classmethod
@@ -123,5 +128,6 @@ class TrialView(View):
             delivered=trial.delivered,
             http_status=attempt.http_status if attempt else None,
             error=attempt.error if attempt else None,
+            hint=hint(attempt.http_status, attempt.error) if attempt else None,
             duration_ms=attempt.duration_ms if attempt else None,
         )

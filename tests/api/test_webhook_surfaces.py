@@ -15,15 +15,17 @@ from standardwebhooks import Webhook
 
 from app.connectors.sandbox import notices
 from app.db import transaction
+from app.domain.event_types import PUBLISHED
 from app.kit import clock
 from app.models.events.delivery import Delivery
 from app.services.access import keys, tokens, users
-from app.services.events import audit, deliveries
+from app.services.checkout import sessions
+from app.services.events import audit, deliveries, webhooks
 from app.services.operations import inbound_secrets
 from tests import receiver as receivers
 from tests import shops
 from tests.receiver import Receiver
-from tests.shops import Shop
+from tests.shops import Shop, later
 
 SURFACES = ["/v1/checkout", "/v1/payments"]
 BODY = {"url": "https://merchant.example/hooks", "events": ["payment.succeeded", "checkout.completed"]}
@@ -104,6 +106,7 @@ def test_a_trial_tells_what_the_endpoint_answered(
     assert first.get_json() == again.get_json()
     shown = first.get_json()
     assert (shown["delivered"], shown["http_status"], shown["webhook_id"]) == (True, 200, made["id"])
+    assert (shown["error"], shown["hint"]) == (None, None)
     [request] = receiver.requests(path)
     assert Webhook(made["secret"]).verify(request.body, request.headers)["id"] == shown["event_id"]
     unknown = client.post(f"{surface}/webhooks/test", json={**body, "event": "x.y"}, headers=shop.bearer)
@@ -111,6 +114,31 @@ def test_a_trial_tells_what_the_endpoint_answered(
 
 
 HOOKS = "/v1/payments/webhooks"
+
+
+def test_the_events_of_a_sale_and_of_an_expiry_say_what_was_before(shop: Shop) -> None:
+    webhooks.create(shop.actor, BODY["url"], sorted(PUBLISHED))  # type: ignore[arg-type]
+    sold, left = shop.session(), shop.session()
+    shop.pay(sold)
+    with later(90_000):
+        assert sessions.expire_due() == 1
+    audit.seal()
+    told = {}
+    for row in deliveries.list_page(shop.actor).data:
+        data = json.loads(row.body)["data"]
+        told[row.event_type, data["checkout_id"]] = (
+            (data["before"] or {}).get("status"),
+            data["after"]["status"],
+        )
+    assert told == {
+        ("checkout.created", sold.id): (None, "created"),
+        ("payment.succeeded", sold.id): ("authorized", "succeeded"),
+        ("checkout.completed", sold.id): ("payment_processing", "completed"),
+        ("checkout.session.completed", sold.id): ("payment_processing", "completed"),
+        ("checkout.created", left.id): (None, "created"),
+        ("checkout.canceled", left.id): ("created", "canceled"),
+        ("checkout.session.expired", left.id): ("created", "canceled"),
+    }
 
 
 def test_an_endpoint_is_changed_switched_off_and_on(client: FlaskClient, shop: Shop) -> None:

@@ -126,7 +126,7 @@ def complete(
     """The session is completed, under both of the names that merchants listen for (OP-17)."""
     if run is not None:
         run.advance(_T.COMPLETED, cause=cause, order_id=order_id, receipt_id=receipt_id)
-    overridden = session.status == checkout_sessions.Status.FAILED
+    overridden, before = session.status == checkout_sessions.Status.FAILED, session.facts()
     session.advance(
         _Session.OVERRIDDEN if overridden else _Session.COMPLETED,
         cause=cause,
@@ -143,6 +143,7 @@ def complete(
         entity="checkout",
         entity_id=session.id,
         cause=cause,
+        before=before,
         after=session.facts(),
         **session.journal_links(),
     )

@@ -311,7 +311,7 @@ def _end(
     cause: str,
     keep_hold: bool = False,
 ) -> None:
-    was_open = session.status in lifecycle.OPEN
+    was_open, before = session.status in lifecycle.OPEN, session.facts()
     session.advance(_T.CANCELED, cause=cause, cancel_reason=reason)
     if not keep_hold:
         reservations.release(db, session, profile, cause=cause)
@@ -332,6 +332,7 @@ def _end(
             entity="checkout",
             entity_id=session.id,
             cause=cause,
+            before=before,
             after=session.facts(),
             **session.journal_links(),
         )
