@@ -77,8 +77,8 @@ def _in_flight(now: datetime) -> Select[str, int]:
 
 
 def _live(row: type[Delivery], now: datetime) -> ColumnElement[bool]:
-    """Whether a delivery is being sent: only a leased one has a `lease_until`, and an index of these."""
-    return row.lease_until >= now
+    """Whether a delivery is being sent; there is an index of the few that have a `lease_until`."""
+    return (row.status == _S.LEASED) & (row.lease_until >= now)
 
 
 def claim(
