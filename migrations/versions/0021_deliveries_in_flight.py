@@ -1,4 +1,4 @@
-"""Deliveries in flight are counted by endpoint"""
+"""Deliveries in flight are counted by endpoint; a merchant's are listed by outcome"""
 
 from alembic import op
 import sqlalchemy as sa
@@ -16,7 +16,11 @@ def upgrade() -> None:
         sqlite_where=leased,
         postgresql_where=leased,
     )
+    op.create_index("ix_deliveries_listed", "deliveries", ["tenant_id", "mode", "id"])
+    op.create_index("ix_deliveries_outcome", "deliveries", ["tenant_id", "mode", "status", "id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_deliveries_outcome", "deliveries")
+    op.drop_index("ix_deliveries_listed", "deliveries")
     op.drop_index("ix_deliveries_in_flight", "deliveries")

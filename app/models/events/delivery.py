@@ -25,6 +25,8 @@ class Delivery(Owned, Timestamped, Base):
         Index("ix_deliveries_due", "status", "due_at"),
         Index("ix_deliveries_endpoint", "endpoint_id", "id"),
         Index("ix_deliveries_event", "event_id"),
+        Index("ix_deliveries_listed", "tenant_id", "mode", "id"),
+        Index("ix_deliveries_outcome", "tenant_id", "mode", "status", "id"),
         Index(
             "ix_deliveries_in_flight",
             "endpoint_id",
