@@ -11,20 +11,25 @@ from payment_sdk._models import Model, hidden
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoint(Model):
-    """Where events go; `secret` is shown once, when the endpoint is made."""
+    """Where events go; `secret` is shown once, when the endpoint is made.
+
+    `failing_since` is there while nothing is taken; after five days of that `status` is `disabled`.
+    """
 
     id: str
     url: str
     events: list[str]
     description: str
     status: str
+    disabled_reason: str | None
+    failing_since: datetime | None
     created_at: datetime
     secret: str | None = hidden()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookTrial(Model):
-    """What became of a test event."""
+    """What became of a test event; `hint` says what may be wrong where it was not taken."""
 
     webhook_id: str
     delivery_id: str
@@ -33,6 +38,7 @@ class WebhookTrial(Model):
     delivered: bool
     http_status: int | None
     error: str | None
+    hint: str | None
     duration_ms: int | None
 
 
