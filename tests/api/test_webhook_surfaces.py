@@ -117,7 +117,8 @@ HOOKS = "/v1/payments/webhooks"
 
 
 def test_the_events_of_a_sale_and_of_an_expiry_say_what_was_before(shop: Shop) -> None:
-    webhooks.create(shop.actor, BODY["url"], sorted(PUBLISHED))  # type: ignore[arg-type]
+    wanted = sorted(str(name) for name in PUBLISHED if name.startswith(("checkout.", "payment.")))
+    webhooks.create(shop.actor, str(BODY["url"]), wanted)
     sold, left = shop.session(), shop.session()
     shop.pay(sold)
     with later(90_000):
