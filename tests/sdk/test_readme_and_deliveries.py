@@ -7,6 +7,7 @@ import io
 import re
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +20,6 @@ from app.db import reading
 from app.models.events.delivery import Delivery
 from app.services.access import users
 from app.services.events import audit, deliveries
-from app.services.events import webhooks as endpoints
 from payment_sdk import PaymentClient, SignatureError, webhooks
 from tests.sdk.conftest import Naps
 from tests.sdk.test_client_against_till import method
@@ -129,7 +129,9 @@ def test_deliveries_are_genuine_in_both_forms_and_while_the_secret_is_rolled(
     client.payments.intents.confirm(paid.id)
     with working() as work:
         work(merchant)
-        _, fresh = endpoints.roll_secret(merchant.actor, made.id)
+        rolled = client.webhooks.roll_secret(made.id)
+        fresh = rolled.secret or ""
+        assert fresh.startswith("whsec_") and fresh not in repr(rolled)
         again = client.payments.intents.create(amount=800, currency="GBP", payment_method_id=method(merchant))
         client.payments.intents.confirm(again.id)
         work(merchant)
@@ -150,5 +152,16 @@ def test_deliveries_are_genuine_in_both_forms_and_while_the_secret_is_rolled(
     assert webhooks.verify(two[1], two[0], fresh).data.payment_intent_id == again.id
     with pytest.raises(SignatureError):
         webhooks.verify(one[1], one[0], fresh)
+    sent = list(client.webhooks.deliveries(webhook_id=made.id, limit=1))
+    assert [one.status for one in sent] == ["delivered"] * 2
+    assert client.webhooks.delivery(sent[0].id).tries[0].http_status == 200
+    assert client.webhooks.resend(sent[0].id).replay_of == sent[0].id
+    hour = timedelta(hours=1)
+    counted = client.webhooks.replay(
+        made.id, since=datetime.now(UTC) - hour, until=datetime.now(UTC), which="all", dry_run=True
+    )
+    assert (counted.dry_run, counted.by_event) == (True, {"payment.succeeded": 2})
+    off = client.webhooks.update(made.id, status="disabled", description="out of order")
+    assert (off.status, client.webhooks.get(made.id).description) == ("disabled", "out of order")
     client.webhooks.delete(made.id)
     assert client.webhooks.list().data == []

@@ -36,7 +36,17 @@ from payment_sdk.models.payments import (
     Verification,
 )
 from payment_sdk.models.sessions import HostedSession, HostedSessionRow
-from payment_sdk.models.webhooks import EventData, WebhookEndpoint, WebhookEvent, WebhookTrial
+from payment_sdk.models.webhooks import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryDetail,
+    EventData,
+    Replay,
+    RolledSecret,
+    WebhookEndpoint,
+    WebhookEvent,
+    WebhookTrial,
+)
 
 __all__ = [
     "AccountingNote",
@@ -48,6 +58,9 @@ __all__ = [
     "Charge",
     "CheckoutSession",
     "CheckoutSessionStatus",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryDetail",
     "Dispute",
     "EmbedToken",
     "EventData",
@@ -73,10 +86,12 @@ __all__ = [
     "PaymentLinkDetails",
     "PaymentMethod",
     "Refund",
+    "Replay",
     "ResponseInfo",
     "Rollback",
     "RollbackStep",
     "RolledKey",
+    "RolledSecret",
     "SessionIntent",
     "ShippingOption",
     "TimelineEntry",
