@@ -4,7 +4,7 @@ from alembic import op
 import sqlalchemy as sa
 
 revision = "0021"
-down_revision = "0018"
+down_revision = "0023"
 
 
 def upgrade() -> None:

@@ -144,5 +144,7 @@ def _value(name: str, schema: dict[str, Any], parts: dict[str, Any], ids: dict[s
         return _object(schema, parts, ids)
     if kind == "array":
         return [_value(name, schema["items"], parts, ids)] if schema.get("minItems") else []
+    if schema.get("format") == "date-time":
+        return "2026-01-01T00:00:00Z"
     simple = {"integer": schema.get("minimum", 1), "number": 1, "boolean": False}
     return simple.get(kind, "x" * max(1, schema.get("minLength", 1)))

@@ -155,12 +155,10 @@ def test_deliveries_are_genuine_in_both_forms_and_while_the_secret_is_rolled(
     sent = list(client.webhooks.deliveries(webhook_id=made.id, limit=1))
     assert [one.status for one in sent] == ["delivered"] * 2
     assert client.webhooks.delivery(sent[0].id).tries[0].http_status == 200
-    assert client.webhooks.resend(sent[0].id).replay_of == sent[0].id
-    hour = timedelta(hours=1)
-    counted = client.webhooks.replay(
-        made.id, since=datetime.now(UTC) - hour, until=datetime.now(UTC), which="all", dry_run=True
-    )
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    counted = client.webhooks.replay(made.id, since=now - hour, until=now + hour, which="all", dry_run=True)
     assert (counted.dry_run, counted.by_event) == (True, {"payment.succeeded": 2})
+    assert client.webhooks.resend(sent[0].id).replay_of == sent[0].id
     off = client.webhooks.update(made.id, status="disabled", description="out of order")
     assert (off.status, client.webhooks.get(made.id).description) == ("disabled", "out of order")
     client.webhooks.delete(made.id)

@@ -46,7 +46,7 @@ def only(found: dict[str, str], *names: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if name in names}
 
 
-@pytest.mark.parametrize("secret", [SECRET, PLAIN, "whsec_not base64!!"])
+@pytest.mark.parametrize("secret", [SECRET, PLAIN, "whsec_not base64!!"], ids=["ours", "plain", "odd"])
 @pytest.mark.parametrize("form", [STANDARD, ("Till-Signature",), ("Stripe-Signature",)], ids=lambda f: f[0])
 def test_either_form_proves_an_event(secret: str, form: tuple[str, ...]) -> None:
     event = webhooks.verify(BODY, only(headers(secret), *form), secret, now=NOW)

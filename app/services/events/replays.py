@@ -82,6 +82,7 @@ def one(actor: Actor, delivery_id: str) -> Delivery:
     fresh = _again(old)
     with transaction(actor) as db:
         db.add(fresh)
+        db.flush()  # an answer kept under an idempotency key is written before this transaction's end
         _note(db, actor, "delivery", fresh.id, {"id": fresh.id, "replay_of": old.id})
     return fresh
 
