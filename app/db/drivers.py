@@ -102,10 +102,9 @@ def fetch_all(connection: Any, sql: str, values: Any) -> tuple[Sequence[Sequence
 
 def change(connection: Any, sql: str, rows: Sequence[Any]) -> int:
     """Run an INSERT or UPDATE for each of these values on a driver's connection; how many rows it changed."""
-    cursor = connection.cursor()
     if len(rows) == 1:
-        cursor.execute(sql, rows[0])
+        cursor = connection.execute(sql, rows[0])
     else:
-        cursor.executemany(sql, rows)
+        cursor = connection.executemany(sql, rows) or connection  # PostgreSQL's is a cursor itself
     changed: int = cursor.rowcount
     return changed

@@ -76,6 +76,14 @@ def dispose() -> None:
     _engine = _reader = _drivers = None
 
 
+class _Cursor(psycopg.RawCursor[Any]):
+    """A connection of the driver's own as its one cursor, which closes it."""
+
+    def close(self) -> None:
+        super().close()
+        self.connection.close()
+
+
 def _postgresql_arguments(ephemeral: bool) -> dict[str, Any]:
     return {
         "prepare_threshold": 1,
@@ -93,6 +101,6 @@ def _postgresql_connector(made: Engine, ephemeral: bool) -> Callable[[], Any]:
     def connect() -> Any:
         connection = psycopg.connect(**arguments)
         set_json_loads(from_json, connection)
-        return connection
+        return _Cursor(connection)
 
     return connect

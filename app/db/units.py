@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
+from app.db import changes, writes
 from app.db.engine import engine, reader
 from app.domain.actor import Actor
 from app.domain.errors import ServiceUnavailable, VersionConflict
@@ -53,10 +55,13 @@ def transaction(actor: Actor | None = None) -> Iterator[Session]:
     committed = False
     try:
         yield session
-        session.flush()
+        changes.collect(session)
         for hook in _before_commit:
             hook(session)
-        session.commit()
+        if not writes.send_alone(session):
+            writes.send(session)
+            session.expunge_all()  # all is written: there is nothing for the unit of work to look through
+            session.commit()
         committed = True
     except StaleDataError as error:
         session.rollback()
@@ -133,6 +138,14 @@ def lost_a_race(error: DBAPIError) -> bool:
     """Whether the database gave up this transaction for another's sake."""
     state = getattr(error.orig, "sqlstate", None)
     return state in RETRYABLE_STATES or "database is locked" in str(error.orig)
+
+
+@event.listens_for(Engine, "before_cursor_execute")
+def _in_order(*_: Any) -> None:
+    """What SQLAlchemy sends comes after what was collected before it."""
+    session = _active.get()
+    if session is not None:
+        writes.send(session)
 
 
 _before_commit: list[Callable[[Session], None]] = []

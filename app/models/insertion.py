@@ -42,4 +42,4 @@ def insert_now(db: Session, row: Base) -> None:
             value is not None
         ):  # what is left out is NULL; psycopg parses a statement of over 50 values each time
             values[column] = value
-    command.run(db, values)
+    command.later(db, values)

@@ -256,7 +256,7 @@ def _open(
         values |= {"status": base.GatewayStatus.CAPTURED, "captured": request.amount}
     try:
         with transaction() as db:
-            _INSERT.run(db, values)
+            _INSERT.later(db, values)
             if values["captured"]:
                 operations.take(db, context, request.key, values)
             elif values["behaviour"] != Behaviour.STAYS_PENDING:

@@ -53,7 +53,7 @@ def queue(
         "tries": 0,
     }
     times = 2 if behaviour == Behaviour.WEBHOOK_TWICE else 1
-    _INSERT.run(db, *({"id": new_id("sbw"), **row} for _ in range(times)))
+    _INSERT.later(db, *({"id": new_id("sbw"), **row} for _ in range(times)))
 
 
 def send_due(

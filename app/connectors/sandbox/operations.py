@@ -56,7 +56,7 @@ def write(
         "turns_at": clock.now() + timedelta(seconds=REFUND_TURN_SECONDS) if turns else None,
         "created_at": clock.now(),
     }
-    _INSERT.run(db, values)
+    _INSERT.later(db, values)
     return values
 
 

@@ -169,4 +169,4 @@ _INSERT = Command(lambda _: insert(JournalEntry.__table__))  # type: ignore[arg-
 def _write(session: Session) -> None:
     rows = session.info.pop("journal", None)
     if rows:
-        _INSERT.run(session, *rows)
+        _INSERT.later(session, *rows)

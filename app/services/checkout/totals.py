@@ -108,7 +108,7 @@ _INSERT = Command(lambda _: insert(Calculation.__table__))  # type: ignore[arg-t
 
 def prepare(
     session: CheckoutSession, inputs: dict[str, Any], outputs: dict[str, Any]
-) -> Callable[[Session], int]:
+) -> Callable[[Session], None]:
     """Put a computation's totals on the session; calling what this returns keeps the computation."""
     session.calculation_id = new_id("calc")
     session.calculated_at = clock.now()
@@ -125,7 +125,7 @@ def prepare(
         "outputs": outputs,
         "calculated_at": session.calculated_at,
     }
-    return lambda db: _INSERT.run(db, row)
+    return lambda db: _INSERT.later(db, row)
 
 
 def calculate(db: Session, session: CheckoutSession, profile: TenantProfile) -> dict[str, Any]:

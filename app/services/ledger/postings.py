@@ -326,12 +326,12 @@ def _post(
         "payment_intent_id": intent_id,
         "posted_at": clock.now(),
     }
-    _TRANSACTION.run(db, head)
+    _TRANSACTION.later(db, head)
     whose = {"transaction_id": head["id"], "tenant_id": tenant_id, "mode": mode, "currency": currency}
     rows = [
         {**whose, "line": number, "account": account, "amount": amount}
         for number, (account, amount) in enumerate(lines)
     ]
-    _POSTING.run(db, *rows)
+    _POSTING.later(db, *rows)
     if not taken:
         guarded.keep(db, tenant_id, mode, currency, lines)

@@ -100,7 +100,7 @@ def local(actor: Actor, key: KeyScope, work: Callable[[], Reply]) -> Reply:
             if not _CLAIM.run(db, _claim_of(key, None)):
                 return None
             reply = work()
-            _KEEP.run(db, _answer(key, reply))
+            _KEEP.later(db, _answer(key, reply))
             return reply
 
     return consult(lambda: retrying(once)) or _replay(key)

@@ -63,6 +63,10 @@ _S, _T, _I = lifecycle.Status, lifecycle.Trigger, intents.Trigger
 _OPEN = frozenset({_S.CREATED, _S.SUBMITTED, _S.ACTION_REQUIRED, _S.UNKNOWN})
 
 
+#: An attempt with its intent and its method.
+Seen = tuple[Attempt, PaymentIntent, PaymentMethod]
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """What hangs on a payment: how to lock it, how it follows, and how a captured payment is settled.
@@ -175,10 +179,18 @@ _LOAD = Lookup(
 )
 
 
-def load(attempt_id: str) -> tuple[Attempt, PaymentIntent, PaymentMethod]:
+def load(attempt_id: str) -> Seen:
     """An attempt, with its connector's account, its intent and method, as they are now: to look at."""
     attempt, intent, method, account = _LOADED.take(_LOAD.one({"id": attempt_id}))
     set_committed_value(attempt, "account", account)
+    return attempt, intent, method
+
+
+def as_opened(attempt: Attempt, intent: PaymentIntent, method: PaymentMethod) -> Seen | None:
+    """What `load` would find of an attempt that was just committed; None where its account has to be read."""
+    if attempt.connector_id is not None:
+        return None
+    set_committed_value(attempt, "account", None)
     return attempt, intent, method
 
 

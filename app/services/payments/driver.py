@@ -19,7 +19,7 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.services.payments import attempts, failover, gateway, outcomes, recording
-from app.services.payments.attempts import Flow
+from app.services.payments.attempts import Flow, Seen
 from app.services.payments.outcomes import Kind
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -29,17 +29,25 @@ MAX_STEPS = 10
 
 
 def drive(
-    attempt_id: str, flow: Flow, cause: str, *, fresh: bool = False, give_up: str | None = None
+    attempt_id: str,
+    flow: Flow,
+    cause: str,
+    *,
+    fresh: bool = False,
+    give_up: str | None = None,
+    seen: Seen | None = None,
 ) -> None:
     """Move an attempt on as far as it goes now.
 
     `fresh` says that this process has just submitted it, so that the gateway is asked for the money; any
     other caller asks the gateway what became of it first. `give_up` is the decline code under which an
-    attempt that still waits for its shopper is withdrawn.
+    attempt that still waits for its shopper is withdrawn. `seen` is what the caller has just committed:
+    it is not looked up again for the first step.
     """
     just_submitted = fresh
     for turn in range(MAX_STEPS):
-        attempt, intent, method = attempts.load(attempt_id)
+        attempt, intent, method = seen or attempts.load(attempt_id)
+        seen = None
         if turn and attempt.status in (_S.ACTION_REQUIRED, _S.UNKNOWN, _S.CAPTURE_UNKNOWN, _S.VOID_UNKNOWN):
             return
         try:

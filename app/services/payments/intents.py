@@ -265,15 +265,17 @@ def confirm(
         "return_url": return_url,
         "force_three_ds": force_three_ds,
     }
-    attempt_id = _open(actor, intent_id, method, nonce, terms)
-    if attempt_id is not None:
-        driver.drive(attempt_id, flow or settling.STANDING_ALONE, "api", fresh=True)
+    opened = _open(actor, intent_id, method, nonce, terms)
+    if opened is not None:
+        attempt, intent = opened
+        known = attempts.as_opened(attempt, intent, method)
+        driver.drive(attempt.id, flow or settling.STANDING_ALONE, "api", fresh=True, seen=known)
     return get(actor, intent_id)
 
 
 def _open(
     actor: Actor, intent_id: str, method: PaymentMethod, nonce: str, terms: dict[str, Any]
-) -> str | None:
+) -> tuple[Attempt, PaymentIntent] | None:
     """Open an attempt on these terms; None where one with this nonce exists already."""
     try:
         with transaction(actor) as db:
@@ -281,7 +283,7 @@ def _open(
             if intent.attempts and was_asked(intent.id, nonce):
                 return None
             claims.refuse_unusable(actor, intent, method)
-            return attempts.open_attempt(db, intent, method, nonce=nonce, cause="api", **terms).id
+            return attempts.open_attempt(db, intent, method, nonce=nonce, cause="api", **terms), intent
     except IntegrityError as error:
         raise Conflict("A payment is already under way", code="payment_in_progress") from error
 

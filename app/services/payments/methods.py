@@ -160,13 +160,16 @@ def get(actor: Actor, method_id: str) -> PaymentMethod:
 
 
 def _find(actor: Actor, method_id: str) -> PaymentMethod | None:
-    if in_transaction():  # it may have been made in it
-        with reading() as db:
-            found = db.get(PaymentMethod, method_id)
-        mine = found is not None and (found.tenant_id, found.mode) == (actor.tenant_id, actor.mode)
-        return found if mine else None
     row = _GET.one({"id": method_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)})
-    return None if row is None else _ONE.take(row)[0]
+    if row is None:
+        return None
+    found: PaymentMethod
+    if in_transaction():  # it is the transaction's own
+        with reading() as db:
+            (found,) = _ONE.attach(db, row)
+    else:
+        (found,) = _ONE.take(row)
+    return found
 
 
 def usable(actor: Actor, method_id: str) -> PaymentMethod:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import case, delete, select
+from sqlalchemy import bindparam, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.db import transaction
+from app.db import Lookup, transaction
 from app.domain.rules import velocity
 from app.domain.rules.velocity import Scope
 from app.kit import clock
@@ -23,6 +24,7 @@ from app.kit.canonical import fingerprint
 from app.models.risk.velocity_counter import VelocityCounter
 
 _TABLE: Any = VelocityCounter.__table__
+_INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 _METRICS = ("tries", "declines", "amount")
 
 
@@ -62,28 +64,18 @@ def add(
 ) -> dict[str, Reading]:
     """Count, and read what the counters hold with it, by bucket."""
     now = clock.now().timestamp()
-    rows = []
-    for item in sorted(set(keys), key=lambda item: item.bucket):
-        start = velocity.start_of(now, item.window_seconds)
-        rows.append(
-            {
-                "bucket": item.bucket,
-                "window_seconds": item.window_seconds,
-                "window_start": start,
-                "over_at": start + 2 * item.window_seconds,
-                "tries": tries,
-                "tries_before": 0,
-                "declines": declines,
-                "declines_before": 0,
-                "amount": amount,
-                "amount_before": 0,
-            }
-        )
-    if not rows:
+    ordered = sorted(set(keys), key=lambda item: item.bucket)
+    if not ordered:
         return {}
-    connection = db.connection()
-    found = connection.execute(_UPSERT[connection.dialect.name], rows).mappings()
-    return {row["bucket"]: _reading(row) for row in found}
+    counted = {"tries": tries, "declines": declines, "amount": amount}
+    given: dict[str, Any] = {}
+    for number, item in enumerate(ordered):
+        start = velocity.start_of(now, item.window_seconds)
+        row = {"bucket": item.bucket, "window_seconds": item.window_seconds, "window_start": start}
+        row |= {"over_at": start + 2 * item.window_seconds, **counted}
+        given |= {f"{name}_{number}": value for name, value in row.items()}
+    found = _upsert(db.get_bind().dialect.name, len(ordered)).all(db, given)
+    return {row.bucket: _reading(row._asdict()) for row in found}
 
 
 def look(db: Session, keys: Iterable[Key]) -> dict[str, Reading]:
@@ -125,8 +117,17 @@ def _rolled(seen: Reading, now: float) -> Reading:
     return Reading(seen.window_seconds, start, tries, declines, amount)
 
 
-def _upsert(dialect: Any) -> Any:
-    statement = dialect.insert(_TABLE)
+@lru_cache(maxsize=32)
+def _upsert(dialect: str, rows: int) -> Lookup:
+    """Made once for each number of counters: building a statement costs more than running it."""
+    given = ("bucket", "window_seconds", "window_start", "over_at", *_METRICS)
+    zeros = {f"{name}_before": 0 for name in _METRICS}
+    statement = _INSERT[dialect](_TABLE).values(
+        [
+            {name: bindparam(f"{name}_{row}", type_=_TABLE.c[name].type) for name in given} | zeros
+            for row in range(rows)
+        ]
+    )
     old, new = _TABLE.c, statement.excluded
     # Also where another process' clock is ahead by a window; what lies further ahead was a wrong clock's.
     same = old.window_start.in_((new.window_start, new.window_start + new.window_seconds))
@@ -140,8 +141,4 @@ def _upsert(dialect: Any) -> Any:
         changes[name] = case((same, old[name] + new[name]), else_=new[name])
         changes[before] = case((same, old[before]), (follows, old[name]), else_=0)
     upsert = statement.on_conflict_do_update(index_elements=[old.bucket], set_=changes)
-    return upsert.returning(_TABLE)
-
-
-#: Made once: building a statement costs more than running it.
-_UPSERT = {"postgresql": _upsert(postgresql), "sqlite": _upsert(sqlite)}
+    return Lookup(upsert.returning(_TABLE))

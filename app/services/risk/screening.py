@@ -169,7 +169,7 @@ def write(
         "override_of": verdict.override_of,
         "created_at": clock.now(),
     }
-    _INSERT.run(db, row)
+    _INSERT.later(db, row)
     intent.risk = {
         "decision_id": row["id"],
         "score": verdict.score,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.connectors.sandbox import challenges
-from app.db import reading
+from app.db import engine, reading
 from app.domain.errors import Unprocessable
 from app.domain.rules.fraud import Action
 from app.models.payments.method import PaymentMethod
@@ -231,7 +231,9 @@ def test_the_vault_keeps_hashes_that_are_equal_for_one_card_at_one_merchant(shop
     assert len(kept.fingerprint or "") == 64
 
 
-def test_screening_adds_two_statements_to_a_confirm(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_screening_adds_a_statement_to_a_confirm(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision goes with the other rows, where a database takes them together."""
+    alone = 2 if engine().dialect.name == "sqlite" else 1
     order = payment.Order("n1", email="ann@example.com")
 
     def buy() -> list[str]:
@@ -245,9 +247,9 @@ def test_screening_adds_two_statements_to_a_confirm(shop: Shop, monkeypatch: pyt
     screened = buy()
     monkeypatch.setattr(attempts, "screen", lambda *_, **__: Screening("dec_none", False, None, []))
     plain = buy()
-    assert len(screened) == len(plain) + 2, screened
+    assert len(screened) == len(plain) + alone, screened
     ours = [text for text in screened if "velocity_counters" in text or "fraud_decisions" in text]
-    assert [text.split(maxsplit=1)[0] for text in ours] == ["INSERT", "INSERT"]
+    assert [text.split(maxsplit=1)[0] for text in ours] == ["INSERT", "INSERT" if alone == 2 else "WITH"]
 
 
 def test_declines_in_short_time_make_the_next_try_a_challenge(shop: Shop) -> None:

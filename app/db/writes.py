@@ -1,0 +1,189 @@
+"""Writes that nobody waits for: collected in their transaction, and sent as one statement (docs/adr/0025).
+
+On PostgreSQL the INSERTs and UPDATEs become the parts of one `WITH`: one round trip, where each would be one.
+SQLite has no way to go: there each is run at once. Whatever reads, or has to know what it changed, sends
+first what was collected before it, so that the order of a program stays the order of its writes; an error is
+raised then, and at the latest by `transaction()`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+
+from app.db import drivers
+from app.db.engine import current_drivers, engine
+from app.db.plans import Plan
+
+T = TypeVar("T")
+
+_QUEUE, _DRIVER = "writes", "driver"
+
+
+@dataclass(slots=True)
+class _Write:
+    """An INSERT of some rows, or an UPDATE of one that must be there (`exact`)."""
+
+    plan: Plan
+    rows: list[list[Any]]
+    exact: bool
+
+
+def collect(session: Session, plan: Plan, rows: list[list[Any]], *, exact: bool = False) -> None:
+    """Have these rows written before anything else is read or sent."""
+    if engine().dialect.name == "sqlite":
+        changed = run(session, drivers.change, plan.sql, rows)
+        _refuse_stale([changed] if exact else [])
+        return
+    queue: list[_Write] = session.info.setdefault(_QUEUE, [])
+    for write in queue:
+        if write.plan is plan and plan.adds:
+            write.rows += rows
+            return
+        if write.plan.table == plan.table and not (plan.adds and write.plan.adds):
+            send(session)  # the parts of one statement do not see each other's rows
+            break
+    session.info.setdefault(_QUEUE, []).append(_Write(plan, rows, exact))
+
+
+def send(session: Session) -> None:
+    """Write what was collected.
+
+    Raises:
+        DBAPIError: as SQLAlchemy raises it.
+        StaleDataError: a row that was to be changed is no longer as it was read.
+    """
+    queue: list[_Write] | None = session.info.pop(_QUEUE, None)
+    if queue:
+        _send(session, queue)
+
+
+def send_alone(session: Session) -> bool:
+    """Write what was collected as a transaction that is this one statement; False where there is more to it.
+
+    Raises:
+        DBAPIError: as SQLAlchemy raises it.
+        StaleDataError: see `send`.
+        ServiceUnavailable: the database cannot be reached, or did not say that it was done.
+    """
+    if session.in_transaction() or not session.info.get(_QUEUE):
+        return False
+    queue: list[_Write] = session.info.pop(_QUEUE)
+    if any(write.exact for write in queue):
+        session.info[_QUEUE] = queue
+        return False
+    try:
+        current_drivers().change(_together(_shape(queue)), _parameters(queue))
+    except psycopg.Error as error:
+        raise _wrapped(error, lost=False) from error
+    return True
+
+
+def run(session: Session, how: Callable[[Any, str, Any], T], sql: str, values: Any) -> T:
+    """Run a prepared statement in a transaction, on the driver itself.
+
+    Raises:
+        DBAPIError: as SQLAlchemy raises it.
+    """
+    try:
+        return how(_driver(session), sql, values)
+    except engine().dialect.loaded_dbapi.Error as error:
+        raise _as_sqlalchemy(session, error) from error
+
+
+def _driver(session: Session) -> Any:
+    """A transaction's connection as the driver has it: on PostgreSQL a cursor that is kept with it."""
+    found = session.info.get(_DRIVER)
+    if found is None:
+        connection = session.connection().connection
+        found = connection.dbapi_connection
+        if isinstance(found, psycopg.Connection):
+            if _DRIVER not in connection.info:
+                connection.info[_DRIVER] = psycopg.RawCursor(found)
+            found = connection.info[_DRIVER]
+        session.info[_DRIVER] = found
+    return found
+
+
+def _as_sqlalchemy(session: Session, error: Exception) -> Exception:
+    """The driver's error as SQLAlchemy's; a connection that is lost is given up, as it would do."""
+    connection = session.connection()
+    lost = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None)  # type: ignore[arg-type]
+    if lost:
+        connection.invalidate(error)
+    return _wrapped(error, lost=lost)
+
+
+def _wrapped(error: Exception, *, lost: bool) -> Exception:
+    dialect = engine().dialect
+    return DBAPIError.instance(
+        "",
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=lost,
+        dialect=dialect,
+    )
+
+
+def _send(session: Session, queue: list[_Write]) -> None:
+    if any(write.exact for write in queue):
+        counts, _ = run(session, drivers.fetch, _together(_shape(queue)), _parameters(queue))
+        _refuse_stale(counts or ())
+    else:
+        run(session, drivers.change, _together(_shape(queue)), [_parameters(queue)])
+
+
+def _refuse_stale(counts: Sequence[int]) -> None:
+    """Each UPDATE of a row in its version has changed that row."""
+    if any(count != 1 for count in counts):
+        raise StaleDataError("a row was changed underneath")
+
+
+def _shape(queue: list[_Write]) -> tuple[tuple[Plan, int, bool], ...]:
+    return tuple((write.plan, len(write.rows), write.exact) for write in queue)
+
+
+def _parameters(queue: list[_Write]) -> list[Any]:
+    return [value for write in queue for row in write.rows for value in row]
+
+
+@lru_cache(maxsize=512)
+def _together(shape: tuple[tuple[Plan, int, bool], ...]) -> str:
+    """One statement of several; those that must change their row are counted, in turn."""
+    parts, last = [], 0
+    for plan, rows, exact in shape:
+        text, last = _repeated(plan.sql, rows, last)
+        parts.append(text + " RETURNING 1" if exact else text)
+    counted = [number for number, (_, _, exact) in enumerate(shape) if exact]
+    if not counted and len(parts) == 1:
+        return parts[0]
+    named = ", ".join(f"w{number} AS ({part})" for number, part in enumerate(parts))
+    counts = ", ".join(f"(SELECT count(*) FROM w{number})" for number in counted)  # noqa: S608 - a number
+    return f"WITH {named} SELECT {counts or 1}"
+
+
+def _repeated(sql: str, rows: int, last: int) -> tuple[str, int]:
+    """A statement with its parameters numbered on from `last`, its VALUES once a row; and the last number."""
+    if rows == 1:
+        return _renumbered(sql, last)
+    head, values = sql.split(" VALUES ")
+    texts = []
+    for _ in range(rows):
+        text, last = _renumbered(values, last)
+        texts.append(text)
+    return f"{head} VALUES {', '.join(texts)}", last
+
+
+def _renumbered(sql: str, last: int) -> tuple[str, int]:
+    numbers = [int(number) for number in re.findall(r"\$(\d+)", sql)]
+    return re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + last}", sql), last + max(numbers)
