@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import ClauseElement, bindparam, inspect, update
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import InstanceState, Mapper, Session
-from sqlalchemy.orm.attributes import set_committed_value
 
 from app.db import writes
 from app.db.engine import engine
@@ -74,7 +73,7 @@ class _Kind:
 
     def collect(self, session: Session, state: InstanceState[Any]) -> None:
         """Have one row updated, if it is still in the version that was read."""
-        values, row = state.dict, state.obj()
+        values = state.dict
         new = {
             name: values[name] for name, old in state.committed_state.items() if _differs(old, values[name])
         }
@@ -88,8 +87,8 @@ class _Kind:
         given = {f"new_{name}": value for name, value in new.items()}
         given |= {"same_key": values[self.key], "same_version": seen}
         writes.collect(session, plan, [plan.values(given)], exact=True)
-        for name, value in new.items():
-            set_committed_value(row, name, value)
+        values.update(new)
+        state._commit_all(values, session.identity_map)  # as a flush leaves it: SQLAlchemy has no public way
 
 
 def _differs(old: Any, new: Any) -> bool:

@@ -60,7 +60,6 @@ def transaction(actor: Actor | None = None) -> Iterator[Session]:
             hook(session)
         if not writes.send_alone(session):
             writes.send(session)
-            session.expunge_all()  # all is written: there is nothing for the unit of work to look through
             session.commit()
         committed = True
     except StaleDataError as error:

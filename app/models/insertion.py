@@ -29,17 +29,15 @@ def insert_now(db: Session, row: Base) -> None:
     The object is complete afterwards and stays outside the session: changing it later needs a fresh look-up.
     """
     command, columns = _plan(type(row))
-    values: dict[str, Any] = {}
+    held, values = inspect(row).dict, {}
     for attribute, column, default in columns:
-        value = getattr(row, attribute)
-        if value is None and default is not None:
-            value = default.arg(None) if default.is_callable else default.arg
-            setattr(row, attribute, value)
-        if column == "version" and value is None:
-            value = 1
-            setattr(row, attribute, value)
-        if (
-            value is not None
-        ):  # what is left out is NULL; psycopg parses a statement of over 50 values each time
+        value = held.get(attribute)
+        if value is None:
+            if default is not None:
+                value = default.arg(None) if default.is_callable else default.arg
+            elif column == "version":
+                value = 1
+            held[attribute] = value
+        if value is not None:  # what is left out is NULL
             values[column] = value
     command.later(db, values)

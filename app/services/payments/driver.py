@@ -36,8 +36,10 @@ def drive(
     fresh: bool = False,
     give_up: str | None = None,
     seen: Seen | None = None,
-) -> None:
+) -> PaymentIntent | None:
     """Move an attempt on as far as it goes now.
+
+    Returns the intent as it was left where that is known; it has to be looked up elsewhere.
 
     `fresh` says that this process has just submitted it, so that the gateway is asked for the money; any
     other caller asks the gateway what became of it first. `give_up` is the decline code under which an
@@ -49,16 +51,19 @@ def drive(
         attempt, intent, method = seen or attempts.load(attempt_id)
         seen = None
         if turn and attempt.status in (_S.ACTION_REQUIRED, _S.UNKNOWN, _S.CAPTURE_UNKNOWN, _S.VOID_UNKNOWN):
-            return
+            return None
         try:
             progressed = _step(attempt, intent, method, flow, cause, just_submitted, give_up)
         except VersionConflict:
-            return  # another process is driving it
+            return None  # another process is driving it
+        if isinstance(progressed, PaymentIntent):
+            return progressed
         if not progressed:
-            return
+            return None
         just_submitted = isinstance(progressed, _Submitted)
         if isinstance(progressed, _Submitted) and progressed.attempt_id is not None:
             attempt_id = progressed.attempt_id
+    return None
 
 
 def give_up(attempt_id: str, flow: Flow, cause: str, code: str) -> None:
@@ -85,7 +90,7 @@ def _step(
     cause: str,
     just_submitted: bool,
     give_up: str | None,
-) -> bool | _Submitted:
+) -> bool | _Submitted | PaymentIntent:
     match attempt.status:
         case _S.SUBMITTED | _S.UNKNOWN | _S.ACTION_REQUIRED:
             abandoned = give_up is not None and attempts.waits_for_shopper(attempt)
@@ -113,7 +118,7 @@ def _ask_for_authorization(
     flow: Flow,
     cause: str,
     just_submitted: bool,
-) -> bool | _Submitted:
+) -> bool | _Submitted | PaymentIntent:
     if attempt.block_code is not None:  # denied by the risk rules: no gateway hears of it
         outcome = outcomes.Outcome(Kind.DECLINED, decline_code=attempt.block_code)
     elif just_submitted:
@@ -128,20 +133,22 @@ def _ask_for_authorization(
         outcome = outcomes.of_authorize(result)
     else:
         outcome = outcomes.of_lookup(gateway.find(attempt))
-    recorded = recording.apply(attempt, outcome, flow, cause)
+    recorded, left = recording.apply(attempt, outcome, flow, cause)
     if outcome.kind == Kind.ACTION_REQUIRED:
         failpoint("action_required")
         return False
     if recorded == _S.CAPTURE_SUBMITTED:
         failpoint("authorized")
         return _SUBMITTED
-    return _goes_on(recorded, outcome, flow)
+    return _goes_on(recorded, left, outcome, flow)
 
 
-def _goes_on(recorded: lifecycle.Status | None, outcome: outcomes.Outcome, flow: Flow) -> bool:
+def _goes_on(
+    recorded: lifecycle.Status | None, left: PaymentIntent | None, outcome: outcomes.Outcome, flow: Flow
+) -> bool | PaymentIntent:
     """Whether there is more to do now: nothing before the gateway knows, or after the money is settled."""
-    if recorded == _S.CAPTURED and flow.at_once:
-        return False
+    if left is not None and recorded == _S.CAPTURED and flow.at_once:
+        return left
     return outcome.kind not in (Kind.UNKNOWN, Kind.NOT_FOUND, Kind.PENDING)
 
 
@@ -167,14 +174,14 @@ def _go_on_from_authorized(
     lapsed = attempt.auth_expires_at is not None and attempt.auth_expires_at <= clock.now()
     if lapsed or refused or cause == "webhook":  # its time is up, or something happened to it: does it hold?
         outcome = outcomes.of_lookup(gateway.find(attempt))
-        if recording.apply(attempt, outcome, flow, "expiry" if lapsed else cause) == _S.CAPTURED:
+        if recording.apply(attempt, outcome, flow, "expiry" if lapsed else cause)[0] == _S.CAPTURED:
             return True
         if lapsed and outcome.kind not in (Kind.VOIDED, Kind.DECLINED, Kind.CAPTURED):
             return _SUBMITTED if attempts.submit_operation(attempt, _T.VOID_SUBMITTED, "expiry") else False
     return False
 
 
-def _ask_for_capture(attempt: Attempt, flow: Flow, cause: str, just_submitted: bool) -> bool:
+def _ask_for_capture(attempt: Attempt, flow: Flow, cause: str, just_submitted: bool) -> bool | PaymentIntent:
     if not just_submitted:
         state = outcomes.of_lookup(gateway.find(attempt))
         if state.kind != Kind.AUTHORIZED:
@@ -183,7 +190,7 @@ def _ask_for_capture(attempt: Attempt, flow: Flow, cause: str, just_submitted: b
     failpoint("capture_submitted")
     outcome = outcomes.of_capture(gateway.capture(attempt))
     failpoint("capture_answered")
-    return _goes_on(recording.apply(attempt, outcome, flow, cause), outcome, flow)
+    return _goes_on(*recording.apply(attempt, outcome, flow, cause), outcome, flow)
 
 
 def _ask_for_void(attempt: Attempt, flow: Flow, cause: str, just_submitted: bool) -> bool:

@@ -269,7 +269,9 @@ def confirm(
     if opened is not None:
         attempt, intent = opened
         known = attempts.as_opened(attempt, intent, method)
-        driver.drive(attempt.id, flow or settling.STANDING_ALONE, "api", fresh=True, seen=known)
+        left = driver.drive(attempt.id, flow or settling.STANDING_ALONE, "api", fresh=True, seen=known)
+        if left is not None:
+            return left
     return get(actor, intent_id)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from app.connectors.base import CardDetails, MethodToken, TokenRefused
 from app.connectors.tokens import CardToken
 from app.connectors.vaulting import ClientToken, MethodDetails, WalletDetails
-from app.db import Lookup, in_transaction, reading, transaction
+from app.db import Lookup, reading, transaction
 from app.domain.actor import Actor, ActorKind
 from app.domain.decline_codes import describe
 from app.domain.errors import NotFound, Unprocessable
@@ -161,15 +161,7 @@ def get(actor: Actor, method_id: str) -> PaymentMethod:
 
 def _find(actor: Actor, method_id: str) -> PaymentMethod | None:
     row = _GET.one({"id": method_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)})
-    if row is None:
-        return None
-    found: PaymentMethod
-    if in_transaction():  # it is the transaction's own
-        with reading() as db:
-            (found,) = _ONE.attach(db, row)
-    else:
-        (found,) = _ONE.take(row)
-    return found
+    return None if row is None else _ONE.take(row)[0]
 
 
 def usable(actor: Actor, method_id: str) -> PaymentMethod:

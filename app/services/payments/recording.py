@@ -37,11 +37,13 @@ AWAY_SECONDS, PENDING_SECONDS = 60, 3600
 _S, _T, _I = lifecycle.Status, lifecycle.Trigger, intents.Trigger
 
 
-def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> lifecycle.Status | None:
+def apply(
+    attempt: Attempt, outcome: Outcome, flow: Flow, cause: str
+) -> tuple[lifecycle.Status | None, PaymentIntent | None]:
     """Record what the gateway said of an attempt, and let intent and checkout follow, all at once.
 
-    Returns the attempt's new status. An authorisation that is to be captured at once is `capture_submitted`
-    already: what is about to be asked is written with what was answered.
+    Returns the attempt's new status, and the intent as it was left. An authorisation that is to be captured
+    at once is `capture_submitted` already: what is about to be asked is written with what was answered.
 
     When the row is no longer as the caller saw it, nothing is recorded; but a payment that comes through
     after it was given up is undone by a job (reliability.md 6).
@@ -50,7 +52,7 @@ def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> lifecyc
         locked = lock_unchanged(db, attempt, flow.lock)
         if locked is None:
             _undo_late_success(db, attempt, outcome)
-            return None
+            return None, None
         intent, fresh = locked
         if fresh.needs_review and outcome.kind != Kind.UNKNOWN:  # the gateway speaks: it may be in order now
             intent.needs_review = fresh.needs_review = False
@@ -66,7 +68,7 @@ def apply(attempt: Attempt, outcome: Outcome, flow: Flow, cause: str) -> lifecyc
         flow.follow(db, intent, fresh, cause)
         if fresh.status == _S.DECLINED:
             note_decline(db, fresh)
-        return lifecycle.Status(fresh.status)
+        return lifecycle.Status(fresh.status), intent
 
 
 def _apply_to_authorization(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:

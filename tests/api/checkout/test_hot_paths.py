@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.db import engine
 from tests import catalogue
 from tests.shops import Shop
 from tests.statements import counted
@@ -24,6 +25,11 @@ def warm(client: FlaskClient, shop: Shop) -> FlaskClient:
     return client
 
 
+def together(writes: int) -> int:
+    """The statements of so many writes at the end of a transaction: PostgreSQL takes them in one."""
+    return 1 if engine().dialect.name == "postgresql" else writes
+
+
 def test_creating_a_session_takes_eight_statements_at_most(warm: FlaskClient, shop: Shop) -> None:
     catalogue.cart(shop)
     with counted() as sent:
@@ -33,8 +39,8 @@ def test_creating_a_session_takes_eight_statements_at_most(warm: FlaskClient, sh
             headers={**shop.bearer, "Idempotency-Key": "k1"},
         )
     assert answer.status_code == 201
-    # key, claim, cart, tax, session, calculation, journal, answer
-    assert len(sent) == 8, sent
+    # key, claim, cart, tax; session, calculation, journal, answer
+    assert len(sent) == 4 + together(4), sent
 
 
 @pytest.mark.parametrize("lines", [1, 200])
@@ -44,7 +50,7 @@ def test_an_inline_cart_of_any_size_takes_seven(warm: FlaskClient, shop: Shop, l
             "/v1/checkout/sessions", json=inline(lines), headers={**shop.bearer, "Idempotency-Key": "k1"}
         )
     assert answer.status_code == 201
-    assert len(sent) == 7, sent
+    assert len(sent) == 3 + together(4), sent
 
 
 def test_a_title_and_an_amount_take_four(warm: FlaskClient, shop: Shop) -> None:
@@ -52,7 +58,7 @@ def test_a_title_and_an_amount_take_four(warm: FlaskClient, shop: Shop) -> None:
     with counted() as sent:
         answer = warm.post("/checkout-sessions", json=body, headers={"x-api-key": shop.secret})
     assert answer.status_code == 201
-    assert len(sent) == 4, sent
+    assert len(sent) == 1 + together(3), sent
 
 
 def test_reading_a_session_takes_two_and_with_its_payment_three(warm: FlaskClient, shop: Shop) -> None:
