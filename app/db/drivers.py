@@ -46,7 +46,7 @@ class Drivers:
             changed = change(connection, sql, [values])
         except BaseException as error:
             connection.close()
-            if isinstance(error, self._lost):
+            if isinstance(error, self._lost) and not _answered(error):
                 self._drop_idle()
                 raise ServiceUnavailable("The database cannot be reached") from error
             raise
@@ -85,6 +85,12 @@ class Drivers:
                 self._idle.pop().close()
             except IndexError:
                 return
+
+
+def _answered(error: Exception) -> bool:
+    """Whether the server is there and said why not: a lock that it gave up, a statement that took too long."""
+    state = getattr(error, "sqlstate", None)
+    return state is not None and not state.startswith(("08", "57P"))
 
 
 def fetch(connection: Any, sql: str, values: Any) -> tuple[Sequence[Any] | None, Any]:

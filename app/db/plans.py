@@ -85,10 +85,14 @@ def _numbered() -> Dialect:
 
 def _binder(kind: Any, dialect: Dialect, as_text: bool) -> Converter | None:
     if as_text and isinstance(kind, JSON):
-        return _json
+        return _json_or_null if kind.none_as_null else _json
     found: Converter | None = kind.bind_processor(dialect)
     return found
 
 
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value)
+def _json(value: Any) -> str:
+    return json.dumps(None if value is JSON.NULL else value)
+
+
+def _json_or_null(value: Any) -> str | None:
+    return None if value is None else _json(value)

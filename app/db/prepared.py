@@ -119,6 +119,7 @@ class Command:
         """Send it as a transaction of its own, without another round trip; how many rows it changed.
 
         Raises:
+            DBAPIError: as SQLAlchemy raises it.
             ServiceUnavailable: the database cannot be reached.
         """
         dialect = engine().dialect
@@ -126,7 +127,10 @@ class Command:
             with transaction() as db:
                 return self.run(db, row)
         plan = self._plan(dialect, row)
-        return current_drivers().change(plan.sql, plan.values(row))
+        try:
+            return current_drivers().change(plan.sql, plan.values(row))
+        except dialect.loaded_dbapi.Error as error:
+            raise writes.wrapped(error) from error
 
     def _plan(self, dialect: Dialect, row: dict[str, Any]) -> Plan:
         key = (dialect.name, *row)

@@ -25,6 +25,9 @@ from app.db.plans import Plan
 
 T = TypeVar("T")
 
+#: More rows of a table are sent in turn: a statement for each number of rows is prepared, and has a largest.
+MAX_ROWS = 8
+
 _QUEUE, _DRIVER = "writes", "driver"
 
 
@@ -76,14 +79,13 @@ def send_alone(session: Session) -> bool:
     """
     if session.in_transaction() or not session.info.get(_QUEUE):
         return False
-    queue: list[_Write] = session.info.pop(_QUEUE)
-    if any(write.exact for write in queue):
-        session.info[_QUEUE] = queue
+    if any(write.exact or len(write.rows) > MAX_ROWS for write in session.info[_QUEUE]):
         return False
+    queue: list[_Write] = session.info.pop(_QUEUE)
     try:
         current_drivers().change(_together(_shape(queue)), _parameters(queue))
     except psycopg.Error as error:
-        raise _wrapped(error, lost=False) from error
+        raise wrapped(error) from error
     return True
 
 
@@ -119,10 +121,11 @@ def _as_sqlalchemy(session: Session, error: Exception) -> Exception:
     lost = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None)  # type: ignore[arg-type]
     if lost:
         connection.invalidate(error)
-    return _wrapped(error, lost=lost)
+    return wrapped(error, lost=lost)
 
 
-def _wrapped(error: Exception, *, lost: bool) -> Exception:
+def wrapped(error: Exception, *, lost: bool = False) -> Exception:
+    """The driver's error as SQLAlchemy's."""
     dialect = engine().dialect
     return DBAPIError.instance(
         "",
@@ -136,7 +139,11 @@ def _wrapped(error: Exception, *, lost: bool) -> Exception:
 
 
 def _send(session: Session, queue: list[_Write]) -> None:
-    if any(write.exact for write in queue):
+    if any(len(write.rows) > MAX_ROWS for write in queue):
+        for write in queue:
+            changed = run(session, drivers.change, write.plan.sql, write.rows)
+            _refuse_stale([changed] if write.exact else [])
+    elif any(write.exact for write in queue):
         counts, _ = run(session, drivers.fetch, _together(_shape(queue)), _parameters(queue))
         _refuse_stale(counts or ())
     else:

@@ -1,0 +1,140 @@
+"""Writes that nobody waits for: sent as one statement, in the order of the program, all or none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.db import Command, engine, reading, transaction
+from app.db.writes import MAX_ROWS
+from app.domain.errors import VersionConflict
+from app.kit import clock
+from app.kit.ids import new_id
+from app.models.access.tenant import Tenant
+from app.models.checkout.session import CheckoutSession
+from app.models.operations.idempotency import IdempotencyRecord
+from tests.shops import Shop
+from tests.statements import counted
+
+TABLE: Table = IdempotencyRecord.__table__  # type: ignore[assignment]
+ADD = Command(lambda _: insert(TABLE))
+
+
+def record(shop: Shop, **given: Any) -> dict[str, Any]:
+    """A row of a table with many columns and one key."""
+    row = {"scope_hash": new_id("s"), "tenant_id": shop.actor.tenant_id, "key": "k", "route": "r"}
+    row |= {"fingerprint": "f", "request_id": "q", "created_at": clock.now()}
+    return row | {"headers": {"a": ["ü", None]}, "status": 200, "lease_until": None} | given
+
+
+def count() -> int:
+    with reading() as db:
+        return db.scalar(select(func.count()).select_from(TABLE)) or 0
+
+
+def together(writes: int) -> int:
+    return 1 if engine().dialect.name == "postgresql" else writes
+
+
+def test_what_is_written_is_what_sqlalchemy_would_write(shop: Shop) -> None:
+    mine, theirs = record(shop, lease_until=clock.now() + timedelta(seconds=1)), record(shop)
+    theirs |= {"lease_until": mine["lease_until"], "created_at": mine["created_at"]}
+    with transaction() as db:
+        ADD.later(db, mine)
+        db.execute(insert(TABLE), theirs)
+    with reading() as db:
+        rows = db.execute(select(TABLE).order_by(TABLE.c.scope_hash)).mappings().all()
+    first, second = ({**row, "scope_hash": None} for row in rows)
+    assert first == second
+
+
+def test_rows_and_changes_of_a_transaction_are_one_statement(shop: Shop) -> None:
+    session = shop.session()
+    with counted() as sent, transaction() as db:
+        db.get_one(CheckoutSession, session.id).title = "Tea"
+        ADD.later(db, record(shop), record(shop))
+    assert len(sent) == 1 + together(2), sent
+    kept = shop.read(session)
+    assert (kept.title, kept.version, count()) == ("Tea", session.version + 1, 2)
+    assert kept.updated_at > session.updated_at
+
+
+def test_a_row_that_changes_twice_has_both_changes(shop: Shop) -> None:
+    session = shop.session()
+    with transaction() as db:
+        row = db.get_one(CheckoutSession, session.id)
+        row.title = "Tea"
+        ADD.later(db, record(shop))
+        row.description = "Green"
+    kept = shop.read(session)
+    assert (kept.title, kept.description, kept.version) == ("Tea", "Green", session.version + 2)
+
+
+def test_what_is_read_after_sees_it(shop: Shop) -> None:
+    with transaction() as db:
+        ADD.later(db, record(shop))
+        assert db.scalar(select(func.count()).select_from(TABLE)) == 1
+        ADD.later(db, record(shop))
+        db.execute(update(TABLE).values(key="changed"))
+    with reading() as db:
+        assert list(db.scalars(select(TABLE.c.key))) == ["changed", "changed"]
+
+
+@pytest.mark.parametrize("rows", [1, MAX_ROWS, MAX_ROWS + 1, 200])
+def test_any_number_of_rows(shop: Shop, rows: int) -> None:
+    with transaction() as db:
+        for _ in range(rows):
+            ADD.later(db, record(shop))
+    assert count() == rows
+
+
+def test_one_that_cannot_be_written_takes_all_with_it(shop: Shop) -> None:
+    twice, session = record(shop), shop.session()
+    with pytest.raises(IntegrityError), transaction() as db:
+        db.get_one(CheckoutSession, session.id).title = "Tea"
+        ADD.later(db, record(shop))
+        ADD.later(db, twice, twice)
+    with pytest.raises(IntegrityError), transaction() as db:  # a transaction that is this statement alone
+        ADD.later(db, record(shop), twice, twice)
+    assert count() == 0
+    assert shop.read(session).title == session.title
+
+
+def test_a_row_that_changed_underneath_is_refused_and_nothing_is_written(shop: Shop) -> None:
+    session = shop.session()
+    with pytest.raises(VersionConflict), transaction() as db:
+        row = db.get_one(CheckoutSession, session.id)
+        db.execute(
+            update(CheckoutSession)
+            .where(CheckoutSession.id == session.id)
+            .values(version=CheckoutSession.version + 1)
+            .execution_options(synchronize_session=False)
+        )
+        row.title = "Tea"
+        ADD.later(db, record(shop))
+    assert count() == 0
+    assert shop.read(session).version == session.version
+
+
+def test_nothing_is_written_after_an_error_of_the_program(shop: Shop) -> None:
+    with pytest.raises(ZeroDivisionError), transaction() as db:
+        ADD.later(db, record(shop))
+        1 / 0  # noqa: B018
+    assert count() == 0
+
+
+def test_a_change_of_what_is_no_plain_column_is_the_unit_of_works(shop: Shop) -> None:
+    session = shop.session()
+    with transaction() as db:
+        row = db.get_one(CheckoutSession, session.id)
+        row.wallet_applied = CheckoutSession.wallet_applied + 5  # type: ignore[assignment]
+        row.title = "Tea"
+        db.get_one(Tenant, shop.actor.tenant_id).name = "Renamed"  # has no version
+    kept = shop.read(session)
+    assert (kept.wallet_applied, kept.title) == (session.wallet_applied + 5, "Tea")
+    with reading() as db:
+        assert db.get_one(Tenant, shop.actor.tenant_id).name == "Renamed"
