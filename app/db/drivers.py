@@ -88,7 +88,7 @@ class Drivers:
 
 
 def _answered(error: Exception) -> bool:
-    """Whether the server is there and said why not: a lock that it gave up, a statement that took too long."""
+    """Whether the server is there and said why not: a lock not given, a statement that took too long."""
     state = getattr(error, "sqlstate", None)
     return state is not None and not state.startswith(("08", "57P"))
 

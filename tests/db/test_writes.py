@@ -94,36 +94,54 @@ def test_any_number_of_rows(shop: Shop, rows: int) -> None:
 
 def test_one_that_cannot_be_written_takes_all_with_it(shop: Shop) -> None:
     twice, session = record(shop), shop.session()
-    with pytest.raises(IntegrityError), transaction() as db:
-        db.get_one(CheckoutSession, session.id).title = "Tea"
-        ADD.later(db, record(shop))
-        ADD.later(db, twice, twice)
-    with pytest.raises(IntegrityError), transaction() as db:  # a transaction that is this statement alone
-        ADD.later(db, record(shop), twice, twice)
+
+    def with_a_change() -> None:
+        with transaction() as db:
+            db.get_one(CheckoutSession, session.id).title = "Tea"
+            ADD.later(db, record(shop))
+            ADD.later(db, twice, twice)
+
+    def alone() -> None:
+        with transaction() as db:
+            ADD.later(db, record(shop), twice, twice)
+
+    for work in (with_a_change, alone):
+        with pytest.raises(IntegrityError):
+            work()
     assert count() == 0
     assert shop.read(session).title == session.title
 
 
 def test_a_row_that_changed_underneath_is_refused_and_nothing_is_written(shop: Shop) -> None:
     session = shop.session()
-    with pytest.raises(VersionConflict), transaction() as db:
-        row = db.get_one(CheckoutSession, session.id)
-        db.execute(
-            update(CheckoutSession)
-            .where(CheckoutSession.id == session.id)
-            .values(version=CheckoutSession.version + 1)
-            .execution_options(synchronize_session=False)
-        )
-        row.title = "Tea"
-        ADD.later(db, record(shop))
+    overtaken = (
+        update(CheckoutSession)
+        .where(CheckoutSession.id == session.id)
+        .values(version=CheckoutSession.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+    def change() -> None:
+        with transaction() as db:
+            row = db.get_one(CheckoutSession, session.id)
+            db.execute(overtaken)
+            row.title = "Tea"
+            ADD.later(db, record(shop))
+
+    with pytest.raises(VersionConflict):
+        change()
     assert count() == 0
     assert shop.read(session).version == session.version
 
 
 def test_nothing_is_written_after_an_error_of_the_program(shop: Shop) -> None:
-    with pytest.raises(ZeroDivisionError), transaction() as db:
-        ADD.later(db, record(shop))
-        1 / 0  # noqa: B018
+    def fail() -> None:
+        with transaction() as db:
+            ADD.later(db, record(shop))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
     assert count() == 0
 
 
