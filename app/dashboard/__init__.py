@@ -4,11 +4,14 @@ from flask import Flask
 
 from app.dashboard import (
     audit_log,
+    checkouts,
     home,
     keys,
     links,
+    payment_actions,
     payments,
     refunds,
+    search,
     security,
     sign_in,
     step_up,
@@ -16,7 +19,21 @@ from app.dashboard import (
 )
 from app.dashboard.shell import login_manager
 
-SCREENS = (sign_in, step_up, home, payments, refunds, links, keys, webhooks, audit_log, security)
+SCREENS = (
+    sign_in,
+    step_up,
+    home,
+    search,
+    payments,
+    payment_actions,
+    checkouts,
+    refunds,
+    links,
+    keys,
+    webhooks,
+    audit_log,
+    security,
+)
 
 
 def register(app: Flask) -> None:

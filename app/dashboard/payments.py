@@ -1,51 +1,86 @@
-"""Payments: the list with its filters, and one payment with its timeline, refunds and actions."""
+"""Payments: the list with its filters, all of it as CSV, and one payment with all that belongs to it."""
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import csv
+import io
+import json
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
-from flask import Blueprint, Response, flash, redirect, request
-from flask_wtf import FlaskForm
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Blueprint, Response, request
 
-from app.dashboard.shell import actor, render, screen
+from app.dashboard import payment_filters
+from app.dashboard.shell import actor, place, render, screen
 from app.domain import money
 from app.domain.decline_codes import describe
-from app.domain.errors import DomainError, NotFound
-from app.domain.lifecycles import intents as lifecycle
-from app.domain.permissions import REFUNDS_CREATE
+from app.kit import clock
 from app.models.events.journal import JournalEntry
 from app.models.payments.intent import PaymentIntent
-from app.services.checkout import payments as sales
+from app.services.checkout import support_notes
 from app.services.events import timeline
-from app.services.payments import attempts, intents, methods, refunds, search
+from app.services.ledger import movements
+from app.services.operations.exporting.files import cell
+from app.services.payments import attempts, dispute_lookups, intents, listing, methods, refunds, search
+from app.services.payments.listing import Line
 
 blueprint = Blueprint("payments", __name__, url_prefix="/dashboard/<any(test, live):mode>/payments")
+
+#: Rows of CSV that are sent at once.
+_ROWS = 200
+
+_COLUMNS = (
+    "id",
+    "created_at",
+    "status",
+    "amount",
+    "currency",
+    "amount_captured",
+    "amount_refunded",
+    "description",
+    "method",
+    "brand",
+    "last4",
+    "customer_id",
+    "email",
+    "checkout_id",
+    "order_id",
+    "reference",
+    "decline_code",
+)
 
 
 @blueprint.get("")
 @screen("intents:read")
 def index(mode: str) -> Response:
-    """Payments, newest first; the filters live in the address."""
+    """Payments, newest first."""
     who = actor()
-    query, status = request.args.get("q", "").strip(), request.args.get("status", "")
-    ids = search.find(who, query) if query else None
-    page = intents.list_page(who, cursor=request.args.get("cursor"), status=status or None, ids=ids)
-    shown = {key: value for key, value in (("q", query), ("status", status)) if value}
-    more = None
-    if page.next_cursor:
-        more = f"{request.path}?{urlencode({**shown, 'cursor': page.next_cursor})}"
+    chosen = payment_filters.read(who, request.args)
+    page = listing.page(who, chosen.filters, cursor=request.args.get("cursor"))
     return render(
         "dashboard/payments/index.html",
         rows=page.data,
-        query=query,
-        chosen=status,
-        next_url=more,
-        statuses=[str(item) for item in lifecycle.Status],
-        first_url=request.path,
-        is_first="cursor" not in request.args,
+        chosen=chosen,
+        statuses=payment_filters.STATUSES,
+        methods=payment_filters.methods_of(who),
+        next_url=chosen.address(request.path, cursor=page.next_cursor) if page.next_cursor else None,
+        first_url=chosen.address(request.path) if "cursor" in request.args else None,
+        csv_url=chosen.address(f"{request.path}/export.csv"),
+        most_hits=search.MAX_HITS,
+    )
+
+
+@blueprint.get("/export.csv")
+@screen
+def export(mode: str) -> Response:
+    """The whole filtered list as CSV, sent while it is read; a spreadsheet runs none of its cells."""
+    who = actor()
+    chosen = payment_filters.read(who, request.args)
+    name = f"payments-{mode}-{clock.now():%Y-%m-%d}.csv"
+    return Response(
+        _csv(listing.stream(who, chosen.filters)),
+        mimetype="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 
@@ -53,113 +88,91 @@ def index(mode: str) -> Response:
 @screen("intents:read")
 def show(mode: str, intent_id: str) -> Response:
     """One payment."""
-    return _detail(intent_id)
-
-
-@blueprint.get("/<intent_id>/refund")
-@screen(REFUNDS_CREATE, step_up="refund")
-def ask_refund(mode: str, intent_id: str) -> AnyResponse:
-    """Ask how much goes back (also where a step-up leads back to)."""
-    return _refund_page(intent_id)
-
-
-@blueprint.post("/<intent_id>/refund")
-@screen(REFUNDS_CREATE, step_up="refund")
-def refund(mode: str, intent_id: str) -> AnyResponse:
-    """Refund all that is left, or a part."""
     who = actor()
     intent = intents.get(who, intent_id)
-    try:
-        amount = _amount(intent)
-        made = refunds.create(who, intent_id, amount, request.form.get("reason") or None)
-    except DomainError as refused:
-        return _refund_page(intent_id, [{"field": "amount", "text": refused.message}], 422)
-    except ValueError:
-        words = "Enter an amount like 12.50"
-        return _refund_page(intent_id, [{"field": "amount", "text": words}], 422)
-    flash(f"{money.format_money(made.amount, made.currency)} is on its way back", "success")
-    return redirect(f"/dashboard/{mode}/payments/{intent_id}", 303)
-
-
-@blueprint.post("/<intent_id>/capture")
-@screen("intents:write")
-def capture(mode: str, intent_id: str) -> AnyResponse:
-    """Take what was authorised."""
-    return _act(mode, intent_id, lambda: sales.capture(actor(), intent_id), "Captured")
-
-
-@blueprint.post("/<intent_id>/cancel")
-@screen("intents:write")
-def cancel(mode: str, intent_id: str) -> AnyResponse:
-    """Cancel and release what is held."""
-    return _act(mode, intent_id, lambda: sales.cancel(actor(), intent_id, "user_cancel"), "Canceled")
-
-
-def _act(mode: str, intent_id: str, work: Any, words: str) -> AnyResponse:
-    try:
-        work()
-        flash(words, "success")
-    except NotFound:
-        raise
-    except DomainError as refused:
-        flash(refused.message, "danger")
-    return redirect(f"/dashboard/{mode}/payments/{intent_id}", 303)
-
-
-def _amount(intent: PaymentIntent) -> int | None:
-    """Minor units of a partial refund; None for all that is left.
-
-    Raises:
-        ValueError: what was typed is not an amount.
-    """
-    if request.form.get("how") != "part":
-        return None
-    text = request.form.get("amount", "").strip().replace(",", ".")
-    try:
-        return money.from_major(Decimal(text), intent.currency)
-    except InvalidOperation as error:
-        raise ValueError("not an amount") from error
-
-
-def _refund_page(intent_id: str, errors: list[dict[str, str]] | None = None, status: int = 200) -> Response:
-    intent = intents.get(actor(), intent_id)
-    return render(
-        "dashboard/payments/refund.html",
-        status,
-        intent=intent,
-        left=refunds.left_to_refund(intent),
-        errors=errors or [],
-        form=FlaskForm(),
-        typed=request.form,
-    )
-
-
-def _detail(intent_id: str) -> Response:
-    who = actor()
-    intent = intents.get(who, intent_id)
-    tries = attempts.of_intent(who, intent_id)
-    method = methods.get(who, intent.payment_method_id) if intent.payment_method_id else None
     error = intent.last_error or {}
+    session = search.session_of(who, intent)
+    entries = timeline.of_payment(who, intent_id)[::-1]
     return render(
         "dashboard/payments/show.html",
         intent=intent,
-        method=method,
-        tries=tries,
+        method=methods.get(who, intent.payment_method_id) if intent.payment_method_id else None,
+        tries=attempts.of_intent(who, intent_id),
         refunds=refunds.of_intent(who, intent_id),
+        disputes=[
+            (row, place(mode, "disputes", row.id)) for row in dispute_lookups.of_intent(who, intent_id)
+        ],
         left=refunds.left_to_refund(intent),
-        session=search.session_of(who, intent),
-        entries=[_entry(row) for row in reversed(timeline.of_payment(who, intent_id))],
+        session=session,
+        customer=_customer(mode, intent, session),
+        movements=movements.of_payment(who, intent_id),
+        notes=support_notes.of_payment(who, intent),
+        entries=[_entry(row) for row in entries],
+        events=[(row, json.dumps(_raw(row), indent=2, sort_keys=True)) for row in entries],
         decline=describe(error.get("decline_code")).merchant_text if error else None,
     )
+
+
+def _csv(lines: Iterator[Line]) -> Iterator[str]:
+    """CSV in pieces of some rows."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(_COLUMNS)
+    for number, line in enumerate(lines, start=1):
+        writer.writerow([cell(value) for value in _values(line)])
+        if number % _ROWS == 0:
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()
+
+
+def _values(line: Line) -> tuple[Any, ...]:
+    intent, method, session = line
+    amounts = (intent.amount, intent.amount_captured, intent.amount_refunded)
+    first, captured, refunded = (money.to_major(amount, intent.currency) for amount in amounts)
+    return (
+        intent.id,
+        intent.created_at,
+        intent.status,
+        first,
+        intent.currency,
+        captured,
+        refunded,
+        intent.description,
+        method.type if method else None,
+        method.brand if method else None,
+        method.last4 if method else None,
+        intent.customer_id,
+        line.email,
+        intent.checkout_id,
+        session.order_id if session else None,
+        session.reference if session else None,
+        (intent.last_error or {}).get("decline_code"),
+    )
+
+
+def _customer(mode: str, intent: PaymentIntent, session: Any) -> dict[str, Any] | None:
+    """Who paid, and where more of them is to be seen."""
+    buyer = (session.customer or {}) if session else {}
+    name, email = buyer.get("name"), buyer.get("email")
+    known = intent.customer_id
+    if not (known or name or email):
+        return None
+    query = str(known or email or name)
+    href = (place(mode, "customers", known) if known else None) or place(mode, "payments", q=query)
+    return {"id": known, "name": name, "email": email, "href": href}
 
 
 _TONES = {
     "succeeded": "success",
     "captured": "success",
+    "completed": "success",
     "failed": "danger",
     "declined": "danger",
     "unknown": "warning",
     "needs_review": "danger",
+    "needs_response": "warning",
 }
 
 
@@ -173,4 +186,22 @@ def _entry(row: JournalEntry) -> dict[str, Any]:
         "tone": _TONES.get(row.to_status or "", "neutral"),
         "detail": row.type,
         "actor": f"{row.actor_kind} · {row.cause}",
+    }
+
+
+def _raw(row: JournalEntry) -> dict[str, Any]:
+    """A journal row as it stands."""
+    return {
+        "id": row.id,
+        "type": row.type,
+        "entity": row.entity,
+        "entity_id": row.entity_id,
+        "from": row.from_status,
+        "to": row.to_status,
+        "trigger": row.trigger,
+        "cause": row.cause,
+        "actor": {"kind": row.actor_kind, "id": row.actor_id, "on_behalf_of": row.on_behalf_of},
+        "correlation_id": row.correlation_id,
+        "created_at": row.created_at.isoformat(),
+        "data": row.data,
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from flask import Response, abort, flash, g, redirect, render_template, request, session
+from flask import Response, abort, current_app, flash, g, redirect, render_template, request, session
 from flask_login import LoginManager, UserMixin, current_user
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
@@ -123,6 +123,14 @@ def renew() -> None:
     session[TOKEN] = web_sessions.renew(signed_in().token_hash)
 
 
+def place(mode: str, section: str, item: str | None = None, **query: str) -> str | None:
+    """The address of a screen, or None where there is none: `place("test", "payments", "pi_…")`."""
+    path = f"/dashboard/{mode}/{section}" + (f"/{quote(item, safe='')}" if item else "")
+    if not current_app.url_map.bind("").test(path, "GET"):
+        return None
+    return f"{path}?{urlencode(query)}" if query else path
+
+
 def render(template: str, status: int = 200, **context: Any) -> Response:
     """A screen in its frame."""
     who, mode = signed_in(), (request.view_args or {}).get("mode", "test")
@@ -137,7 +145,7 @@ def render(template: str, status: int = 200, **context: Any) -> Response:
         "test_url": urls["test"],
         "live_url": urls["live"],
         "home_url": base,
-        "search_url": f"{base}/payments",
+        "search_url": f"{base}/search",
         "query": request.args.get("q", ""),
         "sign_out_url": "/dashboard/sign-out",
         "profile_url": "/dashboard/security",

@@ -30,6 +30,7 @@ from app.models.ledger import balance, posting
 from app.models.operations import (
     alert,
     csp_report,
+    day_figures,
     examination,
     export,
     heartbeat,
@@ -55,6 +56,7 @@ __all__ = [
     "connector",
     "credit_note",
     "csp_report",
+    "day_figures",
     "delivery",
     "dispute",
     "examination",

@@ -104,16 +104,19 @@ def test_a_refund_wants_a_step_up_and_then_goes_through(owner: FlaskClient, shop
     detour = owner.get(page + "/refund")
     assert detour.status_code == 303 and "/dashboard/confirm?action=refund" in detour.location
     step_up(owner, "refund")
-    answer = post(owner, page + "/refund", page + "/refund", how="part", amount="5,00", reason="Broken")
+    half = {"how": "part", "amount": "5,00", "words": "Broken", "left": "1620"}
+    answer = post(owner, page + "/refund", page + "/refund", **half)
     assert answer.status_code == 303
     made = refunds.of_intent(shop.actor, intent.id)
     assert [(item.amount, item.reason_text) for item in made] == [(500, "Broken")]
+    assert "Something was refunded since" in post(owner, page + "/refund", page + "/refund", **half).text
     for wrong in ("", "abc", "0.001", "99"):
-        answer = post(owner, page + "/refund", page + "/refund", how="part", amount=wrong)
+        answer = post(owner, page + "/refund", page + "/refund", how="part", amount=wrong, left="1120")
         assert answer.status_code == 422, wrong
-    slipped = post(owner, page + "/refund", page + "/refund", how="all", reason="back to 4111 1111 1111 1111")
+    card = {"how": "all", "words": "back to 4111 1111 1111 1111", "left": "1120"}
+    slipped = post(owner, page + "/refund", page + "/refund", **card)
     assert slipped.status_code == 422
-    assert "reason seems to hold a card number" in slipped.text
+    assert "words seems to hold a card number" in slipped.text
     assert len(refunds.of_intent(shop.actor, intent.id)) == 1
 
 

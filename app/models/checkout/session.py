@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, text
+from sqlalchemy import ForeignKey, Index, Integer, String, column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.lifecycles import checkout_sessions
 from app.kit import clock
 from app.models.base import Base, Owned, Timestamped
 from app.models.events.journal import JournalLinks
+from app.models.json_text import LoweredText
 from app.models.stateful import Stateful
 from app.models.types import CurrencyCode, PrimaryId, Ref
 
@@ -36,6 +37,25 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
             "expires_at",
             sqlite_where=text("status IN ('created', 'collecting', 'reserved')"),
             postgresql_where=text("status IN ('created', 'collecting', 'reserved')"),
+        ),
+        Index(
+            "ix_checkout_sessions_email", "tenant_id", "mode", LoweredText(column("customer"), "email"), "id"
+        ),
+        Index(
+            "ix_checkout_sessions_reference",
+            "tenant_id",
+            "mode",
+            "reference",
+            sqlite_where=text("reference IS NOT NULL"),
+            postgresql_where=text("reference IS NOT NULL"),
+        ),
+        Index(
+            "ix_checkout_sessions_order",
+            "tenant_id",
+            "mode",
+            "order_id",
+            sqlite_where=text("order_id IS NOT NULL"),
+            postgresql_where=text("order_id IS NOT NULL"),
         ),
         Index(
             "ix_checkout_sessions_failed",

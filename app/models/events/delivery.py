@@ -12,6 +12,9 @@ from app.domain.lifecycles import deliveries
 from app.models.base import Base, Owned, Timestamped
 from app.models.types import PrimaryId, Ref
 
+#: Not taken: given up, or to be tried again; few beside those that were.
+FAILING = "status IN ('exhausted', 'retry_wait')"
+
 
 class Delivery(Owned, Timestamped, Base):
     """One event for one endpoint; leased by a worker while it is being sent.
@@ -33,6 +36,13 @@ class Delivery(Owned, Timestamped, Base):
             "lease_until",
             sqlite_where=text("lease_until IS NOT NULL"),
             postgresql_where=text("lease_until IS NOT NULL"),
+        Index(
+            "ix_deliveries_failing",
+            "endpoint_id",
+            "created_at",
+            "status",
+            sqlite_where=text(FAILING),
+            postgresql_where=text(FAILING),
         ),
     )
     lifecycle = deliveries.LIFECYCLE

@@ -30,6 +30,7 @@ class Dispute(Owned, Timestamped, Stateful, Base):
         UniqueConstraint("tenant_id", "mode", "connector", "gateway_reference"),
         Index("ix_disputes_tenant", "tenant_id", "mode", "received_at", "id"),
         Index("ix_disputes_status", "tenant_id", "mode", "status", "received_at", "id"),
+        Index("ix_disputes_due", "tenant_id", "mode", "status", "evidence_due_at", "id"),
         Index("ix_disputes_account", "tenant_id", "mode", "merchant_account_id", "received_at", "id"),
         Index(
             "ix_disputes_sweep",

@@ -33,6 +33,18 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
         Index("ix_payment_intents_tenant", "tenant_id", "mode", "id"),
         Index("ix_payment_intents_status", "tenant_id", "mode", "status", "id"),
         Index("ix_payment_intents_time", "tenant_id", "mode", "created_at", "id"),
+        Index("ix_payment_intents_status_time", "tenant_id", "mode", "status", "created_at", "id"),
+        Index("ix_payment_intents_amount", "tenant_id", "mode", "amount", "created_at", "id"),
+        Index(
+            "ix_payment_intents_customer",
+            "tenant_id",
+            "mode",
+            "customer_id",
+            "id",
+            sqlite_where=text("customer_id IS NOT NULL"),
+            postgresql_where=text("customer_id IS NOT NULL"),
+        ),
+        Index("ix_payment_intents_method", "payment_method_id"),
         Index("ix_payment_intents_checkout", "checkout_id"),
         Index(
             "ix_payment_intents_parts",

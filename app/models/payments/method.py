@@ -28,6 +28,15 @@ class PaymentMethod(Owned, Timestamped, Stateful, Base):
     __tablename__ = "payment_methods"
     __table_args__ = (
         Index("ix_payment_methods_customer", "tenant_id", "mode", "customer_id", "status", "id"),
+        Index(
+            "ix_payment_methods_last4",
+            "tenant_id",
+            "mode",
+            "last4",
+            "id",
+            sqlite_where=text("last4 IS NOT NULL"),
+            postgresql_where=text("last4 IS NOT NULL"),
+        ),
         Index("uq_payment_methods_source", "tenant_id", "mode", "source_token", unique=True),
         Index(
             "uq_payment_methods_default",

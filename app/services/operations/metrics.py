@@ -1,98 +1,82 @@
-"""Figures for the dashboard's home screen: the last 30 days of one merchant and mode."""
+"""Figures for the dashboard's home screen: a span of days, the one before it, and what to draw."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, timedelta
 
-from sqlalchemy import func, select
-
-from app.db import reading
 from app.domain.actor import Actor
 from app.kit import clock
-from app.models.checkout.session import CheckoutSession
-from app.models.payments.intent import PaymentIntent
+from app.services.operations import day_figures
+from app.services.operations.day_figures import Figures
 
-DAYS = 30
+#: The longest span that is looked at, in days.
+MAX_DAYS = 732
+#: Up to so many days a point of a chart is a day; up to so many a week; else a month.
+DAILY, WEEKLY = 62, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of the charts: a day, or the days from `first` to `last`."""
+
+    first: date
+    last: date
+    figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Sums in minor units per currency; `days` are (date, minor units) of the main currency."""
+    """What a span came to. Amounts are minor units of `currency`; `currencies` has those with money in it."""
 
-    volume: list[tuple[str, int]]
-    refunded: int
+    first: date
+    last: date
     currency: str
-    succeeded: int
-    failed: int
-    sessions: int
-    completed: int
-    days: list[tuple[str, int]]
-
-    @property
-    def success_rate(self) -> int | None:
-        """Percent of finished payments that succeeded."""
-        ended = self.succeeded + self.failed
-        return round(100 * self.succeeded / ended) if ended else None
-
-    @property
-    def conversion(self) -> int | None:
-        """Percent of sessions that were completed."""
-        return round(100 * self.completed / self.sessions) if self.sessions else None
+    currencies: list[str]
+    total: Figures
+    before: Figures
+    points: list[Point]
 
 
-def overview(actor: Actor) -> Overview:
-    """The figures, in three queries over a bounded span of ids and times."""
-    since = clock.now() - timedelta(days=DAYS)
-    mine = (
-        PaymentIntent.tenant_id == actor.tenant_id,
-        PaymentIntent.mode == actor.mode,
-        PaymentIntent.created_at >= since,
-        PaymentIntent.parent_intent_id.is_(None),
-    )
-    day = func.date(PaymentIntent.succeeded_at)
-    by_day = (
-        select(
-            day,
-            PaymentIntent.currency,
-            func.sum(PaymentIntent.amount_captured),
-            func.sum(PaymentIntent.amount_refunded),
-            func.count(),
-        )
-        .where(*mine, PaymentIntent.status == "succeeded")
-        .group_by(day, PaymentIntent.currency)
-    )
-    failed = select(func.count()).where(
-        *mine, PaymentIntent.status.in_(("failed", "requires_payment_method")), PaymentIntent.attempts > 0
-    )
-    funnel = select(func.count(), func.count().filter(CheckoutSession.status == "completed")).where(
-        CheckoutSession.tenant_id == actor.tenant_id,
-        CheckoutSession.mode == actor.mode,
-        CheckoutSession.created_at >= since,
-    )
-    with reading() as db:
-        rows = db.execute(by_day).all()
-        lost = db.scalar(failed) or 0
-        sessions, completed = db.execute(funnel).one()
-    volume: dict[str, int] = defaultdict(int)
-    for _, currency, captured, _, _ in rows:
-        volume[currency] += int(captured)
-    ordered = sorted(volume.items(), key=lambda item: -item[1])
-    main = ordered[0][0] if ordered else actor.tenant.default_currency
-    return Overview(
-        volume=ordered,
-        currency=main,
-        sessions=sessions,
-        completed=completed,
-        failed=lost,
-        refunded=sum(int(row[3]) for row in rows if row[1] == main),
-        succeeded=sum(int(row[4]) for row in rows),
-        days=_fill_days({str(row[0]): int(row[2]) for row in rows if row[1] == main}),
-    )
+def today() -> date:
+    """The UTC day that it is."""
+    return clock.now().astimezone(UTC).date()
 
 
-def _fill_days(known: dict[str, int]) -> list[tuple[str, int]]:
-    today = clock.now().date()
-    days = [str(today - timedelta(days=back)) for back in range(DAYS - 1, -1, -1)]
-    return [(day, known.get(day, 0)) for day in days]
+def overview(actor: Actor, first: date, last: date, currency: str | None = None) -> Overview:
+    """The figures of some days, both ends included, beside those of as many days before.
+
+    Without `currency` it is the one in which most was taken (counted in payments).
+    """
+    days = (last - first).days + 1
+    found = day_figures.between(actor, first - timedelta(days=days), last)
+    total, before = Figures(), Figures()
+    for day, figures in found.items():
+        (total if day >= first else before).add(figures)
+    currencies = sorted(total.money, key=lambda name: -total.of(name, "captures"))
+    chosen = currency if currency in currencies else next(iter(currencies), actor.tenant.default_currency)
+    of_span = {day: figures for day, figures in found.items() if day >= first}
+    return Overview(first, last, chosen, currencies, total, before, _points(of_span, days))
+
+
+def rate(part: int, whole: int) -> float | None:
+    """Percent with one decimal, at most 100; None of nothing."""
+    return min(round(100 * part / whole, 1), 100.0) if whole else None
+
+
+def change(now: float | None, before: float | None) -> float | None:
+    """By how many percent something has changed; None where there is nothing to compare with."""
+    return round(100 * (now - before) / before, 1) if before and now is not None else None
+
+
+def _points(found: dict[date, Figures], days: int) -> list[Point]:
+    """The points of a chart, the earliest first."""
+    points: list[Point] = []
+    for day, figures in sorted(found.items()):
+        starts = days <= DAILY or (day.weekday() == 0 if days <= WEEKLY else day.day == 1)
+        if starts or not points:
+            points.append(Point(day, day, Figures()))
+        latest = points[-1]
+        latest.figures.add(figures)
+        points[-1] = Point(latest.first, day, latest.figures)
+    return points

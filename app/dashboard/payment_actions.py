@@ -1,0 +1,198 @@
+"""What can be done with a payment: refund, capture, cancel (each asked first), and notes about it."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from flask import Blueprint, Response, flash, redirect, request
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.dashboard.shell import actor, needs, render, screen, stepped_up
+from app.domain import money
+from app.domain.errors import DomainError
+from app.domain.permissions import REFUNDS_CREATE
+from app.kit.ids import new_id
+from app.models.payments.intent import PaymentIntent
+from app.services.checkout import payments as sales
+from app.services.checkout import support_notes
+from app.services.payments import intents, refunds, seen_refunds
+
+blueprint = Blueprint(
+    "payment_actions", __name__, url_prefix="/dashboard/<any(test, live):mode>/payments/<intent_id>"
+)
+
+WRITE = "intents:write"
+#: Reasons of a refund: as they are kept → in words.
+REASONS = {
+    "customer_request": "The customer asked for it",
+    "product_return": "Goods came back",
+    "fraud": "It looks like fraud",
+    "other": "Something else",
+}
+_NOT_AN_AMOUNT = "Enter an amount like 12.50"
+
+
+@blueprint.get("/refund")
+@screen
+def ask_refund(mode: str, intent_id: str) -> AnyResponse:
+    """Ask how much goes back (also where a step-up leads back to)."""
+    needs(REFUNDS_CREATE)
+    return stepped_up("refund") or _refund_page(intent_id)
+
+
+@blueprint.post("/refund")
+@screen
+def refund(mode: str, intent_id: str) -> AnyResponse:
+    """Refund all that is left, or a part."""
+    needs(REFUNDS_CREATE)
+    detour = stepped_up("refund")
+    if detour is not None:
+        return detour
+    who = actor()
+    intent = intents.get(who, intent_id)
+    reason = request.form.get("words", "").strip() or request.form.get("reason") or None
+    try:
+        made = seen_refunds.create(who, intent_id, _amount(intent), reason, left=_seen("left"))
+    except DomainError as refused:
+        return _refund_page(intent_id, refused.message, 422)
+    except ValueError:
+        return _refund_page(intent_id, _NOT_AN_AMOUNT, 422)
+    flash(f"{money.format_money(made.amount, made.currency)} is on its way back", "success")
+    return _back(mode, intent_id)
+
+
+@blueprint.get("/capture")
+@screen
+def ask_capture(mode: str, intent_id: str) -> Response:
+    """Ask how much is taken of what is held."""
+    needs(WRITE)
+    return _capture_page(intent_id)
+
+
+@blueprint.post("/capture")
+@screen
+def capture(mode: str, intent_id: str) -> AnyResponse:
+    """Take what was authorised, or a part of it; the same page sent twice asks for it once."""
+    needs(WRITE)
+    who = actor()
+    intent = intents.get(who, intent_id)
+    try:
+        amount = _amount(intent)
+        done = sales.capture(who, intent_id, amount, nonce=f"dash_{request.form.get('nonce', '')[:60]}")
+    except DomainError as refused:
+        return _capture_page(intent_id, refused.message, 422)
+    except ValueError:
+        return _capture_page(intent_id, _NOT_AN_AMOUNT, 422)
+    if done.amount_captured:
+        flash(f"{money.format_money(done.amount_captured, done.currency)} was captured", "success")
+    else:
+        flash("The gateway has not said yet whether it captured the money", "warning")
+    return _back(mode, intent_id)
+
+
+@blueprint.get("/cancel")
+@screen
+def ask_cancel(mode: str, intent_id: str) -> Response:
+    """Say what canceling does."""
+    needs(WRITE)
+    return _cancel_page(intent_id)
+
+
+@blueprint.post("/cancel")
+@screen
+def cancel(mode: str, intent_id: str) -> AnyResponse:
+    """Cancel and release what is held."""
+    needs(WRITE)
+    reason = request.form.get("reason", "")
+    try:
+        done = sales.cancel(
+            actor(), intent_id, reason if reason in ("user_cancel", "fraud") else "user_cancel"
+        )
+    except DomainError as refused:
+        return _cancel_page(intent_id, refused.message, 422)
+    if done.status == "canceled":
+        flash("The payment was canceled; nothing is held any more", "success")
+    else:
+        flash("The payment will be canceled as soon as its gateway answers", "success")
+    return _back(mode, intent_id)
+
+
+@blueprint.post("/notes")
+@screen
+def add_note(mode: str, intent_id: str) -> AnyResponse:
+    """Write something down about a payment."""
+    needs(WRITE)
+    try:
+        support_notes.add_to_payment(actor(), intent_id, request.form.get("note", "")[:2000])
+        flash("The note was added", "success")
+    except DomainError as refused:
+        if refused.http_status == 404:
+            raise
+        flash("Write something first" if refused.code == "invalid_field" else refused.message, "danger")
+    return redirect(f"/dashboard/{mode}/payments/{intent_id}#notes", 303)
+
+
+def _back(mode: str, intent_id: str) -> AnyResponse:
+    return redirect(f"/dashboard/{mode}/payments/{intent_id}", 303)
+
+
+def _amount(intent: PaymentIntent) -> int | None:
+    """Minor units of a part; None for all.
+
+    Raises:
+        ValueError: what was typed is not an amount.
+    """
+    if request.form.get("how") != "part":
+        return None
+    text = request.form.get("amount", "").strip().replace(",", ".")
+    try:
+        return money.from_major(Decimal(text), intent.currency)
+    except InvalidOperation as error:
+        raise ValueError("not an amount") from error
+
+
+def _seen(name: str) -> int:
+    """What the page showed; -1, which nothing is, where the form does not say."""
+    text = request.form.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+
+
+def _errors(problem: str | None) -> list[dict[str, str]]:
+    return [{"field": "amount", "text": problem}] if problem else []
+
+
+def _refund_page(intent_id: str, problem: str | None = None, status: int = 200) -> Response:
+    intent = intents.get(actor(), intent_id)
+    return render(
+        "dashboard/payments/refund.html",
+        status,
+        intent=intent,
+        left=refunds.left_to_refund(intent),
+        reasons=REASONS,
+        errors=_errors(problem),
+        form=FlaskForm(),
+        typed=request.form,
+    )
+
+
+def _capture_page(intent_id: str, problem: str | None = None, status: int = 200) -> Response:
+    return render(
+        "dashboard/payments/capture.html",
+        status,
+        intent=intents.get(actor(), intent_id),
+        errors=_errors(problem),
+        form=FlaskForm(),
+        typed=request.form,
+        nonce=new_id("n"),
+    )
+
+
+def _cancel_page(intent_id: str, problem: str | None = None, status: int = 200) -> Response:
+    return render(
+        "dashboard/payments/cancel.html",
+        status,
+        intent=intents.get(actor(), intent_id),
+        errors=[{"field": None, "text": problem}] if problem else [],
+        form=FlaskForm(),
+    )
