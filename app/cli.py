@@ -26,7 +26,7 @@ from app.services.access import team, tenants, totp
 from app.services.access import tokens as token_service
 from app.services.access import users as user_service
 from app.services.checkout import demo as demo_service
-from app.services.checkout import gift_cards
+from app.services.checkout import demo_volume, gift_cards
 from app.services.events import audit, replays, webhooks
 from app.services.operations import csp_reports, encryption_rotation, invariants
 from app.web.openapi import document
@@ -83,13 +83,23 @@ def upgrade() -> None:
 @click.command()
 @click.option("--tenant", "name", default=demo_service.DEFAULT_NAME, help="Another merchant's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output alone.")
-def demo(name: str, as_json: bool) -> None:
+@click.option(
+    "--volume",
+    type=click.IntRange(1, 100_000),
+    help="So many visits over the last weeks, with payments, refunds and disputes.",
+)
+def demo(name: str, as_json: bool, volume: int | None) -> None:
     """Make the demo merchant, or roll its keys and passwords."""
     migrations.upgrade()
     try:
         made = demo_service.make(name)
     except InvalidRequest as refused:
         raise click.ClickException(refused.message) from refused
+    if volume:
+        tenant = tenants.by_slug(demo_service.slug_for(name))
+        assert tenant is not None, "it was just made"
+        with click.progressbar(length=volume, label="Trading", file=sys.stderr) as bar:
+            demo_volume.grow(tenant, volume, lambda _: bar.update(1))
     if as_json:
         click.echo(json.dumps(made, indent=2))
     else:

@@ -301,13 +301,14 @@ def bench(
     for rows in ROWS if only in "list" else ():
         grow(url, made["tenant_id"], rows)
         show(f"list at {rows:,} rows", load.run(TILL_PORT, single(till.list), seconds=seconds), None, None)
-    if only in "lists":
-        print(flush=True)
-        subprocess.run(
-            [sys.executable, "-m", "bench.lists", made["keys"]["secret"]],
-            env={**os.environ, **variables},
-            check=True,
-        )
+    for scenario in ("lists", "home"):
+        if only in scenario:
+            print(flush=True)
+            subprocess.run(
+                [sys.executable, "-m", f"bench.{scenario}", made["keys"]["secret"]],
+                env={**os.environ, **variables},
+                check=True,
+            )
     print(f"\nMemory of Till's processes after all of this: {memory(children[0])} MB")
 
 

@@ -15,7 +15,7 @@ from app.services.access import challenges, refresh_tokens, web_sessions
 from app.services.checkout import payment, receipts, renewals, reservations, sessions, split_runs
 from app.services.events import audit
 from app.services.ledger import balances
-from app.services.operations import cleaning, examinations, exports, inbound_secrets, jobs
+from app.services.operations import cleaning, day_figures, examinations, exports, inbound_secrets, jobs
 from app.services.payments import connector_logs, connectors, disputes, kyc_documents, refunds, uploads
 from app.services.risk import counters
 from app.services.treasury import payouts, settlements, statements
@@ -55,6 +55,7 @@ TABLE = (
     Periodic("ask for the day's settlements", 300, settlements.sync_daily),
     Periodic("sum up the ledger's days", 5, balances.sum_days),
     Periodic("renew subscriptions", 5, renewals.renew_due),
+    Periodic("count the days that are over", 600, day_figures.keep_days),
     Periodic("expire sessions", 5, sessions.expire_due),
     Periodic("expire reservations", 5, reservations.expire_due),
     Periodic("issue receipts", 2, receipts.issue_due),
