@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.databases",
     "tests.shops",
+    "tests.desk",
     "tests.stripe_standin.fixtures",
     "tests.providers_apart",
 ]
