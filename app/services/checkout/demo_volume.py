@@ -183,8 +183,8 @@ class _Trade:
         with reading() as db:
             row = db.scalars(select(Dispute).where(Dispute.gateway_reference == reference)).one()
         fate, at = self.chance.random(), clock.now()
-        if fate < 0.6:
-            word = "winning_evidence" if fate < 0.35 else "losing_evidence"
+        if fate < 0.65:
+            word = "winning_evidence" if fate < 0.5 else "losing_evidence"
             text = f"The parcel was signed for; tracking is attached. {word}"
             self._plan(at, 3, partial(dispute_evidence.submit, self.actor, row.id, (), text))
         elif fate < 0.75:
