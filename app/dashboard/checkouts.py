@@ -11,7 +11,7 @@ blueprint = Blueprint("checkouts", __name__, url_prefix="/dashboard/<any(test, l
 
 
 @blueprint.get("/<checkout_id>")
-@screen
+@screen("checkout:read")
 def show(mode: str, checkout_id: str) -> Response:
     """A checkout with its lines and its history."""
     who = actor()

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.shell import actor, render, screen
 from app.domain import money
-from app.services.events import failing
+from app.services.events import failing, webhooks
 from app.services.operations import metrics
 from app.services.operations.metrics import Overview, Point
 from app.services.payments import dispute_lookups, listing
@@ -36,21 +36,25 @@ def start() -> AnyResponse:
 @blueprint.get("/<any(test, live):mode>")
 @screen()
 def show(mode: str) -> Response:
-    """Charts of the chosen span, what waits for somebody, and the latest payments."""
+    """Charts of the chosen span, what waits for somebody, the latest payments: for those who may see each."""
     who, span = actor(), _span()
-    figures = metrics.overview(who, span.first, span.last, request.args.get("currency"))
     since = datetime.combine(span.first, time(), UTC)
     until = datetime.combine(span.last + timedelta(days=1), time(), UTC)
+    figures = None
+    if who.can("reports:read"):
+        figures = metrics.overview(who, span.first, span.last, request.args.get("currency"))
+    webhooks_told = who.can("webhooks:read")
     return render(
         "dashboard/home/show.html",
         figures=figures,
         span=span,
         spans=SPANS,
-        stats=_stats(figures),
-        charts=_charts(figures),
-        due=dispute_lookups.waiting(who),
-        failing=failing.endpoints(who, since, until),
-        latest=listing.page(who, listing.Filters(), limit=6).data,
+        stats=_stats(figures) if figures else None,
+        charts=_charts(figures) if figures else None,
+        due=dispute_lookups.waiting(who) if who.can("disputes:read") else None,
+        failing=failing.endpoints(who, since, until) if webhooks_told else None,
+        latest=listing.page(who, listing.Filters(), limit=6).data if who.can("intents:read") else None,
+        troubled=webhooks.in_trouble(who) if webhooks_told else [],
     )
 
 

@@ -8,9 +8,9 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import actor, needs, render, screen, stepped_up
+from app.dashboard.shell import actor, render, screen
 from app.domain import money
-from app.domain.errors import DomainError
+from app.domain.errors import DomainError, NotFound
 from app.domain.permissions import REFUNDS_CREATE
 from app.kit.ids import new_id
 from app.models.payments.intent import PaymentIntent
@@ -34,26 +34,23 @@ _NOT_AN_AMOUNT = "Enter an amount like 12.50"
 
 
 @blueprint.get("/refund")
-@screen
+@screen(REFUNDS_CREATE, step_up="refund")
 def ask_refund(mode: str, intent_id: str) -> AnyResponse:
     """Ask how much goes back (also where a step-up leads back to)."""
-    needs(REFUNDS_CREATE)
-    return stepped_up("refund") or _refund_page(intent_id)
+    return _refund_page(intent_id)
 
 
 @blueprint.post("/refund")
-@screen
+@screen(REFUNDS_CREATE, step_up="refund")
 def refund(mode: str, intent_id: str) -> AnyResponse:
     """Refund all that is left, or a part."""
-    needs(REFUNDS_CREATE)
-    detour = stepped_up("refund")
-    if detour is not None:
-        return detour
     who = actor()
     intent = intents.get(who, intent_id)
     reason = request.form.get("words", "").strip() or request.form.get("reason") or None
     try:
         made = seen_refunds.create(who, intent_id, _amount(intent), reason, left=_seen("left"))
+    except NotFound:
+        raise
     except DomainError as refused:
         return _refund_page(intent_id, refused.message, 422)
     except ValueError:
@@ -63,23 +60,23 @@ def refund(mode: str, intent_id: str) -> AnyResponse:
 
 
 @blueprint.get("/capture")
-@screen
+@screen(WRITE)
 def ask_capture(mode: str, intent_id: str) -> Response:
     """Ask how much is taken of what is held."""
-    needs(WRITE)
     return _capture_page(intent_id)
 
 
 @blueprint.post("/capture")
-@screen
+@screen(WRITE)
 def capture(mode: str, intent_id: str) -> AnyResponse:
     """Take what was authorised, or a part of it; the same page sent twice asks for it once."""
-    needs(WRITE)
     who = actor()
     intent = intents.get(who, intent_id)
     try:
         amount = _amount(intent)
         done = sales.capture(who, intent_id, amount, nonce=f"dash_{request.form.get('nonce', '')[:60]}")
+    except NotFound:
+        raise
     except DomainError as refused:
         return _capture_page(intent_id, refused.message, 422)
     except ValueError:
@@ -92,23 +89,23 @@ def capture(mode: str, intent_id: str) -> AnyResponse:
 
 
 @blueprint.get("/cancel")
-@screen
+@screen(WRITE)
 def ask_cancel(mode: str, intent_id: str) -> Response:
     """Say what canceling does."""
-    needs(WRITE)
     return _cancel_page(intent_id)
 
 
 @blueprint.post("/cancel")
-@screen
+@screen(WRITE)
 def cancel(mode: str, intent_id: str) -> AnyResponse:
     """Cancel and release what is held."""
-    needs(WRITE)
     reason = request.form.get("reason", "")
     try:
         done = sales.cancel(
             actor(), intent_id, reason if reason in ("user_cancel", "fraud") else "user_cancel"
         )
+    except NotFound:
+        raise
     except DomainError as refused:
         return _cancel_page(intent_id, refused.message, 422)
     if done.status == "canceled":
@@ -119,16 +116,15 @@ def cancel(mode: str, intent_id: str) -> AnyResponse:
 
 
 @blueprint.post("/notes")
-@screen
+@screen(WRITE)
 def add_note(mode: str, intent_id: str) -> AnyResponse:
     """Write something down about a payment."""
-    needs(WRITE)
+    who = actor()
+    intents.get(who, intent_id)
     try:
-        support_notes.add_to_payment(actor(), intent_id, request.form.get("note", "")[:2000])
+        support_notes.add_to_payment(who, intent_id, request.form.get("note", "")[:2000])
         flash("The note was added", "success")
     except DomainError as refused:
-        if refused.http_status == 404:
-            raise
         flash("Write something first" if refused.code == "invalid_field" else refused.message, "danger")
     return redirect(f"/dashboard/{mode}/payments/{intent_id}#notes", 303)
 

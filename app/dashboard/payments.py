@@ -71,7 +71,7 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/export.csv")
-@screen
+@screen("intents:read")
 def export(mode: str) -> Response:
     """The whole filtered list as CSV, sent while it is read; a spreadsheet runs none of its cells."""
     who = actor()

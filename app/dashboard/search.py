@@ -17,7 +17,7 @@ blueprint = Blueprint("search", __name__, url_prefix="/dashboard/<any(test, live
 
 
 @blueprint.get("")
-@screen
+@screen("intents:read")
 def index(mode: str) -> AnyResponse:
     """What was found, by kind; what was named by its id is opened at once."""
     query = request.args.get("q", "").strip()[:200]

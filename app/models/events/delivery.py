@@ -36,6 +36,7 @@ class Delivery(Owned, Timestamped, Base):
             "lease_until",
             sqlite_where=text("lease_until IS NOT NULL"),
             postgresql_where=text("lease_until IS NOT NULL"),
+        ),
         Index(
             "ix_deliveries_failing",
             "endpoint_id",

@@ -9,6 +9,7 @@ from sqlalchemy import Select, or_, select
 
 from app.db import reading
 from app.domain.actor import Actor
+from app.kit.pagination import Page
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.dispute import Dispute
@@ -50,22 +51,30 @@ class Hits:
 
 
 def everything(actor: Actor, query: str) -> Hits:
-    """What the words fit, of each kind `SHOWN` at most."""
+    """What the words fit, of each kind `SHOWN` at most; nothing of a kind that the actor may not see."""
     text = query.strip()
     if not text:
         return Hits()
-    ids = tuple(search.find(actor, text))
-    checkouts = search.checkouts(actor, text, limit=SHOWN)
-    payments = listing.page(actor, listing.Filters(ids=ids), limit=SHOWN) if ids else None
+    payments = _payments(actor, text) if actor.can("intents:read") else None
+    checkouts = search.checkouts(actor, text, limit=SHOWN) if actor.can("checkout:read") else []
     return Hits(
         payments=payments.data if payments else [],
         more_payments=bool(payments and payments.has_more),
-        refunds=_fitting(actor, Refund, text, (Refund.reason_text,)),
-        disputes=_fitting(actor, Dispute, text, (Dispute.reason_code, Dispute.status)),
+        refunds=_fitting(actor, Refund, text, (Refund.reason_text,)) if actor.can("refunds:read") else [],
+        disputes=_disputes(actor, text) if actor.can("disputes:read") else [],
         checkouts=checkouts,
-        links=_links(actor, text),
-        customers=_customers(actor, text, checkouts),
+        links=_links(actor, text) if actor.can("links:read") else [],
+        customers=_customers(actor, text, checkouts) if actor.can("methods:read") else [],
     )
+
+
+def _payments(actor: Actor, text: str) -> Page[Line] | None:
+    ids = tuple(search.find(actor, text))
+    return listing.page(actor, listing.Filters(ids=ids), limit=SHOWN) if ids else None
+
+
+def _disputes(actor: Actor, text: str) -> list[Dispute]:
+    return _fitting(actor, Dispute, text, (Dispute.reason_code, Dispute.status))
 
 
 def _fitting(actor: Actor, table: Any, text: str, words: tuple[Any, ...]) -> list[Any]:
