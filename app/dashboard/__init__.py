@@ -4,8 +4,10 @@ from flask import Flask
 
 from app.dashboard import (
     audit_log,
+    branding,
     checkouts,
     home,
+    idempotency,
     keys,
     links,
     payment_actions,
@@ -13,8 +15,11 @@ from app.dashboard import (
     refunds,
     search,
     security,
+    settings,
     sign_in,
     step_up,
+    team,
+    team_roles,
     webhooks,
 )
 from app.dashboard.shell import login_manager
@@ -33,6 +38,11 @@ SCREENS = (
     webhooks,
     audit_log,
     security,
+    idempotency,
+    branding,
+    settings,
+    team,
+    team_roles,
 )
 
 

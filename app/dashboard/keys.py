@@ -6,12 +6,13 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
+from app.dashboard import permission_words
 from app.dashboard.shell import actor, render, screen
-from app.domain.errors import DomainError, NotFound
-from app.domain.permissions import KEYS_MANAGE
+from app.domain.errors import DomainError
+from app.domain.permissions import KEYS_MANAGE, SCOPES
 from app.kit import clock
 from app.models.access.api_key import ApiKey
-from app.services.access import key_owners, keys
+from app.services.access import key_owners, keys, team
 
 blueprint = Blueprint("keys", __name__, url_prefix="/dashboard/<any(test, live):mode>/keys")
 
@@ -28,7 +29,25 @@ def index(mode: str) -> Response:
     rows = keys.list_all(actor())
     rights = key_owners.rights_of(actor(), rows)
     cut = {row.id for row in rows if row.id in rights and rights[row.id] != frozenset(row.scopes)}
-    return render("dashboard/keys/index.html", rows=rows, cut=cut, state=_state)
+    return render("dashboard/keys/index.html", rows=rows, cut=cut, state=_state, names=_names())
+
+
+@blueprint.get("/<key_id>")
+@screen(KEYS_MANAGE)
+def show(mode: str, key_id: str) -> Response:
+    """One key: what it may do, who answers for it, what became of it."""
+    key = keys.get(actor(), key_id)
+    now = key_owners.rights_of(actor(), [key]).get(key.id, frozenset(key.scopes))
+    return render(
+        "dashboard/keys/show.html",
+        key=key,
+        state=_state(key),
+        may=permission_words.words(now),
+        cut=now != frozenset(key.scopes),
+        others={other.id: other for other in keys.list_all(actor())},
+        names=_names(),
+        form=FlaskForm(),
+    )
 
 
 @blueprint.get("/new")
@@ -44,9 +63,12 @@ def create(mode: str) -> AnyResponse:
     """Make a key; the answer is the only page that ever shows it."""
     kind = "pk" if request.form.get("kind") == "pk" else "sk"
     lives = LIVES.get(request.form.get("lives", ""))
+    scopes = _scopes() if kind == "sk" else None
+    if scopes == []:
+        return _form([{"field": "may", "text": "Tick at least one thing that it may do"}], 422)
     try:
         key, plaintext = keys.create(
-            actor(), request.form.get("name", ""), kind=kind, expires_in_seconds=lives
+            actor(), request.form.get("name", ""), kind=kind, scopes=scopes, expires_in_seconds=lives
         )
     except DomainError as refused:
         return _form([{"field": refused.field or "name", "text": refused.message}], 422)
@@ -101,9 +123,7 @@ def revoke(mode: str, key_id: str) -> AnyResponse:
 def _ask(
     key_id: str, template: str, status: int = 200, errors: list[dict[str, str]] | None = None
 ) -> AnyResponse:
-    found = next((key for key in keys.list_all(actor()) if key.id == key_id), None)
-    if found is None:
-        raise NotFound("API key not found")
+    found = keys.get(actor(), key_id)
     return render(
         template,
         status,
@@ -123,5 +143,28 @@ def _state(row: ApiKey) -> str:
     return "rolling" if row.replaced_by is not None else "active"
 
 
+def _scopes() -> list[str]:
+    """What a secret key may do: what was ticked, or all that its maker may."""
+    if request.form.get("may") == "some":
+        return request.form.getlist("scopes")
+    return ["*"] if actor().can("*") else sorted(scope for scope in SCOPES if actor().can(scope))
+
+
+def _names() -> dict[str, str]:
+    """Who answers for keys."""
+    return {person.id: person.name for person in team.list_all(actor())}
+
+
 def _form(errors: list[dict[str, str]], status: int = 200) -> Response:
-    return render("dashboard/keys/new.html", status, errors=errors, typed=request.form, form=FlaskForm())
+    offered = {scope for scope in SCOPES if actor().can(scope)}
+    return render(
+        "dashboard/keys/new.html",
+        status,
+        errors=errors,
+        typed=request.form,
+        chosen=set(request.form.getlist("scopes")),
+        table=permission_words.table(offered),
+        others=permission_words.others(offered),
+        whole="*" in offered,
+        form=FlaskForm(),
+    )

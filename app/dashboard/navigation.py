@@ -10,7 +10,15 @@ MENU: tuple[tuple[str | None, tuple[tuple[str, str, str], ...]], ...] = (
     ("Sell", (("Payment links", "links", "link"),)),
     (
         "Developers",
-        (("API keys", "keys", "key"), ("Webhooks", "webhooks", "webhook"), ("Audit log", "audit", "audit")),
+        (
+            ("API keys", "keys", "key"),
+            ("Webhooks", "webhooks", "webhook"),
+            ("Idempotency keys", "idempotency", "swap"),
+        ),
+    ),
+    (
+        "Settings",
+        (("Team", "team", "team"), ("Audit log", "audit", "audit"), ("Settings", "settings", "settings")),
     ),
 )
 

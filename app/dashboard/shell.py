@@ -17,6 +17,7 @@ from app.domain.actor import Actor
 from app.domain.errors import PermissionDenied
 from app.services.access import web_sessions
 from app.services.access.web_sessions import SignedIn
+from app.services.operations.settings import checkout_settings
 from app.web import card_screen
 from app.web.opens import Door, To, put
 
@@ -84,6 +85,9 @@ def screen(permission: str | None = None, *, step_up: str | None = None) -> Call
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if not current_user.is_authenticated:
                 return login_manager.unauthorized()
+            if _owes_second_factor():
+                flash("Your team wants two-step sign-in of everybody: set it up to go on.", "warning")
+                return redirect("/dashboard/security/totp", 303)
             if permission is not None and not actor().can(permission):
                 raise PermissionDenied("Your role doesn't allow this")
             detour = stepped_up(step_up) if step_up is not None else None
@@ -95,6 +99,13 @@ def screen(permission: str | None = None, *, step_up: str | None = None) -> Call
         return put(guarded, Door(To.PEOPLE, permission, step_up))  # type: ignore[return-value]
 
     return declare
+
+
+def _owes_second_factor() -> bool:
+    """Whether the merchant wants a second factor, the person has none, and this is not the way to one."""
+    who = signed_in()
+    wanted = checkout_settings(who.tenant).require_second_factor and not who.user.totp_enabled
+    return wanted and request.blueprint not in ("security", "step_up")
 
 
 def _refuse_cards() -> None:

@@ -12,9 +12,9 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from app.dashboard.shell import TOKEN
-from app.domain.errors import DomainError
+from app.domain.errors import DomainError, InvalidRequest
 from app.kit import clock
-from app.services.access import users, web_sessions
+from app.services.access import invitations, users, web_sessions
 from app.web import agents
 from app.web.authentication import client_address
 from app.web.opens import To, opens
@@ -37,6 +37,12 @@ class CodeForm(FlaskForm):  # type: ignore[misc]
     """The second step."""
 
     code = StringField("Code", validators=[InputRequired("Enter the code"), Length(max=40)])
+
+
+class NewPasswordForm(FlaskForm):  # type: ignore[misc]
+    """A password of one's own."""
+
+    new_secret = PasswordField("New password", [InputRequired("Enter a password"), Length(max=128)])
 
 
 @blueprint.get("/sign-in")
@@ -93,6 +99,31 @@ def submit_code() -> AnyResponse:
     return _enter(user_id)
 
 
+@blueprint.get("/invitation/<token>")
+@opens(To.EVERYBODY)
+def show_invitation(token: str) -> Response:
+    """The form for a first password, or another one; looking at it uses nothing up."""
+    return _invitation(token, NewPasswordForm())
+
+
+@blueprint.post("/invitation/<token>")
+@opens(To.EVERYBODY)
+def accept_invitation(token: str) -> AnyResponse:
+    """Choose a password, and come in; a second factor that is in force is asked for first."""
+    form = NewPasswordForm()
+    if not form.validate_on_submit():
+        return _invitation(token, form, 422)
+    try:
+        user = invitations.accept(token, form.new_secret.data)
+    except InvalidRequest as refused:
+        return _invitation(token, form, refused.http_status, refused.message)
+    _leave()
+    if user.totp_enabled:
+        return redirect("/dashboard/sign-in", 303)
+    users.note_sign_in(user.id)
+    return _enter(user.id)
+
+
 @blueprint.post("/sign-out")
 @opens(To.EVERYBODY)
 def sign_out() -> AnyResponse:
@@ -127,6 +158,16 @@ def _onward() -> str:
     parts = urlsplit(wanted)
     ours = not parts.scheme and not parts.netloc and wanted.startswith("/dashboard/") and "\\" not in wanted
     return wanted if ours else "/dashboard/test"
+
+
+def _invitation(token: str, form: FlaskForm, status: int = 200, refused: str | None = None) -> Response:
+    user = invitations.find(token)
+    errors = [{"field": "new_secret", "text": refused}] if refused else []
+    tenant = users.get(user.id)[1]
+    page = render_template(
+        "dashboard/sign_in/invitation.html", form=form, errors=errors, user=user, token=token, tenant=tenant
+    )
+    return Response(page, status, {"Referrer-Policy": "no-referrer"}, mimetype="text/html")
 
 
 def _page(template: str, form: FlaskForm, status: int = 200, refused: str | None = None) -> Response:

@@ -19,6 +19,7 @@ ACTIONS = {
     "refund": "Money is about to leave your account.",
     "api-keys": "API keys can move money.",
     "webhooks": "Webhooks tell other systems about your payments.",
+    "team": "This changes who may do what.",
     "mfa": "This changes how you sign in.",
 }
 

@@ -1,6 +1,6 @@
 """Everything that is stored; importing this package makes `Base.metadata` whole."""
 
-from app.models.access import api_key, challenge, role, tenant, token_family, user
+from app.models.access import api_key, challenge, invitation, role, tenant, token_family, user
 from app.models.base import Base
 from app.models.catalogue import (
     cart,
@@ -66,6 +66,7 @@ __all__ = [
     "heartbeat",
     "idempotency",
     "intent",
+    "invitation",
     "job",
     "job_item",
     "journal",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx2 as httpx
 
 from app.connectors.sandbox import notices
-from app.services.access import challenges, refresh_tokens, web_sessions
+from app.services.access import challenges, invitations, refresh_tokens, web_sessions
 from app.services.checkout import payment, receipts, renewals, reservations, sessions, split_runs
 from app.services.events import audit
 from app.services.ledger import balances
@@ -71,6 +71,7 @@ TABLE = (
     Periodic("forget rotated credentials", 300, connectors.forget_rotated),
     Periodic("clean up sign-ins", 3600, web_sessions.clean),
     Periodic("clean up tokens", 3600, refresh_tokens.clean),
+    Periodic("clean up invitations", 3600, invitations.clean),
     Periodic("clean up challenges", 3600, challenges.clean),
     Periodic("clean up velocity counters", 3600, counters.clean),
 )

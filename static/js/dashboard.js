@@ -116,6 +116,20 @@
     });
   });
 
+  // --- a preview follows the form beside it; its address is replaced, so that "back" still leads back
+  document.querySelectorAll("form[data-preview]").forEach((form) => {
+    const frame = document.getElementById(form.dataset.preview);
+    let wait;
+    form.addEventListener("input", () => {
+      clearTimeout(wait);
+      wait = setTimeout(() => {
+        const typed = new URLSearchParams(new FormData(form));
+        ["csrf_token", "version"].forEach((name) => typed.delete(name));
+        frame.contentWindow.location.replace(`${form.getAttribute("action")}/preview?${typed}`);
+      }, 250);
+    });
+  });
+
   // --- htmx: the CSRF token rides in a header (names of the event in htmx 2 and 4)
   const token = document.querySelector("meta[name=csrf-token]");
   const sign = (event) => {

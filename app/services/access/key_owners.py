@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
@@ -55,15 +55,13 @@ def hand_over(db: Session, key: ApiKey, user_id: str) -> None:
 
 def answered_for(db: Session, tenant_id: str, user_id: str) -> list[ApiKey]:
     """The secret keys in use, of both modes, for which a person answers; locked."""
-    now = clock.now()
-    statement = select(ApiKey).where(
-        ApiKey.tenant_id == tenant_id,
-        ApiKey.created_by == user_id,
-        ApiKey.kind == "sk",
-        ApiKey.revoked_at.is_(None),
-        ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now),
-    )
-    return list(db.scalars(statement.order_by(ApiKey.id).with_for_update()))
+    return list(db.scalars(_in_use(tenant_id, user_id).order_by(ApiKey.id).with_for_update()))
+
+
+def of_person(actor: Actor, user_id: str) -> list[ApiKey]:
+    """The secret keys in use, of both modes, for which somebody of the merchant answers."""
+    with reading() as db:
+        return list(db.scalars(_in_use(actor.tenant_id, user_id).order_by(ApiKey.id)))
 
 
 def rights_of(actor: Actor, rows: list[ApiKey]) -> dict[str, frozenset[str]]:
@@ -78,3 +76,13 @@ def rights_of(actor: Actor, rows: list[ApiKey]) -> dict[str, frozenset[str]]:
         found = db.execute(people.where(User.tenant_id == actor.tenant_id, User.id.in_(names))).all()
     held = {user.id: () if user.disabled_at else ROLES.get(user.role) or own or () for user, own in found}
     return {row.id: cut(row.scopes, held.get(row.created_by, ())) for row in rows if row.created_by in names}
+
+
+def _in_use(tenant_id: str, user_id: str) -> Select[ApiKey]:
+    return select(ApiKey).where(
+        ApiKey.tenant_id == tenant_id,
+        ApiKey.created_by == user_id,
+        ApiKey.kind == "sk",
+        ApiKey.revoked_at.is_(None),
+        ApiKey.expires_at.is_(None) | (ApiKey.expires_at > clock.now()),
+    )

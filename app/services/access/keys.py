@@ -265,6 +265,19 @@ def list_all(actor: Actor, *, mode: str | None = None) -> list[ApiKey]:
         return list(db.scalars(_mine(actor, mode).order_by(ApiKey.id.desc())))
 
 
+def get(actor: Actor, key_id: str) -> ApiKey:
+    """One key.
+
+    Raises:
+        NotFound: there is none in this mode, or it is another merchant's.
+    """
+    with reading() as db:
+        key = db.scalars(_mine(actor).where(ApiKey.id == key_id)).one_or_none()
+    if key is None:
+        raise NotFound("API key not found")
+    return key
+
+
 def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ApiKey]:
     """A page of them.
 

@@ -67,10 +67,21 @@ def get(actor: Actor, name: str) -> RoleInfo:
     Raises:
         NotFound: neither built in nor the merchant's.
     """
-    found = next((role for role in list_all(actor) if role.name == name), None)
+    found = get_or_none(actor, name)
     if found is None:
         raise NotFound("Role not found", code="role_not_found")
     return found
+
+
+def get_or_none(actor: Actor, name: str) -> RoleInfo | None:
+    """One role, or None where it is gone."""
+    return next((role for role in list_all(actor) if role.name == name), None)
+
+
+def may_manage(actor: Actor, user: User) -> bool:
+    """Whether somebody may do no more than whoever asks."""
+    with reading() as db:
+        return all(actor.can(word) for word in permissions_of(db, user))
 
 
 def put(
@@ -105,12 +116,7 @@ def create(actor: Actor, name: str, permissions: list[str], description: str = "
     """
     if not _NAME.fullmatch(name):
         raise InvalidRequest("A name has 2 to 40 of a-z, 0-9 and _, a letter first", field="name")
-    wanted = sorted(set(permissions))
-    unknown = [word for word in wanted if word not in PERMISSIONS]
-    if unknown or not wanted:
-        problem = f"No such permission: {unknown[0]}" if unknown else "Name at least one permission"
-        raise InvalidRequest(problem, code="invalid_permission", field="permissions")
-    _refuse_beyond(actor, wanted)
+    wanted = _wanted(actor, permissions)
     role = Role(
         id=new_id("role"),
         tenant_id=actor.tenant_id,
@@ -130,6 +136,42 @@ def create(actor: Actor, name: str, permissions: list[str], description: str = "
             _note(db, actor, "role.created", role.id, None, after)
     except IntegrityError as error:
         raise Conflict("There is a role of this name", code="role_exists", field="name") from error
+
+
+def change(actor: Actor, name: str, permissions: list[str], description: str) -> None:
+    """Change what a role of the merchant's own may do; it holds for whoever has it, from now on.
+
+    Raises:
+        InvalidRequest: a permission that does not exist.
+        NotFound: the merchant has no such role of its own.
+        PermissionDenied: the role may do, or would, what the caller does not hold.
+        Conflict: `last_admin`, nobody else may do everything.
+    """
+    wanted = _wanted(actor, permissions)
+    with transaction(actor) as db:
+        people, row = everybody(db, actor), _own_row(db, actor, name)
+        _refuse_beyond(actor, row.permissions)
+        before = {"permissions": list(row.permissions), "description": row.description}
+        row.permissions, row.description = wanted, description
+        db.flush()
+        expect_admin(db, people)
+        after = {"id": row.id, "name": name, "permissions": wanted, "description": description}
+        _note(db, actor, "role.changed", row.id, before, after)
+
+
+def remove(actor: Actor, name: str) -> None:
+    """Take away a role of the merchant's own that nobody has.
+
+    Raises:
+        NotFound: the merchant has no such role of its own.
+        Conflict: `role_in_use`, also by somebody who is let in no more.
+    """
+    with transaction(actor) as db:
+        people, row = everybody(db, actor), _own_row(db, actor, name)
+        if any(person.role == name for person in people):
+            raise Conflict("Somebody has this role: give them another first", code="role_in_use")
+        _note(db, actor, "role.removed", row.id, {"name": name, "permissions": list(row.permissions)}, {})
+        db.delete(row)
 
 
 def assign(actor: Actor, name: str, user_id: str) -> None:
@@ -158,6 +200,19 @@ def assign(actor: Actor, name: str, user_id: str) -> None:
         _note(db, actor, "user.role_changed", user.id, {"role": before}, {"id": user.id, "role": name})
 
 
+def refuse_beyond_role(db: Session, actor: Actor, name: str) -> None:
+    """Refuse whoever holds less than a role does.
+
+    Raises:
+        NotFound: no such role.
+        PermissionDenied: it may do more than the caller.
+    """
+    granted = _permissions(db, actor.tenant_id, name)
+    if granted is None:
+        raise NotFound("Role not found", code="role_not_found", field="role")
+    _refuse_beyond(actor, list(granted))
+
+
 def own(tenant_id: str, name: str) -> frozenset[str]:
     """What a role of the merchant's own may do; nothing where there is none."""
     with reading() as db:
@@ -176,6 +231,12 @@ def _permissions(db: Session, tenant_id: str, name: str) -> frozenset[str] | Non
     return frozenset(found) if found is not None else None
 
 
+def everybody(db: Session, actor: Actor) -> list[User]:
+    """Everybody of the merchant, locked, in one order."""
+    statement = select(User).where(User.tenant_id == actor.tenant_id).order_by(User.number)
+    return list(db.scalars(statement.with_for_update()))
+
+
 def locked_people(db: Session, actor: Actor, user_id: str) -> tuple[list[User], User]:
     """Everybody of the merchant, and the one who is meant.
 
@@ -184,8 +245,7 @@ def locked_people(db: Session, actor: Actor, user_id: str) -> tuple[list[User], 
     Raises:
         NotFound: nobody of this merchant.
     """
-    everybody = select(User).where(User.tenant_id == actor.tenant_id).order_by(User.number)
-    people = list(db.scalars(everybody.with_for_update()))
+    people = everybody(db, actor)
     user = next((person for person in people if person.id == user_id), None)
     if user is None:
         raise NotFound("User not found", code="user_not_found", field="user_id")
@@ -200,6 +260,25 @@ def expect_admin(db: Session, people: list[User]) -> None:
     """
     if not any(person.disabled_at is None and "*" in permissions_of(db, person) for person in people):
         raise Conflict("Somebody has to be able to do everything", code="last_admin", field="user_id")
+
+
+def _wanted(actor: Actor, permissions: list[str]) -> list[str]:
+    """Permissions as a role keeps them, where they exist and the caller holds them."""
+    wanted = sorted(set(permissions))
+    unknown = [word for word in wanted if word not in PERMISSIONS]
+    if unknown or not wanted:
+        problem = f"No such permission: {unknown[0]}" if unknown else "Name at least one permission"
+        raise InvalidRequest(problem, code="invalid_permission", field="permissions")
+    _refuse_beyond(actor, wanted)
+    return wanted
+
+
+def _own_row(db: Session, actor: Actor, name: str) -> Role:
+    statement = select(Role).where(Role.tenant_id == actor.tenant_id, Role.name == name)
+    row = db.scalars(statement.with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound("Role not found", code="role_not_found")
+    return row
 
 
 def _refuse_beyond(actor: Actor, words: list[str]) -> None:

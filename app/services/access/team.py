@@ -1,21 +1,59 @@
-"""Who leaves a merchant's team, and what becomes of the keys for which they answer (docs/adr/0026)."""
+"""Who is of a merchant's team, who leaves it, and what becomes of their keys (docs/adr/0026)."""
 
 from __future__ import annotations
 
-from app.db import transaction
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import Conflict, PermissionDenied
+from app.domain.errors import Conflict, NotFound, PermissionDenied
 from app.domain.permissions import TEAM_MANAGE
 from app.kit import clock
+from app.models.access.user import User
 from app.models.events.journal import record
 from app.services.access import key_owners, keys, roles, sign_ins
+
+
+def list_all(actor: Actor) -> list[User]:
+    """Everybody of the merchant's team, those who are let in no more at the end."""
+    statement = select(User).where(User.tenant_id == actor.tenant_id)
+    with reading() as db:
+        return list(db.scalars(statement.order_by(User.disabled_at.is_not(None), User.name, User.number)))
+
+
+def get(actor: Actor, user_id: str) -> User:
+    """Somebody of the team.
+
+    Raises:
+        NotFound: nobody of this merchant.
+    """
+    statement = select(User).where(User.tenant_id == actor.tenant_id, User.id == user_id)
+    with reading() as db:
+        user = db.scalars(statement).one_or_none()
+    if user is None:
+        raise NotFound("User not found", code="user_not_found")
+    return user
+
+
+def sign_out(actor: Actor, user_id: str) -> None:
+    """End what somebody of the team is signed in with; they may sign in again.
+
+    Raises:
+        PermissionDenied: the caller does not manage the team.
+        NotFound: nobody of this merchant.
+    """
+    if not actor.can(TEAM_MANAGE):
+        raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
+    get(actor, user_id)
+    sign_ins.end_others(actor, user_id, "")
 
 
 def disable(actor: Actor, user_id: str, *, keys_to: str | None = None, revoke_keys: bool = False) -> None:
     """Let somebody in no more: what they are signed in with ends now, and their keys go to somebody else.
 
     Raises:
-        PermissionDenied: the caller does not manage the team.
+        PermissionDenied: the caller does not manage the team, or the person may do more than they.
         NotFound: nobody of this merchant.
         Conflict: `keys_remain`, live keys of theirs would stop working unasked; or `last_admin`.
     """
@@ -23,6 +61,7 @@ def disable(actor: Actor, user_id: str, *, keys_to: str | None = None, revoke_ke
         raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
     with transaction(actor) as db:
         people, user = roles.locked_people(db, actor, user_id)
+        _refuse_beyond(db, actor, user)
         if user.disabled_at is not None:
             return
         heir = roles.locked_people(db, actor, keys_to)[1] if keys_to is not None else None
@@ -61,9 +100,7 @@ def enable(actor: Actor, user_id: str) -> None:
         raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
     with transaction(actor) as db:
         _, user = roles.locked_people(db, actor, user_id)
-        beyond = sorted(word for word in roles.permissions_of(db, user) if not actor.can(word))
-        if beyond:
-            raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")
+        _refuse_beyond(db, actor, user)
         if user.disabled_at is None:
             return
         user.disabled_at = None
@@ -77,3 +114,9 @@ def enable(actor: Actor, user_id: str) -> None:
             cause=str(actor.kind),
             after={"id": user_id},
         )
+
+
+def _refuse_beyond(db: Session, actor: Actor, user: User) -> None:
+    beyond = sorted(word for word in roles.permissions_of(db, user) if not actor.can(word))
+    if beyond:
+        raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")

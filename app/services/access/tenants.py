@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +16,11 @@ from app.kit import clock, signing
 from app.kit.ids import new_id, new_uuid, random_token
 from app.models.access.tenant import Tenant
 from app.models.events.journal import record
-from app.services.operations import secrets_at_rest
+from app.services.operations import secrets_at_rest, settings
 
 #: Would clash with fixed first segments of paths (OP-44).
 RESERVED_SLUGS = frozenset({"checkout", "payments", "auth", "uploads"})
+MAX_NAME = 80
 #: Who signs what they send us.
 INBOUND = ("payment", "threeds", "fraud", "kyc", "stripe")
 
@@ -73,6 +75,37 @@ def inbound_secret(actor: Actor, kind: str) -> str:
                 after={"kind": kind},
             )
         return secrets_at_rest.decrypt(tenant.inbound_secrets[kind], tenant.id, "inbound", kind)
+
+
+def brand(actor: Actor, name: str, changes: Mapping[str, Any], *, expected: int | None = None) -> None:
+    """Change the merchant's name and the settings of its look together.
+
+    Raises:
+        InvalidRequest: no name, or see `settings.change`.
+        VersionConflict: the settings were changed since `expected` was read.
+    """
+    wanted = name.strip()
+    if not 0 < len(wanted) <= MAX_NAME or not wanted.isprintable():
+        raise InvalidRequest(f"Enter a name of at most {MAX_NAME} characters", field="name")
+    with transaction(actor) as db:
+        settings.change(actor, changes, expected=expected)
+        db.flush()  # the next look at the merchant's row is a fresh one
+        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+        if tenant.name == wanted:
+            return
+        before, tenant.name = tenant.name, wanted
+        tenant.settings_version += 1
+        record(
+            db,
+            "tenant.renamed",
+            tenant_id=tenant.id,
+            mode=str(actor.mode),
+            entity="tenant",
+            entity_id=tenant.id,
+            cause=str(actor.kind),
+            before={"name": before},
+            after={"id": tenant.id, "name": wanted},
+        )
 
 
 def slug_of(name: str) -> str:

@@ -80,16 +80,30 @@ def set_password(user_id: str, password: str, *, keep: str = "") -> None:
     Raises:
         InvalidRequest: the password is too short, too long, too common, or made of their own names.
     """
+    hashed = hash_new(user_id, password)
+    with transaction() as db:
+        put_hash(db, user_id, hashed, keep)
+
+
+def hash_new(user_id: str, password: str) -> str:
+    """The hash of a password that a person may have; made before a transaction is open, since it takes time.
+
+    Raises:
+        InvalidRequest: see `set_password`.
+    """
     person, tenant = get(user_id)
     _refuse_weak(password, person.email, person.name, tenant.name)
-    hashed = crypto.password_hash(password)
-    with transaction() as db:
-        user = find(db, user_id)
-        user.password_hash = hashed
-        user.failed_logins, user.locked_until = 0, None
-        user.tokens_valid_after = clock.now()
-        sign_ins.end_all(db, user.id, "password_set", keep)
-        _note(db, user, "user.password_set")
+    return crypto.password_hash(password)
+
+
+def put_hash(db: Session, user_id: str, hashed: str, keep: str = "") -> None:
+    """Store a new password's hash, in the caller's transaction; see `set_password`."""
+    user = find(db, user_id)
+    user.password_hash = hashed
+    user.failed_logins, user.locked_until = 0, None
+    user.tokens_valid_after = clock.now()
+    sign_ins.end_all(db, user.id, "password_set", keep)
+    _note(db, user, "user.password_set")
 
 
 def change_password(user_id: str, current: str, password: str, *, keep: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -176,35 +177,60 @@ def examined(tenant_id: str) -> Chain:
     return Chain(problems, sequence, hash_)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was found of a part of a chain: what is wrong, the last number seen, and if it is the end."""
+
+    problems: list[str]
+    reached: int
+    finished: bool
+
+
+def head(tenant_id: str) -> int:
+    """The number of a merchant's last sealed entry; 0 where there is none."""
+    with reading() as db:
+        return _head(db, tenant_id)[0]
+
+
 def verify(tenant_id: str, batch: int = 1000) -> list[str]:
     """What is wrong with a merchant's chain: gaps, altered rows, an end cut off. Empty when it holds.
 
     An end is missed where the last examination has seen it (operations/examinations.py).
     """
+    part = verify_part(tenant_id, 0, batch)
+    problems = part.problems
+    while not part.finished:
+        part = verify_part(tenant_id, part.reached, batch)
+        problems += part.problems
+    return problems
+
+
+def verify_part(tenant_id: str, after: int, limit: int) -> Part:
+    """Verify the entries after a number, at most `limit` of them, so that a long chain can show progress."""
     known, known_hash = examinations.heads().get(tenant_id, (0, GENESIS))
+    entries = JournalEntry.tenant_id == tenant_id
+    statement = (
+        select(JournalEntry)
+        .where(entries, JournalEntry.sequence > after)
+        .order_by(JournalEntry.sequence)
+        .limit(limit)
+    )
+    with reading() as db:
+        before = db.scalar(select(JournalEntry.hash).where(entries, JournalEntry.sequence == after))
+        rows = list(db.scalars(statement))
     problems: list[str] = []
-    previous, expected = GENESIS, 1
-    while True:
-        statement = (
-            select(JournalEntry)
-            .where(JournalEntry.tenant_id == tenant_id, JournalEntry.sequence >= expected)
-            .order_by(JournalEntry.sequence)
-            .limit(batch)
-        )
-        with reading() as db:
-            rows = list(db.scalars(statement))
-        for row in rows:
-            assert row.sequence is not None
-            if row.sequence != expected:
-                problems.append(f"entry {expected} is missing before {row.id}")
-            if row.hash != row.sealed_hash(previous, row.sequence):
-                problems.append(f"{row.id} was altered, or what stood before it")
-            if row.sequence == known and row.hash != known_hash:
-                problems.append(f"{row.id} stands where an examination has seen another entry")
-            previous, expected = row.hash or "", row.sequence + 1
-        if len(rows) < batch:
-            break
-    if expected <= known:
+    previous, expected = (before or "") if after else GENESIS, after + 1
+    for row in rows:
+        assert row.sequence is not None
+        if row.sequence != expected:
+            problems.append(f"entry {expected} is missing before {row.id}")
+        if row.hash != row.sealed_hash(previous, row.sequence):
+            problems.append(f"{row.id} was altered, or what stood before it")
+        if row.sequence == known and row.hash != known_hash:
+            problems.append(f"{row.id} stands where an examination has seen another entry")
+        previous, expected = row.hash or "", row.sequence + 1
+    finished = len(rows) < limit
+    if finished and expected <= known:
         missing = f"entries {expected} to {known}, which an examination has seen, are missing at the end"
         problems.append(missing)
-    return problems
+    return Part(problems, expected - 1, finished)

@@ -10,8 +10,8 @@ from sqlalchemy import literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.db import UtcDateTime, reading
-from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest
+from app.domain.actor import Actor, Mode
+from app.domain.errors import InvalidRequest, NotFound
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.events.journal import JournalEntry
 from app.services.events.audit import GENESIS
@@ -26,6 +26,10 @@ class Filters:
     since: datetime | None = None
     until: datetime | None = None
     checkout_id: str | None = None
+    #: What it is about: a key, a person, a payment …
+    entity_id: str | None = None
+    #: Test and live together, as the merchant's own people see them.
+    both_modes: bool = False
     #: Only what is about checkouts, and how the merchant's choices for them changed.
     checkouts: bool = False
 
@@ -48,16 +52,32 @@ def search(
         InvalidRequest: not a cursor of this list.
     """
     key = tuple_(JournalEntry.created_at, JournalEntry.id)
-    conditions = [JournalEntry.tenant_id == actor.tenant_id, JournalEntry.mode == str(actor.mode)]
-    conditions += _conditions(filters)
+    conditions = [JournalEntry.tenant_id == actor.tenant_id, *_conditions(filters)]
+    rows: list[JournalEntry] = []
     with reading() as db:
         if cursor is not None:
             conditions.append(key < _place(db, actor, cursor))
-        statement = select(JournalEntry).where(*conditions)
-        ordered = statement.order_by(JournalEntry.created_at.desc(), JournalEntry.id.desc())
-        rows = list(db.scalars(ordered.limit(limit + 1)))
+        # A mode at a time: each has its index in the order of time.
+        for mode in tuple(Mode) if filters.both_modes else (actor.mode,):
+            statement = select(JournalEntry).where(*conditions, JournalEntry.mode == str(mode))
+            ordered = statement.order_by(JournalEntry.created_at.desc(), JournalEntry.id.desc())
+            rows += db.scalars(ordered.limit(limit + 1))
+        rows.sort(key=lambda row: (row.created_at, row.id), reverse=True)
         more = encode_cursor(rows[limit - 1].id) if len(rows) > limit else None
         return Page(_proven(db, actor, rows[:limit]), more)
+
+
+def get(actor: Actor, entry_id: str) -> Proven:
+    """One entry with its proof, of either mode.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+    """
+    with reading() as db:
+        row = db.get(JournalEntry, entry_id)
+        if row is None or row.tenant_id != actor.tenant_id:
+            raise NotFound("There is no such entry")
+        return _proven(db, actor, [row])[0]
 
 
 def _conditions(filters: Filters) -> list[Any]:
@@ -70,6 +90,8 @@ def _conditions(filters: Filters) -> list[Any]:
         found.append(JournalEntry.type.startswith(filters.action[:-1], autoescape=True))
     elif filters.action is not None:
         found.append(JournalEntry.type == filters.action)
+    if filters.entity_id is not None:
+        found.append(JournalEntry.entity_id == filters.entity_id)
     if filters.checkout_id is not None:
         found.append(JournalEntry.checkout_id == filters.checkout_id)
     elif filters.checkouts:

@@ -6,8 +6,6 @@ from sqlalchemy import Select, select
 
 from app.db import reading
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest
-from app.kit.pagination import Page, decode_cursor, encode_cursor
 from app.models.events.journal import JournalEntry
 
 
@@ -24,19 +22,6 @@ def of_payment(actor: Actor, intent_id: str) -> list[JournalEntry]:
 def of_entity(actor: Actor, entity_id: str) -> list[JournalEntry]:
     """Everything that happened to one entity (a key, a link, an endpoint …), in time order."""
     return _read(_mine(actor).where(JournalEntry.entity_id == entity_id))
-
-
-def recent(actor: Actor, *, limit: int = 50, cursor: str | None = None) -> Page[JournalEntry]:
-    """The merchant's journal, newest first (both modes: it is their audit)."""
-    statement = select(JournalEntry).where(JournalEntry.tenant_id == actor.tenant_id)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(JournalEntry.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(JournalEntry.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
 
 
 def _mine(actor: Actor) -> Select[JournalEntry]:

@@ -48,6 +48,10 @@ _KEEP_LEASED = Command(
 
 LEASE_SECONDS = 90
 MAX_KEY = 255
+#: So many fields of a body are told apart; no body of ours has more.
+MAX_FIELDS = 60
+#: Of these not even a hash is kept.
+_NEVER = frozenset({"card", "number", "cvc", "payment_method", "destination", "password", "secret"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,9 @@ class KeyScope:
     route: str
     fingerprint: str
     request_id: str
+    mode: str
+    caller: str
+    shape: dict[str, str]
 
 
 def scope(actor: Actor, method: str, path: str, key: str, body: Any, *, route: str | None = None) -> KeyScope:
@@ -89,7 +96,26 @@ def scope(actor: Actor, method: str, path: str, key: str, body: Any, *, route: s
     digest = hashlib.sha256(parts.encode()).hexdigest()
     shown = (route or f"{method} {path}")[:160]
     asked = hash_token(fingerprint([method, path, body]))  # keyed: a body may hold what must not be guessed
-    return KeyScope(digest, actor.tenant_id, key, shown, asked, actor.request_id)
+    return KeyScope(
+        digest,
+        actor.tenant_id,
+        key,
+        shown,
+        asked,
+        actor.request_id,
+        str(actor.mode),
+        actor.id[:64],
+        _shape(body),
+    )
+
+
+def _shape(body: Any) -> dict[str, str]:
+    """The names of a body's fields, each with a keyed hash of its value, too short to tell anything else."""
+    fields = body if isinstance(body, dict) else {"body": body}
+    return {
+        str(name)[:64]: "" if name in _NEVER else hash_token(fingerprint(value))[:12]
+        for name, value in list(fields.items())[:MAX_FIELDS]
+    }
 
 
 def local(actor: Actor, key: KeyScope, work: Callable[[], Reply]) -> Reply:
@@ -133,6 +159,10 @@ def _claim_of(key: KeyScope, lease: datetime | None) -> dict[str, Any]:
         "route": key.route,
         "fingerprint": key.fingerprint,
         "request_id": key.request_id,
+        "mode": key.mode,
+        "caller": key.caller,
+        "shape": key.shape,
+        "clashes": 0,
         "lease_until": lease,
         "created_at": clock.now(),
     }
@@ -169,6 +199,7 @@ def _replay(key: KeyScope) -> Reply:
     if kept is None:  # its holder has just given up: the caller may try again
         raise IdempotencyInProgress
     if kept.fingerprint != key.fingerprint:
+        _note_clash(kept, key)
         raise Unprocessable(
             "This Idempotency-Key was used with another request", code="idempotency_key_reused"
         )
@@ -179,6 +210,20 @@ def _replay(key: KeyScope) -> Reply:
     if body.startswith("v1:"):  # answers of older releases stand in plain text for their last day
         body = secrets_at_rest.decrypt(body, *_place(key))
     return Reply(kept.status, body, kept.headers, replayed=True)
+
+
+def _note_clash(kept: IdempotencyRecord, key: KeyScope) -> None:
+    """Keep which fields differed, for whoever looks why they were refused (the dashboard shows it)."""
+    first = kept.shape or {}
+    differed = sorted(
+        name for name in first.keys() | key.shape.keys() if first.get(name) != key.shape.get(name)
+    )
+    clash = {"fields": differed, "request_id": key.request_id, "at": clock.to_rfc3339(clock.now())}
+    statement = _row(update(IdempotencyRecord), key).values(
+        clashes=IdempotencyRecord.clashes + 1, clash=clash
+    )
+    with transaction() as db:
+        db.execute(statement)
 
 
 def _row(statement: Any, key: KeyScope) -> Any:

@@ -80,6 +80,7 @@ class CheckoutSettings:
     gl_accounts: Mapping[str, str] = field(default_factory=dict)
     redirect_hosts: tuple[str, ...] = ()
     fresh_copies: bool = True
+    require_second_factor: bool = False
     brand_accent: str = ""
     support_email: str = ""
     terms_url: str = ""
@@ -151,6 +152,12 @@ def change(
                 after=moved,
             )
         return checkout_settings(tenant.profile()), tenant.settings_version
+
+
+def method_types() -> list[str]:
+    """What the connectors here can take, cards first."""
+    known = {method for connector in registry.installed() for method in connector.method_types}
+    return sorted(known, key=lambda method: (method != "card", method))
 
 
 def _check_together(old: CheckoutSettings, changes: Mapping[str, Any]) -> None:
@@ -251,6 +258,7 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "link_ttl_seconds": _between(300, 86_400),
     "redirect_hosts": page_choices.hosts,
     "fresh_copies": lambda _: None,
+    "require_second_factor": lambda _: None,
     "brand_accent": page_choices.accent,
     "support_email": page_choices.email,
     "terms_url": page_choices.terms,

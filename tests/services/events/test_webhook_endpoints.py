@@ -161,18 +161,6 @@ def test_the_newest_endpoint_that_lists_an_event(actor: Actor) -> None:
     assert webhooks.newest_for(actor, "refund.failed") is None
 
 
-def test_timelines_are_pages_newest_first(actor: Actor, stranger: Actor) -> None:
-    for _ in range(5):
-        webhooks.create(actor, URL, EVENTS)
-    page = timeline.recent(actor, limit=3)
-    rest = timeline.recent(actor, limit=3, cursor=page.next_cursor)
-    ids = [row.id for row in page.data + rest.data]
-    assert len(ids) == 5 and ids == sorted(ids, reverse=True) and rest.next_cursor is None
-    assert timeline.recent(stranger).data == []
-    with pytest.raises(InvalidRequest):
-        timeline.recent(actor, cursor="nonsense!")
-
-
 def test_a_system_actor_of_the_other_mode_reads_its_own(actor: Actor) -> None:
     live = system_actor(actor.tenant, "live")
     webhooks.create(live, URL, EVENTS)
