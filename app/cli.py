@@ -28,7 +28,7 @@ from app.services.access import users as user_service
 from app.services.checkout import demo as demo_service
 from app.services.checkout import demo_volume, gift_cards
 from app.services.events import audit, replays, webhooks
-from app.services.operations import csp_reports, encryption_rotation, invariants
+from app.services.operations import csp_reports, encryption_rotation, invariants, test_clock
 from app.web.openapi import document
 from app.worker import run, supervisor
 
@@ -48,6 +48,7 @@ database = Group("db", help="The database's schema.")
 keys = Group("keys", help="API keys.")
 users = Group("users", help="People of the dashboard.")
 cards = Group("gift-cards", help="Gift cards.")
+clocks = Group("clock", help="A merchant's test clock.")
 hooks = Group("webhooks", help="Webhook deliveries.")
 
 #: An instant on the command line, in UTC.
@@ -61,6 +62,7 @@ def register(app: Flask) -> None:
         keys,
         users,
         cards,
+        clocks,
         hooks,
         demo,
         worker,
@@ -356,6 +358,15 @@ def replay(
         span = replays.Span(endpoint.id, start, end, replays.Which(which), events)
         made = replays.dry_run(operator, span) if dry_run else replays.whole_span(operator, span)
         click.echo(f"{endpoint.id}  {made.count:7}  {endpoint.url}")
+
+
+@clocks.command("advance")
+@click.argument("tenant_slug")
+@click.argument("seconds", type=click.IntRange(1))
+def advance_clock(tenant_slug: str, seconds: int) -> None:
+    """Let a merchant's test mode go forward; the worker then does what is due."""
+    test_clock.advance(_operator(tenant_slug, "test"), seconds)
+    click.echo("done")
 
 
 def _person(email: str) -> User:

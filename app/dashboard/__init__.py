@@ -20,6 +20,7 @@ from app.dashboard import (
     step_up,
     team,
     team_roles,
+    test_clock,
     webhooks,
 )
 from app.dashboard.shell import login_manager
@@ -43,6 +44,7 @@ SCREENS = (
     settings,
     team,
     team_roles,
+    test_clock,
 )
 
 

@@ -14,6 +14,7 @@ MENU: tuple[tuple[str | None, tuple[tuple[str, str, str], ...]], ...] = (
             ("API keys", "keys", "key"),
             ("Webhooks", "webhooks", "webhook"),
             ("Idempotency keys", "idempotency", "swap"),
+            ("Test clock", "test-clock", "clock"),
         ),
     ),
     (

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, bindparam, func, insert, or_, select, update
@@ -138,7 +139,16 @@ def _draw(context: ConnectorContext, today: datetime) -> None:
                 reference = f"now-{move.key}" if move.at_once else f"{move.currency}-{day}{whose}"
                 by_batch[(reference, day)].append(move)
         for (reference, day), moves in by_batch.items():
-            _write(db, context, reference, day, moves)
+            _write(db, context, _free(db, context, reference), day, moves)
+
+
+def _free(db: Session, context: ConnectorContext, reference: str) -> str:
+    """The name of a statement; a day that a merchant's test clock went through again has a second one."""
+    table = book.batches.c
+    mine = (table.tenant_id == context.tenant_id, table.mode == context.mode)
+    taken = set(db.scalars(select(table.reference).where(*mine, table.reference.startswith(reference))))
+    names = (f"{reference}-{number}" if number > 1 else reference for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _day(moved_at: datetime, drawn: str | None, today: datetime) -> str | None:
