@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.shell import actor, render, screen
@@ -13,16 +14,18 @@ from app.domain.errors import DomainError, InvalidRequest, NotFound
 from app.domain.event_types import PUBLISHED
 from app.domain.permissions import WEBHOOKS_MANAGE
 from app.domain.rules.delivery_hints import hint
+from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.services.events import deliveries, replays, webhooks
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/dashboard/<any(test, live):mode>/webhooks")
 
-#: Tab → statuses of deliveries (ux.md: Successful, Failed, Retrying, Won't send).
-TABS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "all": ("All", ()),
-    "successful": ("Successful", ("delivered",)),
-    "retrying": ("Retrying", ("pending", "leased", "retry_wait")),
-    "failed": ("Failed", ("exhausted",)),
+#: Tab → words, statuses of deliveries, and if their endpoint is off: nobody sends those now (ux.md).
+TABS: dict[str, tuple[str, tuple[str, ...], bool | None]] = {
+    "all": ("All", (), None),
+    "successful": ("Successful", ("delivered",), None),
+    "retrying": ("Retrying", ("pending", "leased", "retry_wait"), False),
+    "failed": ("Failed", ("exhausted",), False),
+    "wont": ("Won't send", ("pending", "retry_wait", "exhausted"), True),
 }
 
 
@@ -32,9 +35,9 @@ def index(mode: str) -> Response:
     """Endpoints and the latest deliveries."""
     who = actor()
     chosen = request.args.get("show", "all")
-    statuses = TABS.get(chosen, TABS["all"])[1]
-    page = deliveries.list_page(who, statuses=statuses, cursor=request.args.get("cursor"))
-    tabs = [(words, f"{request.path}?show={name}", name == chosen, None) for name, (words, _) in TABS.items()]
+    _, statuses, off = TABS.get(chosen, TABS["all"])
+    page = deliveries.list_page(who, statuses=statuses, off=off, cursor=request.args.get("cursor"))
+    tabs = [(tab[0], f"{request.path}?show={name}", name == chosen, None) for name, tab in TABS.items()]
     more = f"{request.path}?show={chosen}&cursor={page.next_cursor}" if page.next_cursor else None
     return render(
         "dashboard/webhooks/index.html",
@@ -109,7 +112,10 @@ def delivery(mode: str, delivery_id: str) -> Response:
     """One delivery with what each attempt brought."""
     row, tries = deliveries.get(actor(), delivery_id)
     endpoint = webhooks.get(actor(), row.endpoint_id, deleted=True)
-    return render("dashboard/webhooks/delivery.html", row=row, tries=tries, endpoint=endpoint, hint=hint)
+    curl = deliveries.as_curl(actor(), delivery_id) if actor().can(WEBHOOKS_MANAGE) else None
+    return render(
+        "dashboard/webhooks/delivery.html", row=row, tries=tries, endpoint=endpoint, hint=hint, curl=curl
+    )
 
 
 @blueprint.post("/deliveries/<delivery_id>/resend")
@@ -121,8 +127,45 @@ def resend(mode: str, delivery_id: str) -> AnyResponse:
     return redirect(f"/dashboard/{mode}/webhooks/deliveries/{made.id}", 303)
 
 
+@blueprint.get("/<endpoint_id>/edit")
+@screen(WEBHOOKS_MANAGE, step_up="webhooks")
+def edit(mode: str, endpoint_id: str) -> Response:
+    """The form with what the endpoint has."""
+    endpoint = webhooks.get(actor(), endpoint_id)
+    typed = MultiDict([("url", endpoint.url), ("description", endpoint.description)])
+    typed.setlist("events", endpoint.events)
+    return _form([], endpoint=endpoint, typed=typed)
+
+
+@blueprint.post("/<endpoint_id>/edit")
+@screen(WEBHOOKS_MANAGE, step_up="webhooks")
+def change(mode: str, endpoint_id: str) -> AnyResponse:
+    """Change where it is and what it hears of; its secret stays."""
+    form, endpoint = request.form, webhooks.get(actor(), endpoint_id)
+    try:
+        webhooks.update(
+            actor(),
+            endpoint_id,
+            url=form.get("url", "").strip(),
+            events=form.getlist("events"),
+            description=form.get("description", "").strip()[:200],
+        )
+    except DomainError as refused:
+        return _form([{"field": refused.field or "url", "text": refused.message}], 422, endpoint=endpoint)
+    flash("The endpoint was changed", "success")
+    return redirect(f"/dashboard/{mode}/webhooks/{endpoint_id}", 303)
+
+
+@blueprint.get("/<endpoint_id>/delete")
+@screen(WEBHOOKS_MANAGE, step_up="webhooks")
+def ask_delete(mode: str, endpoint_id: str) -> Response:
+    """Ask (also where a step-up leads back to)."""
+    endpoint = webhooks.get(actor(), endpoint_id)
+    return render("dashboard/webhooks/delete.html", endpoint=endpoint, form=FlaskForm())
+
+
 @blueprint.post("/<endpoint_id>/delete")
-@screen(WEBHOOKS_MANAGE)
+@screen(WEBHOOKS_MANAGE, step_up="webhooks")
 def delete(mode: str, endpoint_id: str) -> AnyResponse:
     """Take an endpoint away."""
     webhooks.delete(actor(), endpoint_id)
@@ -175,13 +218,20 @@ def _moment(field: str) -> datetime:
         raise InvalidRequest("Enter a date and a time", field=field) from error
 
 
-def _form(errors: list[dict[str, str]], status: int = 200) -> Response:
+def _form(
+    errors: list[dict[str, str]],
+    status: int = 200,
+    *,
+    endpoint: WebhookEndpoint | None = None,
+    typed: MultiDict[str, str] | None = None,
+) -> Response:
     names = sorted(str(name) for name in PUBLISHED)
     return render(
         "dashboard/webhooks/new.html",
         status,
         errors=errors,
-        typed=request.form,
+        typed=request.form if typed is None else typed,
+        endpoint=endpoint,
         names=names,
         form=FlaskForm(),
     )

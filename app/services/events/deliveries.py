@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -143,13 +144,7 @@ def deliver(delivery: Delivery, client: SafeClient, *, last: bool = False) -> bo
     answer: Answer | None = None
     error: str | None = None
     try:
-        secrets = webhooks.secrets_of(endpoint)
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "Till-Webhooks/1",
-            **signing.webhook_headers(delivery.event_id, body, secrets, started),
-        }
-        answer = client.post(endpoint.url, body, headers)
+        answer = client.post(endpoint.url, body, _headers(delivery, endpoint, started))
     except (AddressRefused, ConnectionFailed) as failed:
         error = str(failed)
     except Exception as failed:  # else its lease would lapse and it be tried for ever, before all others
@@ -263,10 +258,11 @@ def list_page(
     endpoint_id: str | None = None,
     event_id: str | None = None,
     statuses: tuple[str, ...] = (),
+    off: bool | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Delivery]:
-    """Deliveries of this merchant, newest first."""
+    """Deliveries of this merchant, newest first; `off`: of endpoints that are off or gone, or on."""
     statement = mine(actor)
     if endpoint_id:
         statement = statement.where(Delivery.endpoint_id == endpoint_id)
@@ -274,6 +270,8 @@ def list_page(
         statement = statement.where(Delivery.event_id == event_id)
     if statuses:
         statement = statement.where(Delivery.status.in_(statuses))
+    if off is not None:
+        statement = statement.where(Delivery.endpoint_id.in_(_that_are(actor, off)))
     if cursor:
         last = decode_cursor(cursor)
         if last is None:
@@ -282,6 +280,37 @@ def list_page(
     with reading() as db:
         rows = list(db.scalars(statement.order_by(Delivery.id.desc()).limit(limit + 1)))
     return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def _that_are(actor: Actor, off: bool) -> Select[str]:
+    gone = WebhookEndpoint.disabled_at.is_not(None) | WebhookEndpoint.deleted_at.is_not(None)
+    return select(WebhookEndpoint.id).where(
+        WebhookEndpoint.tenant_id == actor.tenant_id, gone if off else ~gone
+    )
+
+
+def as_curl(actor: Actor, delivery_id: str) -> str:
+    """A command that posts what a delivery carries, signed as of now: it shows no secret.
+
+    Raises:
+        NotFound: there is no such delivery of this merchant.
+    """
+    row, _ = get(actor, delivery_id)
+    endpoint = webhooks.get(actor, row.endpoint_id, deleted=True)
+    headers = _headers(row, endpoint, clock.now())
+    words = ["curl", "-i", "-X", "POST", endpoint.url]
+    for name, value in headers.items():
+        words += ["-H", f"{name}: {value}"]
+    return shlex.join([*words, "--data-binary", row.body])
+
+
+def _headers(row: Delivery, endpoint: WebhookEndpoint, at: datetime) -> dict[str, str]:
+    secrets = webhooks.secrets_of(endpoint)
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Till-Webhooks/1",
+        **signing.webhook_headers(row.event_id, row.body.encode(), secrets, at),
+    }
 
 
 def new_client() -> SafeClient:
