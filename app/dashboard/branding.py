@@ -10,7 +10,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.settings import READ, WRITE, tabs
-from app.dashboard.shell import actor, render, screen
+from app.dashboard.shell import actor, render, screen, status_of
 from app.domain.errors import DomainError
 from app.domain.rules import page_choices
 from app.services.access import tenants
@@ -43,7 +43,7 @@ def change(mode: str) -> AnyResponse:
     except DomainError as refused:
         text = refused.message.removeprefix(f"{refused.field}: ")
         errors = [{"field": refused.field, "text": text[:1].upper() + text[1:]}]
-        return _form(mode, sent, version, errors, refused.http_status)
+        return _form(mode, sent, version, errors, status_of(refused))
     flash("Your branding was saved: shoppers see it from now on.", "success")
     return redirect(f"/dashboard/{mode}/settings", 303)
 

@@ -122,6 +122,13 @@ def renew_codes() -> AnyResponse:
     return render("dashboard/security/codes.html", codes=totp.renew_codes(signed_in().user.id))
 
 
+@blueprint.get("/totp/off")
+@screen(step_up="mfa")
+def ask_disable() -> Response:
+    """Ask before a password alone is enough again (also where a step-up leads back to)."""
+    return render("dashboard/security/off.html", form=FlaskForm())
+
+
 @blueprint.post("/totp/off")
 @screen()
 def disable() -> AnyResponse:

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import settings_fields as fields
 from app.dashboard.settings_fields import SECTIONS, Section
-from app.dashboard.shell import actor, render, screen, stepped_up
+from app.dashboard.shell import actor, render, screen, status_of, stepped_up
 from app.domain import countries
 from app.domain.errors import DomainError
 from app.services.operations import settings
@@ -62,7 +62,7 @@ def change(mode: str, name: str) -> AnyResponse:
         settings.change(who, changes, expected=version)
     except DomainError as refused:
         errors = [{"field": refused.field, "text": _without_name(refused)}]
-        return _form(mode, name, section, sent, version, errors, refused.http_status)
+        return _form(mode, name, section, sent, version, errors, status_of(refused))
     flash("Your settings were saved.", "success")
     return redirect(f"/dashboard/{mode}/settings/{name}", 303)
 
@@ -91,7 +91,7 @@ def change_countries(mode: str) -> AnyResponse:
     except DomainError as refused:
         errors = [{"field": "new_country", "text": _without_name(refused)}]
         known = {code: listed for code, listed in wanted.items() if countries.is_country(code)}
-        return _countries(mode, known, version, errors, refused.http_status)
+        return _countries(mode, known, version, errors, status_of(refused))
     flash("Your settings were saved.", "success")
     return redirect(f"/dashboard/{mode}/settings/countries", 303)
 

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.navigation import menu
 from app.domain.actor import Actor
-from app.domain.errors import PermissionDenied
+from app.domain.errors import DomainError, PermissionDenied
 from app.services.access import web_sessions
 from app.services.access.web_sessions import SignedIn
 from app.services.operations.settings import checkout_settings
@@ -127,6 +127,11 @@ def stepped_up(action: str) -> AnyResponse | None:
         return None
     back = request.form.get("back") or request.path
     return redirect(f"/dashboard/confirm?action={action}&next={quote(back)}", 303)
+
+
+def status_of(refused: DomainError) -> int:
+    """The status of a form that comes back: what is wrong with it is 422, whoever found it."""
+    return 422 if refused.http_status in (400, 404) else refused.http_status
 
 
 def renew() -> None:

@@ -100,14 +100,14 @@ def submit_code() -> AnyResponse:
 
 
 @blueprint.get("/invitation/<token>")
-@opens(To.EVERYBODY)
+@opens(To.ADDRESS)
 def show_invitation(token: str) -> Response:
     """The form for a first password, or another one; looking at it uses nothing up."""
     return _invitation(token, NewPasswordForm())
 
 
 @blueprint.post("/invitation/<token>")
-@opens(To.EVERYBODY)
+@opens(To.ADDRESS)
 def accept_invitation(token: str) -> AnyResponse:
     """Choose a password, and come in; a second factor that is in force is asked for first."""
     form = NewPasswordForm()
@@ -116,7 +116,7 @@ def accept_invitation(token: str) -> AnyResponse:
     try:
         user = invitations.accept(token, form.new_secret.data)
     except InvalidRequest as refused:
-        return _invitation(token, form, refused.http_status, refused.message)
+        return _invitation(token, form, 422, refused.message)
     _leave()
     if user.totp_enabled:
         return redirect("/dashboard/sign-in", 303)

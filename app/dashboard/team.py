@@ -9,7 +9,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app import settings as environment
-from app.dashboard.shell import actor, render, screen, signed_in
+from app.dashboard.shell import actor, render, screen, signed_in, status_of
 from app.domain.actor import Actor
 from app.domain.errors import DomainError
 from app.domain.permissions import TEAM_MANAGE
@@ -54,7 +54,7 @@ def invite(mode: str) -> AnyResponse:
             actor(), form.get("email", ""), form.get("name", ""), form.get("role", "")
         )
     except DomainError as refused:
-        return _form([{"field": refused.field or "role", "text": refused.message}], refused.http_status)
+        return _form([{"field": refused.field or "role", "text": refused.message}], status_of(refused))
     return _link(user, token, fresh=True)
 
 
@@ -74,7 +74,7 @@ def change_role(mode: str, user_id: str) -> AnyResponse:
     except DomainError as refused:
         if refused.code == "user_not_found":
             raise
-        return _person(user_id, [{"field": "role", "text": refused.message}], refused.http_status)
+        return _person(user_id, [{"field": "role", "text": refused.message}], status_of(refused))
     return _done(mode, user_id, "The role was changed. They have to sign in again.")
 
 
@@ -123,7 +123,7 @@ def disable(mode: str, user_id: str) -> AnyResponse:
     except DomainError as refused:
         if refused.http_status == 404:
             raise
-        return _ask(user_id, [{"field": "keys", "text": refused.message}], refused.http_status)
+        return _ask(user_id, [{"field": "keys", "text": refused.message}], status_of(refused))
     if user_id == signed_in().user.id:
         return redirect("/dashboard/sign-in", 303)
     return _done(mode, user_id, "They are let in no more.")

@@ -9,7 +9,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import permission_words
-from app.dashboard.shell import actor, render, screen, stepped_up
+from app.dashboard.shell import actor, render, screen, status_of, stepped_up
 from app.dashboard.team import STEP, tabs
 from app.domain.errors import DomainError
 from app.domain.permissions import PERMISSIONS, TEAM_MANAGE
@@ -41,7 +41,7 @@ def create(mode: str) -> AnyResponse:
     try:
         roles.create(actor(), name, chosen, request.form.get("description", "").strip()[:200])
     except DomainError as refused:
-        return _form(None, chosen, [_error(refused)], refused.http_status)
+        return _form(None, chosen, [_error(refused)], status_of(refused))
     return _done(mode, "The role was made: give it to people on their page.")
 
 
@@ -63,7 +63,7 @@ def change(mode: str, name: str) -> AnyResponse:
     except DomainError as refused:
         if refused.http_status == 404:
             raise
-        return _form(name, chosen, [_error(refused)], refused.http_status)
+        return _form(name, chosen, [_error(refused)], status_of(refused))
     return _done(mode, "The role was changed, for everybody who has it.")
 
 
@@ -83,7 +83,7 @@ def remove(mode: str, name: str) -> AnyResponse:
     except DomainError as refused:
         if refused.http_status == 404:
             raise
-        return _ask(name, [{"field": None, "text": refused.message}], refused.http_status)
+        return _ask(name, [{"field": None, "text": refused.message}], status_of(refused))
     return _done(mode, "The role was removed.")
 
 

@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import actor, render, screen
+from app.dashboard.shell import actor, render, screen, status_of
 from app.domain.errors import DomainError
 from app.services.events import inspection
 from app.services.events.inspection import Filters
@@ -42,7 +42,7 @@ def advance(mode: str) -> AnyResponse:
     try:
         test_clock.advance(actor(), request.form.get("seconds", default=0, type=int))
     except DomainError as refused:
-        return _page([{"field": "seconds", "text": refused.message}], refused.http_status)
+        return _page([{"field": "seconds", "text": refused.message}], status_of(refused))
     flash("Your test mode went forward. What is due now happens within seconds.", "success")
     return redirect(f"/dashboard/{mode}/test-clock", 303)
 

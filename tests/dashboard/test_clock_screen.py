@@ -18,7 +18,7 @@ def test_going_forward_ends_what_is_due(app: Flask, shop: Shop) -> None:
     assert shop.read(session).status == "canceled"
     page = owner.get("/test-clock").text
     assert "It has not been moved" not in page and "<td>A day</td>" in page
-    assert owner.post("/test-clock", seconds="soon").status_code == 400
+    assert owner.post("/test-clock", seconds="soon").status_code == 422
 
 
 def test_live_mode_and_viewers_move_nothing(app: Flask, shop: Shop) -> None:

@@ -46,8 +46,8 @@ def test_branding_is_seen_by_shoppers_and_is_all_or_nothing(owner: Desk, shop: S
     assert "Mug &amp; Co" in page and 'data-accent="#1a73e8"' in page and "help@mugs.example" in page
     bad = {**sent, "name": "Other", "support_email": "nobody", "version": version(shop)}
     refused = owner.post("/settings", bad)
-    assert refused.status_code == 400 and 'value="Other"' in refused.text and "nobody" in refused.text
-    assert owner.post("/settings", {**sent, "name": " ", "version": version(shop)}).status_code == 400
+    assert refused.status_code == 422 and 'value="Other"' in refused.text and "nobody" in refused.text
+    assert owner.post("/settings", {**sent, "name": " ", "version": version(shop)}).status_code == 422
     assert tenants.profile(shop.actor.tenant_id).name == "Mug & Co"
     with reading() as db:
         found = db.query(JournalEntry).filter_by(tenant_id=shop.actor.tenant_id, type="tenant.renamed").all()
@@ -123,7 +123,7 @@ def test_what_cannot_be_says_what_to_mend_and_changes_nothing(
 ) -> None:
     before = version(shop)
     answer = owner.post(f"/settings/{section}", {**(CHECKOUT if section == "checkout" else {}), **wrong})
-    assert answer.status_code == 400 and words in answer.text
+    assert answer.status_code == 422 and words in answer.text
     assert version(shop) == before
 
 
@@ -147,7 +147,7 @@ def test_methods_are_chosen_by_country(owner: Desk, shop: Shop) -> None:
     assert owner.post(page, gone).status_code == 303
     assert settings.read(shop.actor)[0].allowed_apms == {"NL": ["ideal"]}
     for wrong in ({"new_country": "XX"}, {"new_country": "FR", "methods-new": ["card"]}):
-        assert owner.post(page, {**wrong, "version": version(shop)}).status_code == 400
+        assert owner.post(page, {**wrong, "version": version(shop)}).status_code == 422
     assert "Netherlands" in owner.get(page).text
 
 

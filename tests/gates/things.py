@@ -14,16 +14,22 @@ from urllib.parse import urlsplit
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.db import reading
+from app.db import reading, transaction
+from app.kit import clock
+from app.models.access.invitation import Invitation
 from app.models.events.delivery import Delivery
+from app.models.events.journal import JournalEntry
+from app.models.operations.idempotency import IdempotencyRecord
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.treasury.settlement import Settlement
+from app.services.access import invitations, users
 from app.services.checkout import gift_cards, links, payment, receipts, simple_sessions, subscriptions
 from app.services.checkout.links import LinkDraft
 from app.services.checkout.simple_sessions import SimpleDraft
 from app.services.events import audit
 from app.services.operations import exports
+from app.services.operations.secrets_at_rest import hash_token
 from tests import treasuries
 from tests.checkout_api import Checkout
 from tests.payments_api import Api
@@ -80,6 +86,7 @@ def make(client: FlaskClient, shop: Shop) -> Things:
     ids |= _paid(client, shop)
     ids |= _files(api)
     ids |= _member(shop)
+    ids |= _house(shop)
     return Things(shop, ids)
 
 
@@ -226,6 +233,34 @@ def _member(shop: Shop) -> dict[str, str]:
     session = simple_sessions.create(shop.actor, draft)
     payment.pay_by_card(shop.actor, session.id, card(GOOD), payment.Order("club", keep_for="cus_1"))
     return {"subscription_id": subscriptions.list_page(shop.actor).data[0].id}
+
+
+def _house(shop: Shop) -> dict[str, str]:
+    """Somebody who was invited, an entry of the journal, a key of a request; a role and a section by name."""
+    user = users.create(
+        shop.actor.tenant_id,
+        f"new@{shop.actor.tenant.slug}.example",
+        "New",
+        "read_only",
+        "a long enough passphrase",
+    )
+    now = clock.now()
+    with transaction() as db:
+        link = {"token_hash": hash_token(f"link-of-{user.id}"), "created_by": "tests", "created_at": now}
+        db.add(Invitation(user_id=user.id, expires_at=now + invitations.LASTS, **link))
+    with reading() as db:
+        entry = select(JournalEntry.id).where(
+            JournalEntry.tenant_id == shop.actor.tenant_id, JournalEntry.mode == "test"
+        )
+        key = select(IdempotencyRecord.scope_hash).where(IdempotencyRecord.tenant_id == shop.actor.tenant_id)
+        return {
+            "team/user_id": user.id,
+            "invitation/token": f"link-of-{user.id}",
+            "entry_id": db.scalars(entry).first() or "",
+            "scope_hash": db.scalars(key).first() or "",
+            "roles/name": "admin",
+            "settings/name": "checkout",
+        }
 
 
 def _files(api: Api) -> dict[str, str]:

@@ -14,7 +14,15 @@ from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode
-from app.domain.errors import Conflict, Gone, InvalidRequest, InvalidState, PermissionDenied, Unprocessable
+from app.domain.errors import (
+    Conflict,
+    DomainError,
+    InvalidRequest,
+    InvalidState,
+    NotFound,
+    PermissionDenied,
+    Unprocessable,
+)
 from app.domain.permissions import TEAM_MANAGE
 from app.domain.rules import page_choices
 from app.kit import clock, crypto
@@ -91,7 +99,7 @@ def find(token: str) -> User:
     """Whose link this is.
 
     Raises:
-        Gone: it was used, replaced, or is too old; or there never was one.
+        NotFound: it was used, replaced, or is too old; or there never was one.
     """
     statement = (
         select(User)
@@ -105,7 +113,7 @@ def find(token: str) -> User:
     with reading() as db:
         user = db.scalars(statement).one_or_none()
     if user is None:
-        raise Gone("This link works no more. Ask for another one.", code="invitation_over")
+        raise _over()
     return user
 
 
@@ -122,7 +130,7 @@ def accept(token: str, password: str) -> User:
     """Choose a password by a link, which ends with that; so does what they were signed in with.
 
     Raises:
-        Gone: see `find`; of two who use it at once, the second finds it gone.
+        NotFound: see `find`; of two who use it at once, the second finds it gone.
         InvalidRequest: the password is too short, too long, too common, or made of their own names.
     """
     user = find(token)
@@ -130,7 +138,7 @@ def accept(token: str, password: str) -> User:
     with transaction() as db:
         mine = delete(Invitation).where(Invitation.token_hash == hash_token(token))
         if not db.execute(mine).rowcount:  # type: ignore[attr-defined]
-            raise Gone("This link works no more. Ask for another one.", code="invitation_over")
+            raise _over()
         users.put_hash(db, user.id, hashed)
     return user
 
@@ -140,6 +148,10 @@ def clean() -> int:
     with transaction() as db:
         over = delete(Invitation).where(Invitation.expires_at < clock.now())
         return int(db.execute(over).rowcount)  # type: ignore[attr-defined]
+
+
+def _over() -> DomainError:
+    return NotFound("This link does not work, or works no more. Ask for another one.", code="invitation_over")
 
 
 def _replace(db: Session, actor: Actor, user: User) -> str:

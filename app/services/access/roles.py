@@ -145,7 +145,7 @@ def change(actor: Actor, name: str, permissions: list[str], description: str) ->
         InvalidRequest: a permission that does not exist.
         NotFound: the merchant has no such role of its own.
         PermissionDenied: the role may do, or would, what the caller does not hold.
-        Conflict: `last_admin`, nobody else may do everything.
+        Conflict: `role_built_in`; or `last_admin`, nobody else may do everything.
     """
     wanted = _wanted(actor, permissions)
     with transaction(actor) as db:
@@ -164,7 +164,7 @@ def remove(actor: Actor, name: str) -> None:
 
     Raises:
         NotFound: the merchant has no such role of its own.
-        Conflict: `role_in_use`, also by somebody who is let in no more.
+        Conflict: `role_built_in`; or `role_in_use`, also by somebody who is let in no more.
     """
     with transaction(actor) as db:
         people, row = everybody(db, actor), _own_row(db, actor, name)
@@ -274,6 +274,8 @@ def _wanted(actor: Actor, permissions: list[str]) -> list[str]:
 
 
 def _own_row(db: Session, actor: Actor, name: str) -> Role:
+    if name in ROLES:
+        raise Conflict("This role is built in and stays as it is", code="role_built_in")
     statement = select(Role).where(Role.tenant_id == actor.tenant_id, Role.name == name)
     row = db.scalars(statement.with_for_update()).one_or_none()
     if row is None:
