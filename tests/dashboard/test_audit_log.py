@@ -17,7 +17,8 @@ from app.services.access import keys
 from app.services.events import audit, inspection, webhooks
 from app.services.events.inspection import Filters
 from app.services.operations import settings
-from tests import at_desk as desk, shops
+from tests import at_desk as desk
+from tests import shops
 from tests.at_desk import Desk
 from tests.shops import Shop
 

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from app.db import reading
 from app.models.operations.idempotency import IdempotencyRecord
 from app.services.operations import idempotency_inspection
-from tests import at_desk as desk, shops
+from tests import at_desk as desk
+from tests import shops
 from tests.at_desk import Desk
 from tests.shops import Shop
 

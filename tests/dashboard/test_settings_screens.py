@@ -12,7 +12,8 @@ from app.models.events.journal import JournalEntry
 from app.services.access import tenants, totp
 from app.services.operations import settings
 from app.services.operations.settings import checkout_settings
-from tests import at_desk as desk, shops
+from tests import at_desk as desk
+from tests import shops
 from tests.at_desk import Desk
 from tests.shops import Shop
 
