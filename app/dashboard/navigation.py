@@ -6,8 +6,25 @@ from typing import Any
 
 #: Group → (words, path under /dashboard/{mode}, icon).
 MENU: tuple[tuple[str | None, tuple[tuple[str, str, str], ...]], ...] = (
-    (None, (("Home", "", "home"), ("Payments", "payments", "card"), ("Refunds", "refunds", "refund"))),
-    ("Sell", (("Payment links", "links", "link"),)),
+    (
+        None,
+        (
+            ("Home", "", "home"),
+            ("Payments", "payments", "card"),
+            ("Refunds", "refunds", "refund"),
+            ("Disputes", "disputes", "dispute"),
+        ),
+    ),
+    (
+        "Sell",
+        (
+            ("Orders", "orders", "box"),
+            ("Subscriptions", "subscriptions", "refresh"),
+            ("Customers", "customers", "team"),
+            ("Catalogue", "catalogue", "shop"),
+            ("Payment links", "links", "link"),
+        ),
+    ),
     (
         "Developers",
         (

@@ -17,6 +17,7 @@ blueprint = Blueprint("step_up", __name__, url_prefix="/dashboard")
 #: Action → why it is asked.
 ACTIONS = {
     "refund": "Money is about to leave your account.",
+    "gift-cards": "A gift card is as good as money.",
     "api-keys": "API keys can move money.",
     "webhooks": "Webhooks tell other systems about your payments.",
     "team": "This changes who may do what.",

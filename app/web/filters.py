@@ -1,13 +1,15 @@
-"""What templates call: money, dates, static files."""
+"""What templates call: money, percentages, places, dates, static files."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
+from babel.numbers import format_percent
 from flask import Flask
 
 from app.domain import money
@@ -27,6 +29,8 @@ def install(app: Flask) -> None:
         money=_money,
         datetime=lambda at: format_datetime(at, "medium", locale=_locale()) if at else "",
         date=lambda at: format_date(at, "medium", locale=_locale()) if at else "",
+        percentage=lambda percent: format_percent(Decimal(percent) / 100, "#,##0.####%", locale=_locale()),
+        country_name=lambda code: Locale.parse(_locale()).territories.get(code, code),
         iso=lambda at: at.isoformat() if isinstance(at, datetime) else "",
     )
     app.context_processor(_direction)

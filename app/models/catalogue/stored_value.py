@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Owned, Timestamped
@@ -12,11 +12,15 @@ from app.models.types import CurrencyCode, PrimaryId
 
 
 class GiftCard(Owned, Timestamped, Base):
-    """A code with a balance; `held` is promised to open checkouts (reliability.md 17)."""
+    """A code with a balance; `held` is promised to open checkouts (reliability.md 17).
+
+    One that is blocked is not taken; what it was promised to before goes on.
+    """
 
     __tablename__ = "gift_cards"
     __table_args__ = (
         UniqueConstraint("tenant_id", "mode", "code"),
+        Index("ix_gift_cards_tenant", "tenant_id", "mode", "id"),
         CheckConstraint("held >= 0 AND held <= balance", name="held_within_balance"),
     )
 
@@ -26,6 +30,7 @@ class GiftCard(Owned, Timestamped, Base):
     balance: Mapped[int]
     held: Mapped[int] = mapped_column(default=0)
     expires_at: Mapped[datetime | None]
+    blocked_at: Mapped[datetime | None]
 
 
 class StoreCredit(Owned, Timestamped, Base):

@@ -14,6 +14,8 @@ from app.models.events.journal import JournalLinks
 from app.models.stateful import Stateful
 from app.models.types import CurrencyCode, PrimaryId, Ref
 
+#: These the merchant may answer.
+_WAITING = "status IN ('warning', 'needs_response')"
 _PENDING = "sent_at IS NULL AND refusal IS NULL"
 
 
@@ -32,6 +34,15 @@ class Dispute(Owned, Timestamped, Stateful, Base):
         Index("ix_disputes_status", "tenant_id", "mode", "status", "received_at", "id"),
         Index("ix_disputes_due", "tenant_id", "mode", "status", "evidence_due_at", "id"),
         Index("ix_disputes_account", "tenant_id", "mode", "merchant_account_id", "received_at", "id"),
+        Index(
+            "ix_disputes_due",
+            "tenant_id",
+            "mode",
+            "evidence_due_at",
+            "id",
+            sqlite_where=text(_WAITING),
+            postgresql_where=text(_WAITING),
+        ),
         Index(
             "ix_disputes_sweep",
             "next_query_at",

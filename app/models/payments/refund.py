@@ -27,6 +27,7 @@ class Refund(Owned, Timestamped, Stateful, Base):
     __tablename__ = "refunds"
     __table_args__ = (
         Index("ix_refunds_tenant", "tenant_id", "mode", "id"),
+        Index("ix_refunds_status", "tenant_id", "mode", "status", "id"),
         Index("ix_refunds_intent", "intent_id", "id"),
         Index("ix_refunds_time", "tenant_id", "mode", "created_at", "id"),
         Index(

@@ -1,18 +1,21 @@
-"""Issuing gift cards: what the merchant sells or gives away elsewhere, and Till redeems (OP-45)."""
+"""Gift cards as the merchant handles them: issued here, sold or given away elsewhere, blocked (OP-45)."""
 
 from __future__ import annotations
 
 import secrets
 from datetime import timedelta
 
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from app.db import transaction
+from app.db import reading, transaction
 from app.domain import money
 from app.domain.actor import Actor
-from app.domain.errors import Conflict, InvalidRequest
+from app.domain.errors import Conflict, InvalidRequest, NotFound
 from app.kit import clock
 from app.kit.ids import new_id
+from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.catalogue.stored_value import GiftCard
 from app.models.events.journal import record
 
@@ -63,9 +66,100 @@ def issue(
     return card
 
 
+def set_blocked(actor: Actor, card_id: str, blocked: bool) -> GiftCard:
+    """Refuse a card from now on, or take it again; its balance stays, and checkouts that hold some go on.
+
+    Raises:
+        NotFound: see `get`.
+    """
+    with transaction(actor) as db:
+        card = _one(db, _mine(actor).where(GiftCard.id == card_id).with_for_update())
+        if (card.blocked_at is not None) == blocked:
+            return card
+        card.blocked_at = clock.now() if blocked else None
+        record(
+            db,
+            "gift_card.blocked" if blocked else "gift_card.unblocked",
+            tenant_id=card.tenant_id,
+            mode=card.mode,
+            entity="gift_card",
+            entity_id=card.id,
+            cause=str(actor.kind),
+            before={"label": label(card.code), "blocked": not blocked},
+            after={"label": label(card.code), "blocked": blocked},
+        )
+        return card
+
+
+def get(actor: Actor, card_id: str) -> GiftCard:
+    """One card of this merchant and mode.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+    """
+    with reading() as db:
+        return _one(db, _mine(actor).where(GiftCard.id == card_id))
+
+
+def by_code(actor: Actor, code: str) -> GiftCard:
+    """The card with this code, in capitals or as it was typed; raises as `get`."""
+    typed = code.strip()
+    with reading() as db:
+        found = {card.code: card for card in db.scalars(_mine(actor).where(_named(typed)))}
+    card = found.get(typed) or found.get(typed.upper())
+    if card is None:
+        raise _unknown()
+    return card
+
+
+def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[GiftCard]:
+    """Cards, newest first.
+
+    Raises:
+        InvalidRequest: not a cursor of this list.
+    """
+    statement = _mine(actor)
+    if cursor:
+        last = decode_cursor(cursor)
+        if last is None:
+            raise InvalidRequest("Not a cursor of this list", field="cursor")
+        statement = statement.where(GiftCard.id < last)
+    with reading() as db:
+        cards = list(db.scalars(statement.order_by(GiftCard.id.desc()).limit(limit + 1)))
+    return Page(cards[:limit], encode_cursor(cards[limit - 1].id) if len(cards) > limit else None)
+
+
+def state(card: GiftCard) -> str:
+    """`active`, or why it pays nothing: `blocked`, `expired`, `used_up`."""
+    if card.blocked_at is not None:
+        return "blocked"
+    if card.expires_at is not None and card.expires_at <= clock.now():
+        return "expired"
+    return "active" if card.balance else "used_up"
+
+
 def label(code: str) -> str:
     """What may be shown of a code: its end."""
     return f"…{code[-4:]}" if len(code) > 6 else f"…{code[-2:]}"
+
+
+def _mine(actor: Actor) -> Select[GiftCard]:
+    return select(GiftCard).where(GiftCard.tenant_id == actor.tenant_id, GiftCard.mode == str(actor.mode))
+
+
+def _named(code: str) -> ColumnElement[bool]:
+    return GiftCard.code.in_({code, code.upper()})
+
+
+def _one(db: Session, statement: Select[GiftCard]) -> GiftCard:
+    found = db.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+    if found is None:
+        raise _unknown()
+    return found
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such gift card", code="giftcard_not_found")
 
 
 def _code() -> str:

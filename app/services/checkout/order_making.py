@@ -184,15 +184,30 @@ def locked(db: Session, actor: Actor, number: int) -> Order:
     return _one(db, statement.execution_options(populate_existing=True))
 
 
+def of_shop(actor: Actor, number: int) -> Order:
+    """One order of this merchant, for those who look at its whole shop.
+
+    Raises:
+        NotFound: there is none, or it is another merchant's.
+    """
+    with reading() as db:
+        return _one(db, _mine(actor).where(Order.number == number))
+
+
 def list_page(
-    actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, status: str | None = None
+    actor: Actor,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    status: str | None = None,
+    whole_shop: bool = False,
 ) -> Page[Order]:
-    """Orders that the caller may see, newest first.
+    """Orders that the caller may see, newest first; `whole_shop` is for the merchant's own people.
 
     Raises:
         InvalidRequest: not a cursor of this list.
     """
-    statement = _seen_by(actor)
+    statement = _mine(actor) if whole_shop else _seen_by(actor)
     if status:
         statement = statement.where(Order.status == status)
     if cursor:

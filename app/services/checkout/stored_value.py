@@ -68,7 +68,7 @@ def hold_gift_card(
     With an `amount` it is so much more or none.
 
     Raises:
-        Unprocessable: `giftcard_invalid` (unknown, expired, another currency), `giftcard_empty`,
+        Unprocessable: `giftcard_invalid` (unknown, blocked, expired, another currency), `giftcard_empty`,
             `giftcard_insufficient` where an `amount` is asked for, `nothing_due`.
         InvalidState: the session is over, or being paid.
     """
@@ -247,6 +247,8 @@ def _good_card(db: Session, actor: Actor, session: CheckoutSession, code: str) -
         raise _invalid("unknown", "This gift card code isn't valid")
     card = wallet.instrument(db, GIFT_CARD, found.id)
     assert isinstance(card, GiftCard)
+    if card.blocked_at is not None:
+        raise _invalid("blocked", "This gift card isn't valid")
     if card.expires_at is not None and card.expires_at <= clock.now():
         raise _invalid("expired", "This gift card has expired")
     if card.currency != session.currency:
@@ -294,6 +296,17 @@ def _credit(db: Session, actor: Actor, session: CheckoutSession) -> StoreCredit 
     row = wallet.instrument(db, STORE_CREDIT, found.id)
     assert isinstance(row, StoreCredit)
     return row
+
+
+def credits_of(actor: Actor, customer_id: str) -> list[StoreCredit]:
+    """What the merchant owes a customer, by currency."""
+    statement = select(StoreCredit).where(
+        StoreCredit.tenant_id == actor.tenant_id,
+        StoreCredit.mode == str(actor.mode),
+        StoreCredit.customer_id == customer_id,
+    )
+    with reading() as db:
+        return list(db.scalars(statement.order_by(StoreCredit.currency)))
 
 
 def _credit_of(db: Session, actor: Actor, session: CheckoutSession) -> StoreCredit | None:

@@ -6,7 +6,7 @@ what was captured, whoever asks at the same moment (reliability.md 12).
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -164,13 +164,19 @@ def list_page(
     cursor: str | None = None,
     status: str | None = None,
     intent_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Page[Refund]:
-    """Refunds of this merchant, or of one payment, newest first."""
+    """Refunds of this merchant, or of one payment, newest first; from `since`, before `until`."""
     statement = _mine(actor)
     if intent_id:
         statement = statement.where(_of(intent_id))
     if status:
         statement = statement.where(Refund.status == status)
+    if since:
+        statement = statement.where(Refund.created_at >= since)
+    if until:
+        statement = statement.where(Refund.created_at < until)
     if cursor:
         last = decode_cursor(cursor)
         if last is None:

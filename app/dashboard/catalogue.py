@@ -1,0 +1,17 @@
+"""The catalogue: its parts are screens of their own, under one entry of the menu."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.dashboard.shell import screen
+
+blueprint = Blueprint("catalogue", __name__, url_prefix="/dashboard/<any(test, live):mode>/catalogue")
+
+
+@blueprint.get("")
+@screen
+def index(mode: str) -> AnyResponse:
+    """The first of them."""
+    return redirect(f"/dashboard/{mode}/catalogue/products", 303)

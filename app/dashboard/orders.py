@@ -1,0 +1,81 @@
+"""Orders: list, one order, and what becomes of it: shipped, delivered, cancelled."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, flash, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.dashboard import histories
+from app.dashboard.shell import actor, needs, render, screen, stepped_up
+from app.dashboard.typed import next_url, tell
+from app.domain.errors import DomainError
+from app.domain.lifecycles import orders as lifecycle
+from app.domain.permissions import ORDERS_MANAGE
+from app.services.checkout import order_changes, order_making
+from app.services.events import timeline
+
+blueprint = Blueprint("orders", __name__, url_prefix="/dashboard/<any(test, live):mode>/orders")
+
+_S, _T = lifecycle.Status, lifecycle.Trigger
+#: What may be done by hand, and what is said then.
+_DONE = {_S.SHIPPED: "Marked as shipped", _S.DELIVERED: "Marked as delivered", _S.CANCELLED: "Cancelled"}
+_TRIGGERS = {_S.SHIPPED: _T.SHIPPED, _S.DELIVERED: _T.DELIVERED, _S.CANCELLED: _T.CANCELLED}
+
+
+@blueprint.get("")
+@screen
+def index(mode: str) -> AnyResponse:
+    """Orders, newest first; a number that is asked for is shown at once."""
+    needs("orders:read")
+    status, number = request.args.get("status", ""), request.args.get("number", "").strip()
+    if number:
+        found = order_making.of_shop(actor(), order_making.number_of(number.removeprefix("order_")))
+        return redirect(f"/dashboard/{mode}/orders/{found.number}", 303)
+    page = order_making.list_page(
+        actor(), cursor=request.args.get("cursor"), status=status or None, whole_shop=True
+    )
+    return render(
+        "dashboard/orders/index.html",
+        rows=page.data,
+        chosen=status,
+        statuses=[str(item) for item in _S],
+        next_url=next_url(page, status=status),
+    )
+
+
+@blueprint.get("/<int:number>")
+@screen
+def show(mode: str, number: int) -> Response:
+    """One order."""
+    needs("orders:read")
+    who = actor()
+    order = order_making.of_shop(who, order_making.number_of(str(number)))
+    may = [str(to) for to, trigger in _TRIGGERS.items() if lifecycle.LIFECYCLE.allows(order.status, trigger)]
+    return render(
+        "dashboard/orders/show.html",
+        order=order,
+        may=may if who.can(ORDERS_MANAGE) else [],
+        entries=histories.lines(timeline.of_entity(who, order.id)),
+    )
+
+
+@blueprint.post("/<int:number>/status")
+@screen
+def change(mode: str, number: int) -> AnyResponse:
+    """Move it on; cancelling one that is paid gives its money back."""
+    needs(ORDERS_MANAGE)
+    wanted, here = request.form.get("status", ""), f"/dashboard/{mode}/orders/{number}"
+    if wanted not in _DONE:
+        return redirect(here, 303)
+    who = actor()
+    order = order_making.of_shop(who, order_making.number_of(str(number)))
+    if wanted == _S.CANCELLED and order.status != _S.PENDING:
+        detour = stepped_up("refund")
+        if detour is not None:
+            return detour
+    try:
+        order_changes.change(who, order.number, wanted)
+        flash(_DONE[_S(wanted)], "success")
+    except DomainError as refused:
+        tell(refused)
+    return redirect(here, 303)
