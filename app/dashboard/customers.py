@@ -39,8 +39,8 @@ def show(mode: str, customer_id: str) -> Response:
     who = actor()
     page = saved_methods.list_page(who, customer_id, cursor=request.args.get("cursor"))
     plans = subscriptions.list_page(who, customer_id=customer_id, limit=100).data
-    credits = stored_value.credits_of(who, customer_id)
-    if not (page.data or plans or credits):
+    owed = stored_value.credits_of(who, customer_id)
+    if not (page.data or plans or owed):
         raise NotFound("Customer not found")
     here = f"{request.path}?cursor={page.next_cursor}" if page.next_cursor else None
     return render(
@@ -49,7 +49,7 @@ def show(mode: str, customer_id: str) -> Response:
         address=quote(customer_id, safe=""),
         methods=page.data,
         subscriptions=plans,
-        credits=credits,
+        credits=owed,
         next_url=here,
     )
 
