@@ -18,6 +18,8 @@ _TONES = {
     "past_due": "warning",
 }
 
+_WHO = {"user": "Somebody of your team", "api_key": "An API key", "system": "Till"}
+
 
 def lines(entries: Sequence[JournalEntry]) -> list[dict[str, Any]]:
     """Entries of the journal, the newest first."""
@@ -31,7 +33,7 @@ def _line(entry: JournalEntry) -> dict[str, Any]:
         "at": entry.created_at,
         "tone": _TONES.get(entry.to_status or "", "neutral"),
         "detail": _detail(entry),
-        "actor": {"user": "a person of yours", "system": "Till"}.get(entry.actor_kind, entry.actor_kind),
+        "actor": _WHO.get(entry.actor_kind, entry.actor_kind),
     }
 
 

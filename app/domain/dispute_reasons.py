@@ -72,6 +72,12 @@ REASONS: dict[str, DisputeReason] = {
             ("What they ordered and when, with their name on it", _DELIVERED, _TALKED),
         ),
         DisputeReason(
+            "general",
+            "No reason given",
+            "The cardholder asks about this payment, and their bank has not said why.",
+            ("What they ordered and when, with their name on it", _DELIVERED),
+        ),
+        DisputeReason(
             "incorrect_account_details",
             "Wrong account",
             "The cardholder's bank says that the account of this payment was not right.",
