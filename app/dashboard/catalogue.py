@@ -11,7 +11,7 @@ blueprint = Blueprint("catalogue", __name__, url_prefix="/dashboard/<any(test, l
 
 
 @blueprint.get("")
-@screen
+@screen("catalogue:read")
 def index(mode: str) -> AnyResponse:
     """The first of them."""
     return redirect(f"/dashboard/{mode}/catalogue/products", 303)

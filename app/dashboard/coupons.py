@@ -9,10 +9,9 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, moment, next_url, percent, shown_moment, whole, words
 from app.domain.errors import DomainError
-from app.domain.permissions import CATALOGUE_MANAGE
 from app.models.catalogue.promotion import Coupon
 from app.services.checkout.catalogue import coupons
 from app.services.checkout.catalogue.coupons import CouponTerms
@@ -21,7 +20,7 @@ blueprint = Blueprint("coupons", __name__, url_prefix="/dashboard/<any(test, liv
 
 
 @blueprint.get("")
-@screen
+@screen("catalogue:read")
 def index(mode: str) -> Response:
     """Coupons, newest first."""
     page = coupons.list_page(actor(), cursor=request.args.get("cursor"))
@@ -30,18 +29,16 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/new")
-@screen
+@screen("catalogue:write")
 def new(mode: str) -> Response:
     """The form of a new one."""
-    needs(CATALOGUE_MANAGE)
     return _form({})
 
 
 @blueprint.post("")
-@screen
+@screen("catalogue:write")
 def create(mode: str) -> AnyResponse:
     """Make one."""
-    needs(CATALOGUE_MANAGE)
     try:
         made = coupons.create(actor(), words("code"), _terms())
     except DomainError as refused:
@@ -51,7 +48,7 @@ def create(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<coupon_id>")
-@screen
+@screen("catalogue:read")
 def edit(mode: str, coupon_id: str) -> Response:
     """One coupon: its form, or what it is for those who may not change it."""
     row = coupons.get(actor(), coupon_id)
@@ -65,10 +62,9 @@ def edit(mode: str, coupon_id: str) -> Response:
 
 
 @blueprint.post("/<coupon_id>")
-@screen
+@screen("catalogue:write")
 def update(mode: str, coupon_id: str) -> AnyResponse:
     """Change one."""
-    needs(CATALOGUE_MANAGE)
     row = coupons.get(actor(), coupon_id)
     try:
         coupons.update(actor(), coupon_id, _terms())
@@ -79,10 +75,9 @@ def update(mode: str, coupon_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<coupon_id>/active")
-@screen
+@screen("catalogue:write")
 def switch(mode: str, coupon_id: str) -> AnyResponse:
     """Switch one on or off."""
-    needs(CATALOGUE_MANAGE)
     coupons.set_active(actor(), coupon_id, request.form.get("active") == "1")
     return redirect(f"/dashboard/{mode}/catalogue/coupons/{coupon_id}", 303)
 

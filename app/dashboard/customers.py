@@ -7,19 +7,18 @@ from urllib.parse import quote
 from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.domain.errors import NotFound
 from app.services.checkout import stored_value, subscriptions
-from app.services.payments import customers, saved_methods
+from app.services.payments import customers, methods, saved_methods
 
 blueprint = Blueprint("customers", __name__, url_prefix="/dashboard/<any(test, live):mode>/customers")
 
 
 @blueprint.get("")
-@screen
+@screen("methods:read")
 def index(mode: str) -> AnyResponse:
     """Customers by their ids; one that is asked for is shown at once."""
-    needs("methods:read")
     wanted = request.args.get("q", "").strip()[:64]
     if wanted and _known(wanted):
         return redirect(f"/dashboard/{mode}/customers/{quote(wanted, safe='')}", 303)
@@ -32,10 +31,9 @@ def index(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<path:customer_id>")
-@screen
+@screen("methods:read")
 def show(mode: str, customer_id: str) -> Response:
     """One customer: saved methods, subscriptions, store credit."""
-    needs("methods:read")
     who = actor()
     page = saved_methods.list_page(who, customer_id, cursor=request.args.get("cursor"))
     plans = subscriptions.list_page(who, customer_id=customer_id, limit=100).data
@@ -46,23 +44,23 @@ def show(mode: str, customer_id: str) -> Response:
     return render(
         "dashboard/customers/show.html",
         customer_id=customer_id,
-        address=quote(customer_id, safe=""),
-        methods=page.data,
+        kept=page.data,
         subscriptions=plans,
         credits=owed,
         next_url=here,
     )
 
 
-@blueprint.post("/remove-method")
-@screen
-def remove(mode: str) -> AnyResponse:
+@blueprint.post("/methods/<payment_method_id>/remove")
+@screen("methods:write")
+def remove(mode: str, payment_method_id: str) -> AnyResponse:
     """Take a saved method away for good."""
-    needs("methods:write")
-    method_id, customer_id = request.form.get("method", ""), request.form.get("customer", "")
-    saved_methods.revoke(actor(), method_id)
+    who = actor()
+    method = methods.get(who, payment_method_id)
+    saved_methods.revoke(who, method.id)
     flash("It can't be charged any more", "success")
-    back = f"/{quote(customer_id, safe='')}" if _known(customer_id) else ""
+    owner = method.customer_id or ""
+    back = f"/{quote(owner, safe='')}" if owner and _known(owner) else ""
     return redirect(f"/dashboard/{mode}/customers{back}", 303)
 
 

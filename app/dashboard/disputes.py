@@ -7,7 +7,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, days, next_url, tell, words
 from app.domain import dispute_reasons
 from app.domain.errors import DomainError, InvalidRequest
@@ -43,10 +43,9 @@ _NOTES = 20_000
 
 
 @blueprint.get("")
-@screen
+@screen("disputes:read")
 def index(mode: str) -> Response:
     """Disputes: those that can be answered by their due date, the others newest first."""
-    needs("disputes:read")
     who, cursor = actor(), request.args.get("cursor")
     show_ = request.args.get("show", "due")
     view = show_ if show_ in VIEWS else "due"
@@ -70,10 +69,9 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/<dispute_id>")
-@screen
+@screen("disputes:read")
 def show(mode: str, dispute_id: str) -> Response:
     """One dispute."""
-    needs("disputes:read")
     who = actor()
     dispute = disputes.get(who, dispute_id)
     return render(
@@ -91,10 +89,9 @@ def show(mode: str, dispute_id: str) -> Response:
 
 
 @blueprint.get("/<dispute_id>/evidence")
-@screen
+@screen("disputes:write")
 def answer(mode: str, dispute_id: str) -> AnyResponse:
     """The form for evidence."""
-    needs("disputes:write")
     dispute = disputes.get(actor(), dispute_id)
     if not _may_answer(dispute):
         return redirect(f"/dashboard/{mode}/disputes/{dispute_id}", 303)
@@ -102,10 +99,9 @@ def answer(mode: str, dispute_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<dispute_id>/evidence")
-@screen
+@screen("disputes:write")
 def submit(mode: str, dispute_id: str) -> AnyResponse:
     """Take documents and words, show all of it once more, and send it: it is sent once."""
-    needs("disputes:write")
     who, step = actor(), request.form.get("do", "review")
     dispute = disputes.get(who, dispute_id)
     try:
@@ -130,10 +126,9 @@ def submit(mode: str, dispute_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<dispute_id>/close")
-@screen
+@screen("disputes:write")
 def close(mode: str, dispute_id: str) -> AnyResponse:
     """Give in to an open dispute, or close a decided one; the books get the note."""
-    needs("disputes:write")
     outcome = request.form.get("outcome", "")
     try:
         note = words("note", 2000)
@@ -147,10 +142,9 @@ def close(mode: str, dispute_id: str) -> AnyResponse:
 
 
 @blueprint.get("/<dispute_id>/documents/<upload_id>")
-@screen
+@screen("disputes:read")
 def document(mode: str, dispute_id: str, upload_id: str) -> Response:
     """A document that was handed in, to keep."""
-    needs("disputes:read")
     disputes.get(actor(), dispute_id)
     upload, content = uploads.content(actor(), upload_id)
     answer_ = Response(content, mimetype=upload.content_type)

@@ -7,10 +7,9 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
-from app.dashboard.shell import actor, needs, render, screen, stepped_up
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, currency, needed_amount, next_url, whole, words
 from app.domain.errors import DomainError, InvalidRequest
-from app.domain.permissions import CATALOGUE_MANAGE
 from app.services.checkout import gift_cards
 from app.services.events import timeline
 
@@ -22,39 +21,34 @@ MAX_DAYS = 3650
 
 
 @blueprint.get("")
-@screen
+@screen("catalogue:read")
 def index(mode: str) -> Response:
     """Cards, newest first."""
     return _list()
 
 
 @blueprint.post("/find")
-@screen
+@screen("catalogue:read")
 def find(mode: str) -> AnyResponse:
     """The card with a code; by a form, since addresses are logged and a code is money."""
     try:
         card = gift_cards.by_code(actor(), words("code", 100))
     except DomainError as refused:
-        return _list([{"field": "code", "text": refused.message}], refused.http_status)
+        return _list([{"field": "code", "text": refused.message}], 422)
     return redirect(f"/dashboard/{mode}/catalogue/gift-cards/{card.id}", 303)
 
 
 @blueprint.get("/new")
-@screen
-def new(mode: str) -> AnyResponse:
+@screen("catalogue:write", step_up="gift-cards")
+def new(mode: str) -> Response:
     """The form."""
-    needs(CATALOGUE_MANAGE)
-    return stepped_up("gift-cards") or _form()
+    return _form()
 
 
 @blueprint.post("")
-@screen
+@screen("catalogue:write", step_up="gift-cards")
 def issue(mode: str) -> AnyResponse:
     """Issue a card and show its code this once."""
-    needs(CATALOGUE_MANAGE)
-    detour = stepped_up("gift-cards")
-    if detour is not None:
-        return detour
     try:
         code, days = currency(), whole("days")
         if days is not None and not 1 <= days <= MAX_DAYS:
@@ -67,7 +61,7 @@ def issue(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<card_id>")
-@screen
+@screen("catalogue:read")
 def show(mode: str, card_id: str) -> Response:
     """One card."""
     who = actor()
@@ -82,10 +76,9 @@ def show(mode: str, card_id: str) -> Response:
 
 
 @blueprint.post("/<card_id>/blocked")
-@screen
+@screen("catalogue:write")
 def block(mode: str, card_id: str) -> AnyResponse:
     """Block a card, or take it again."""
-    needs(CATALOGUE_MANAGE)
     blocked = request.form.get("blocked") == "1"
     gift_cards.set_blocked(actor(), card_id, blocked)
     flash("The card is blocked" if blocked else "The card is taken again", "success")

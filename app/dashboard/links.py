@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app import settings
 from app.dashboard import histories
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import (
     amount,
     amount_of,
@@ -38,7 +38,7 @@ blueprint = Blueprint("payment_links", __name__, url_prefix="/dashboard/<any(tes
 
 
 @blueprint.get("")
-@screen
+@screen("links:read")
 def index(mode: str) -> Response:
     """Links, newest first."""
     page = links.list_page(actor(), cursor=request.args.get("cursor"))
@@ -47,18 +47,16 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/new")
-@screen
+@screen(LINKS_MANAGE)
 def new(mode: str) -> Response:
     """The form."""
-    needs(LINKS_MANAGE)
     return _form(MultiDict())
 
 
 @blueprint.post("")
-@screen
+@screen(LINKS_MANAGE)
 def create(mode: str) -> AnyResponse:
     """Make a link."""
-    needs(LINKS_MANAGE)
     try:
         code = currency()
         draft = LinkDraft(currency=code, slug=words("slug", 100) or None, **_terms(code))
@@ -70,7 +68,7 @@ def create(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<link_id>")
-@screen
+@screen("links:read")
 def show(mode: str, link_id: str) -> Response:
     """One link with its QR code."""
     who = actor()
@@ -85,19 +83,17 @@ def show(mode: str, link_id: str) -> Response:
 
 
 @blueprint.get("/<link_id>/edit")
-@screen
+@screen(LINKS_MANAGE)
 def edit(mode: str, link_id: str) -> Response:
     """The form of a link that is out."""
-    needs(LINKS_MANAGE)
     link = links.get(actor(), link_id)
     return _form(_held(link), link=link)
 
 
 @blueprint.post("/<link_id>")
-@screen
+@screen(LINKS_MANAGE)
 def update(mode: str, link_id: str) -> AnyResponse:
     """Change its terms; its address and currency stay."""
-    needs(LINKS_MANAGE)
     link = links.get(actor(), link_id)
     try:
         links.update(actor(), link_id, _terms(link.currency), version=whole("version"))
@@ -108,10 +104,9 @@ def update(mode: str, link_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<link_id>/active")
-@screen
+@screen(LINKS_MANAGE)
 def switch(mode: str, link_id: str) -> AnyResponse:
     """Switch a link on or off."""
-    needs(LINKS_MANAGE)
     links.set_active(actor(), link_id, request.form.get("active") == "1")
     return redirect(f"/dashboard/{mode}/links/{link_id}", 303)
 

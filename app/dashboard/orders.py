@@ -6,7 +6,7 @@ from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
-from app.dashboard.shell import actor, needs, render, screen, stepped_up
+from app.dashboard.shell import actor, render, screen, stepped_up
 from app.dashboard.typed import next_url, tell
 from app.domain.errors import DomainError
 from app.domain.lifecycles import orders as lifecycle
@@ -23,10 +23,9 @@ _TRIGGERS = {_S.SHIPPED: _T.SHIPPED, _S.DELIVERED: _T.DELIVERED, _S.CANCELLED: _
 
 
 @blueprint.get("")
-@screen
+@screen("orders:read")
 def index(mode: str) -> AnyResponse:
     """Orders, newest first; a number that is asked for is shown at once."""
-    needs("orders:read")
     status, number = request.args.get("status", ""), request.args.get("number", "").strip()
     if number:
         found = order_making.of_shop(actor(), order_making.number_of(number.removeprefix("order_")))
@@ -43,13 +42,12 @@ def index(mode: str) -> AnyResponse:
     )
 
 
-@blueprint.get("/<int:number>")
-@screen
-def show(mode: str, number: int) -> Response:
+@blueprint.get("/<int:order_id>")
+@screen("orders:read")
+def show(mode: str, order_id: int) -> Response:
     """One order."""
-    needs("orders:read")
     who = actor()
-    order = order_making.of_shop(who, order_making.number_of(str(number)))
+    order = order_making.of_shop(who, order_making.number_of(str(order_id)))
     may = [str(to) for to, trigger in _TRIGGERS.items() if lifecycle.LIFECYCLE.allows(order.status, trigger)]
     return render(
         "dashboard/orders/show.html",
@@ -59,16 +57,15 @@ def show(mode: str, number: int) -> Response:
     )
 
 
-@blueprint.post("/<int:number>/status")
-@screen
-def change(mode: str, number: int) -> AnyResponse:
+@blueprint.post("/<int:order_id>/status")
+@screen(ORDERS_MANAGE)
+def change(mode: str, order_id: int) -> AnyResponse:
     """Move it on; cancelling one that is paid gives its money back."""
-    needs(ORDERS_MANAGE)
-    wanted, here = request.form.get("status", ""), f"/dashboard/{mode}/orders/{number}"
+    who, wanted = actor(), request.form.get("status", "")
+    order = order_making.of_shop(who, order_making.number_of(str(order_id)))
+    here = f"/dashboard/{mode}/orders/{order.number}"
     if wanted not in _DONE:
         return redirect(here, 303)
-    who = actor()
-    order = order_making.of_shop(who, order_making.number_of(str(number)))
     if wanted == _S.CANCELLED and order.status != _S.PENDING:
         detour = stepped_up("refund")
         if detour is not None:

@@ -9,10 +9,9 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, currency, needed_amount, next_url, whole, words
 from app.domain.errors import DomainError
-from app.domain.permissions import CATALOGUE_MANAGE
 from app.services.checkout.catalogue import products
 from app.services.checkout.catalogue.products import PriceDraft, ProductDraft
 from app.services.events import timeline
@@ -21,7 +20,7 @@ blueprint = Blueprint("products", __name__, url_prefix="/dashboard/<any(test, li
 
 
 @blueprint.get("")
-@screen
+@screen("catalogue:read")
 def index(mode: str) -> Response:
     """Products, newest first."""
     show_ = request.args.get("show", "")
@@ -40,18 +39,16 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/new")
-@screen
+@screen("catalogue:write")
 def new(mode: str) -> Response:
     """The form of a new product."""
-    needs(CATALOGUE_MANAGE)
     return _form({})
 
 
 @blueprint.post("")
-@screen
+@screen("catalogue:write")
 def create(mode: str) -> AnyResponse:
     """Make a product, with a price where one was typed."""
-    needs(CATALOGUE_MANAGE)
     try:
         priced = bool(request.form.get("amount", "").strip())
         price = _price() if priced else None
@@ -65,27 +62,25 @@ def create(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<product_id>")
-@screen
+@screen("catalogue:read")
 def show(mode: str, product_id: str) -> Response:
     """One product with its prices."""
     return _detail(product_id)
 
 
 @blueprint.get("/<product_id>/edit")
-@screen
+@screen("catalogue:write")
 def edit(mode: str, product_id: str) -> Response:
     """The form of a product that is there."""
-    needs(CATALOGUE_MANAGE)
     row = products.get(actor(), product_id)
     held = {"sku": row.sku, "name": row.name, "description": row.description}
     return _form(held, product_id=product_id)
 
 
 @blueprint.post("/<product_id>")
-@screen
+@screen("catalogue:write")
 def update(mode: str, product_id: str) -> AnyResponse:
     """Change it."""
-    needs(CATALOGUE_MANAGE)
     products.get(actor(), product_id)
     try:
         products.update(actor(), product_id, _draft())
@@ -96,19 +91,17 @@ def update(mode: str, product_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<product_id>/active")
-@screen
+@screen("catalogue:write")
 def switch(mode: str, product_id: str) -> AnyResponse:
     """Offer it, or take it off sale."""
-    needs(CATALOGUE_MANAGE)
     products.set_active(actor(), product_id, request.form.get("active") == "1")
     return redirect(f"/dashboard/{mode}/catalogue/products/{product_id}", 303)
 
 
 @blueprint.post("/<product_id>/prices")
-@screen
+@screen("catalogue:write")
 def add_price(mode: str, product_id: str) -> AnyResponse:
     """Offer it at a price."""
-    needs(CATALOGUE_MANAGE)
     products.get(actor(), product_id)
     try:
         products.add_price(actor(), product_id, _price())
@@ -119,10 +112,9 @@ def add_price(mode: str, product_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<product_id>/prices/<price_id>/active")
-@screen
+@screen("catalogue:write")
 def switch_price(mode: str, product_id: str, price_id: str) -> AnyResponse:
     """Offer a price, or stop."""
-    needs(CATALOGUE_MANAGE)
     products.set_price_active(actor(), price_id, request.form.get("active") == "1")
     return redirect(f"/dashboard/{mode}/catalogue/products/{product_id}", 303)
 

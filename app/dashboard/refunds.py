@@ -6,7 +6,7 @@ from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import days, next_url
 from app.domain.errors import DomainError
 from app.domain.lifecycles import refunds as lifecycle
@@ -29,7 +29,6 @@ NEXT_STEPS = {
 @screen("refunds:read")
 def index(mode: str) -> Response:
     """Refunds, newest first; the filters live in the address."""
-    needs("refunds:read")
     status, payment = request.args.get("status", ""), request.args.get("payment", "").strip()
     since, until = days()
     page = refunds.list_page(
@@ -53,10 +52,9 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/<refund_id>")
-@screen
+@screen("refunds:read")
 def show(mode: str, refund_id: str) -> Response:
     """One refund."""
-    needs("refunds:read")
     who = actor()
     refund = refunds.get(who, refund_id)
     return render(
@@ -70,10 +68,9 @@ def show(mode: str, refund_id: str) -> Response:
 
 
 @blueprint.post("/<refund_id>/cancel")
-@screen
+@screen(REFUNDS_CREATE)
 def cancel(mode: str, refund_id: str) -> AnyResponse:
     """Stop a refund before it is sent."""
-    needs(REFUNDS_CREATE)
     try:
         refunds.cancel(actor(), refund_id)
         flash("The refund was stopped; no money went back", "success")

@@ -8,11 +8,10 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, currency, needed_amount, needed_whole, next_url, words
 from app.domain import money
 from app.domain.errors import DomainError
-from app.domain.permissions import CATALOGUE_MANAGE
 from app.models.catalogue.shipping import ShippingRate
 from app.services.checkout.catalogue import shipping_rates
 from app.services.checkout.catalogue.shipping_rates import ShippingTerms
@@ -23,7 +22,7 @@ blueprint = Blueprint(
 
 
 @blueprint.get("")
-@screen
+@screen("catalogue:read")
 def index(mode: str) -> Response:
     """Options, newest first."""
     page = shipping_rates.list_page(actor(), cursor=request.args.get("cursor"))
@@ -31,18 +30,16 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/new")
-@screen
+@screen("catalogue:write")
 def new(mode: str) -> Response:
     """The form of a new one."""
-    needs(CATALOGUE_MANAGE)
     return _form({})
 
 
 @blueprint.post("")
-@screen
+@screen("catalogue:write")
 def create(mode: str) -> AnyResponse:
     """Offer one."""
-    needs(CATALOGUE_MANAGE)
     try:
         code = currency()
         shipping_rates.create(actor(), code, _terms(code), code=words("code") or None)
@@ -53,10 +50,9 @@ def create(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<rate_id>")
-@screen
+@screen("catalogue:write")
 def edit(mode: str, rate_id: str) -> Response:
     """The form of one that is there."""
-    needs(CATALOGUE_MANAGE)
     row = shipping_rates.get(actor(), rate_id)
     held = {
         "label": row.label,
@@ -71,10 +67,9 @@ def edit(mode: str, rate_id: str) -> Response:
 
 
 @blueprint.post("/<rate_id>")
-@screen
+@screen("catalogue:write")
 def update(mode: str, rate_id: str) -> AnyResponse:
     """Change one."""
-    needs(CATALOGUE_MANAGE)
     row = shipping_rates.get(actor(), rate_id)
     try:
         shipping_rates.update(actor(), rate_id, _terms(row.currency))
@@ -85,10 +80,9 @@ def update(mode: str, rate_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<rate_id>/active")
-@screen
+@screen("catalogue:write")
 def switch(mode: str, rate_id: str) -> AnyResponse:
     """Switch one on or off."""
-    needs(CATALOGUE_MANAGE)
     shipping_rates.set_active(actor(), rate_id, request.form.get("active") == "1")
     return redirect(f"/dashboard/{mode}/catalogue/shipping", 303)
 

@@ -7,10 +7,9 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, needed_whole, next_url, words
 from app.domain.errors import DomainError
-from app.domain.permissions import CATALOGUE_MANAGE
 from app.services.checkout.catalogue import stock
 from app.services.events import timeline
 
@@ -18,7 +17,7 @@ blueprint = Blueprint("stock", __name__, url_prefix="/dashboard/<any(test, live)
 
 
 @blueprint.get("")
-@screen
+@screen("catalogue:read")
 def index(mode: str) -> Response:
     """What is counted, by SKU."""
     sku = request.args.get("sku", "").strip()
@@ -27,18 +26,16 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/new")
-@screen
+@screen("catalogue:write")
 def new(mode: str) -> Response:
     """The form that begins to count a SKU."""
-    needs(CATALOGUE_MANAGE)
     return _form()
 
 
 @blueprint.post("")
-@screen
+@screen("catalogue:write")
 def track(mode: str) -> AnyResponse:
     """Count a SKU from now on."""
-    needs(CATALOGUE_MANAGE)
     try:
         place = words("location") or "main"
         item = stock.track(actor(), words("sku"), needed_whole("on_hand"), location=place)
@@ -49,17 +46,16 @@ def track(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<item_id>")
-@screen
+@screen("catalogue:read")
 def show(mode: str, item_id: str) -> Response:
     """One SKU at one place, with every change by hand."""
     return _detail(item_id)
 
 
 @blueprint.post("/<item_id>/adjust")
-@screen
+@screen("catalogue:write")
 def adjust(mode: str, item_id: str) -> AnyResponse:
     """Add units, or take some away."""
-    needs(CATALOGUE_MANAGE)
     stock.get(actor(), item_id)
     try:
         units = needed_whole("by")

@@ -6,9 +6,9 @@ from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import next_url, tell, words
-from app.domain.errors import DomainError
+from app.domain.errors import DomainError, InvalidRequest
 from app.domain.lifecycles import subscriptions as lifecycle
 from app.services.checkout import subscriptions
 from app.services.checkout.subscriptions import Change
@@ -21,10 +21,9 @@ _S = lifecycle.Status
 
 
 @blueprint.get("")
-@screen
+@screen("subscriptions:read")
 def index(mode: str) -> Response:
     """Subscriptions, newest first."""
-    needs("subscriptions:read")
     status = request.args.get("status", "")
     page = subscriptions.list_page(actor(), cursor=request.args.get("cursor"), status=status or None)
     return render(
@@ -37,10 +36,9 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/<subscription_id>")
-@screen
+@screen("subscriptions:read")
 def show(mode: str, subscription_id: str) -> Response:
     """One subscription."""
-    needs("subscriptions:read")
     who = actor()
     found = subscriptions.get(who, subscription_id)
     page = subscriptions.periods_of(who, found.id, cursor=request.args.get("cursor"))
@@ -56,31 +54,27 @@ def show(mode: str, subscription_id: str) -> Response:
 
 
 @blueprint.post("/<subscription_id>/cancel")
-@screen
+@screen("subscriptions:write")
 def cancel(mode: str, subscription_id: str) -> AnyResponse:
     """End it with its period, or now."""
-    needs("subscriptions:write")
-    when = request.form.get("when", "")
+    who, when = actor(), request.form.get("when", "")
+    subscriptions.get(who, subscription_id)
     try:
         if when not in ("period_end", "now"):
-            flash("Choose when it ends", "danger")
-        else:
-            why = words("reason", 40) or None
-            done = subscriptions.cancel(
-                actor(), subscription_id, at_period_end=when == "period_end", reason=why
-            )
-            over = done.status == _S.CANCELED
-            flash("The subscription is over" if over else "It ends with this period", "success")
+            raise InvalidRequest("Choose when it ends", field="when")
+        why = words("reason", 40) or None
+        done = subscriptions.cancel(who, subscription_id, at_period_end=when == "period_end", reason=why)
+        over = done.status == _S.CANCELED
+        flash("The subscription is over" if over else "It ends with this period", "success")
     except DomainError as refused:
         tell(refused)
     return redirect(f"/dashboard/{mode}/subscriptions/{subscription_id}", 303)
 
 
 @blueprint.post("/<subscription_id>/resume")
-@screen
+@screen("subscriptions:write")
 def resume(mode: str, subscription_id: str) -> AnyResponse:
     """Let it go on after all."""
-    needs("subscriptions:write")
     try:
         subscriptions.update(actor(), subscription_id, Change(cancel_at_period_end=False))
         flash("It goes on", "success")

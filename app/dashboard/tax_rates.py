@@ -9,10 +9,9 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import actor, needs, render, screen
+from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, next_url, percent, words
 from app.domain.errors import DomainError
-from app.domain.permissions import CATALOGUE_MANAGE
 from app.models.catalogue.tax import TaxRate
 from app.services.checkout.catalogue import tax_rates
 from app.services.checkout.catalogue.tax_rates import TaxDraft
@@ -21,7 +20,7 @@ blueprint = Blueprint("tax_rates", __name__, url_prefix="/dashboard/<any(test, l
 
 
 @blueprint.get("")
-@screen
+@screen("catalogue:read")
 def index(mode: str) -> Response:
     """Rates, newest first."""
     page = tax_rates.list_page(actor(), cursor=request.args.get("cursor"))
@@ -29,18 +28,16 @@ def index(mode: str) -> Response:
 
 
 @blueprint.get("/new")
-@screen
+@screen("catalogue:write")
 def new(mode: str) -> Response:
     """The form of a new one."""
-    needs(CATALOGUE_MANAGE)
     return _form({})
 
 
 @blueprint.post("")
-@screen
+@screen("catalogue:write")
 def create(mode: str) -> AnyResponse:
     """Set one."""
-    needs(CATALOGUE_MANAGE)
     try:
         tax_rates.create(actor(), _draft())
     except DomainError as refused:
@@ -50,10 +47,9 @@ def create(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/<rate_id>")
-@screen
+@screen("catalogue:write")
 def edit(mode: str, rate_id: str) -> Response:
     """The form of one that is there."""
-    needs(CATALOGUE_MANAGE)
     row = tax_rates.get(actor(), rate_id)
     shown = f"{Decimal(row.percent).normalize():f}"
     held = {"name": row.name, "country": row.country, "region": row.region, "percent": shown}
@@ -61,10 +57,9 @@ def edit(mode: str, rate_id: str) -> Response:
 
 
 @blueprint.post("/<rate_id>")
-@screen
+@screen("catalogue:write")
 def update(mode: str, rate_id: str) -> AnyResponse:
     """Change one."""
-    needs(CATALOGUE_MANAGE)
     row = tax_rates.get(actor(), rate_id)
     try:
         tax_rates.update(actor(), rate_id, _draft())
@@ -75,10 +70,9 @@ def update(mode: str, rate_id: str) -> AnyResponse:
 
 
 @blueprint.post("/<rate_id>/remove")
-@screen
+@screen("catalogue:write")
 def remove(mode: str, rate_id: str) -> AnyResponse:
     """Take one away."""
-    needs(CATALOGUE_MANAGE)
     tax_rates.remove(actor(), rate_id)
     flash("The rate was removed", "success")
     return redirect(f"/dashboard/{mode}/catalogue/tax", 303)

@@ -26,14 +26,13 @@ RESOURCES = (
     "orders",
     "subscriptions",
     "links",
+    "catalogue",
 )
 
 REFUNDS_CREATE = "refunds:create"
 KEYS_MANAGE = "api_keys.manage"
 WEBHOOKS_MANAGE = "webhooks.manage"
 LINKS_MANAGE = "links.manage"
-#: Products, coupons, tax, delivery, stock, and gift cards, which are as good as money.
-CATALOGUE_MANAGE = "catalogue.manage"
 AUDIT_READ = "audit:read"
 TEAM_MANAGE = "team.manage"
 #: Seeing every order and moving it on: for administrators, and roles that a merchant gives it.
@@ -52,7 +51,6 @@ PERMISSIONS = SCOPES | {
     KEYS_MANAGE,
     WEBHOOKS_MANAGE,
     LINKS_MANAGE,
-    CATALOGUE_MANAGE,
     AUDIT_READ,
     TEAM_MANAGE,
     CHECKOUT_OVERRIDE,

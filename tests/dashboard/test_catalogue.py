@@ -124,7 +124,7 @@ def test_a_gift_card_wants_a_step_up_shows_its_code_once_and_is_blocked(desk: De
     assert card.code not in desk.page(f"{AT}/gift-cards") + desk.page(here)
     found = desk.post(f"{AT}/gift-cards/find", code=card.code.lower())
     assert found.location.endswith(card.id)
-    assert desk.post(f"{AT}/gift-cards/find", code="NO-SUCH-ONE").status_code == 404
+    assert desk.post(f"{AT}/gift-cards/find", code="NO-SUCH-ONE").status_code == 422
     desk.post(f"{here}/blocked", blocked="1")
     assert gift_cards.state(gift_cards.get(shop.actor, card.id)) == "blocked"
     assert "Blocked" in desk.page(here)

@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.services.checkout import links, order_making, subscriptions
+from app.services.checkout.link_terms import LinkDraft
 from app.services.payments import refunds, saved_methods
 from tests import shops
 from tests.dashboard.desk import Desk, enter, told
@@ -123,7 +124,7 @@ def test_a_customers_saved_method_is_removed_for_good(desk: Desk, shop: Shop) ->
     assert "No such customer" in desk.page("/customers?q=cus_2")
     page = desk.page("/customers/cus_1")
     assert "Visa •••• 4242" in page and "Subscriptions" in page
-    answer = desk.post("/customers/remove-method", method=kept.id, customer="cus_1")
+    answer = desk.post(f"/customers/methods/{kept.id}/remove")
     assert answer.location.endswith("/customers/cus_1")
     assert saved_methods.list_page(shop.actor, "cus_1").data == []
     assert "payment_method.revoked" in told(kept.id)
@@ -194,7 +195,7 @@ def test_a_link_is_changed_and_what_is_wrong_is_said_at_its_field(desk: Desk, sh
 def test_a_viewer_sees_and_may_do_nothing(client: FlaskClient, shop: Shop) -> None:
     made, member = refund(shop), Club(shop).member()
     [order, *_] = order_making.list_page(shop.actor).data
-    link = links.create(shop.actor, links.LinkDraft(title="Ticket", currency="GBP", amount=100))
+    link = links.create(shop.actor, LinkDraft(title="Ticket", currency="GBP", amount=100))
     [kept] = saved_methods.list_page(shop.actor, "cus_1").data
     desk = enter(client, shop, "read_only")
     posts = {
@@ -202,13 +203,13 @@ def test_a_viewer_sees_and_may_do_nothing(client: FlaskClient, shop: Shop) -> No
         f"/orders/{order.number}/status": f"/orders/{order.number}",
         f"/subscriptions/{member}/cancel": f"/subscriptions/{member}",
         f"/subscriptions/{member}/resume": f"/subscriptions/{member}",
-        "/customers/remove-method": "/customers/cus_1",
+        f"/customers/methods/{kept.id}/remove": "/customers/cus_1",
         f"/links/{link.id}": f"/links/{link.id}",
         f"/links/{link.id}/active": f"/links/{link.id}",
     }
     for path, seen in posts.items():
         assert f'action="/dashboard/test{path}"' not in desk.page(seen), path
-        sent = desk.post(path, status="shipped", when="now", method=kept.id, active="0", title="x")
+        sent = desk.post(path, status="shipped", when="now", active="0", title="x")
         assert sent.status_code == 403, path
     assert order.public_number in desk.page(f"/orders/{order.number}")
     assert f"/orders/{order.number}" in desk.page("/orders"), "a viewer sees the whole shop's"
@@ -226,7 +227,7 @@ def test_another_merchants_things_are_not_there(desk: Desk) -> None:
     stranger = shops.make("Stranger")
     made, member = refund(stranger), Club(stranger).member()
     [order, *_] = order_making.list_page(stranger.actor).data
-    link = links.create(stranger.actor, links.LinkDraft(title="Theirs", currency="GBP", amount=100))
+    link = links.create(stranger.actor, LinkDraft(title="Theirs", currency="GBP", amount=100))
     [kept] = saved_methods.list_page(stranger.actor, "cus_1").data
     for path in (
         f"/refunds/{made.id}",
@@ -242,10 +243,10 @@ def test_another_merchants_things_are_not_there(desk: Desk) -> None:
         f"/orders/{order.number}/status",
         f"/subscriptions/{member}/cancel",
         f"/subscriptions/{member}/resume",
-        "/customers/remove-method",
+        f"/customers/methods/{kept.id}/remove",
         f"/links/{link.id}",
         f"/links/{link.id}/active",
     ):
-        sent = desk.post(path, status="shipped", when="now", method=kept.id, active="0", title="x")
+        sent = desk.post(path, status="shipped", when="now", active="0", title="x")
         assert sent.status_code == 404, path
     assert "cus_1" not in desk.page("/customers") and "Theirs" not in desk.page("/links")

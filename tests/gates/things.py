@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
@@ -25,6 +26,11 @@ from app.models.payments.intent import PaymentIntent
 from app.models.treasury.settlement import Settlement
 from app.services.access import invitations, users
 from app.services.checkout import gift_cards, links, payment, receipts, simple_sessions, subscriptions
+from app.services.checkout.catalogue import coupons, products, shipping_rates, stock, tax_rates
+from app.services.checkout.catalogue.coupons import CouponTerms
+from app.services.checkout.catalogue.products import PriceDraft, ProductDraft
+from app.services.checkout.catalogue.shipping_rates import ShippingTerms
+from app.services.checkout.catalogue.tax_rates import TaxDraft
 from app.services.checkout.links import LinkDraft
 from app.services.checkout.simple_sessions import SimpleDraft
 from app.services.events import audit
@@ -87,6 +93,7 @@ def make(client: FlaskClient, shop: Shop) -> Things:
     ids |= _files(api)
     ids |= _member(shop)
     ids |= _house(shop)
+    ids |= _catalogue(shop)
     return Things(shop, ids)
 
 
@@ -261,6 +268,20 @@ def _house(shop: Shop) -> dict[str, str]:
             "roles/name": "admin",
             "settings/name": "checkout",
         }
+
+
+def _catalogue(shop: Shop) -> dict[str, str]:
+    """One of each in the built-in catalogue."""
+    product = products.create(shop.actor, ProductDraft("VASE", "Vase"))
+    return {
+        "products/product_id": product.id,
+        "prices/price_id": products.add_price(shop.actor, product.id, PriceDraft(900, "GBP")).id,
+        "coupons/coupon_id": coupons.create(shop.actor, "WALK", CouponTerms(Decimal(5))).id,
+        "tax/rate_id": tax_rates.create(shop.actor, TaxDraft("VAT", Decimal(8))).id,
+        "shipping/rate_id": shipping_rates.create(shop.actor, "GBP", ShippingTerms("Post", 100)).id,
+        "stock/item_id": stock.track(shop.actor, "VASE", 5).id,
+        "gift-cards/card_id": gift_cards.issue(shop.actor, 500, "GBP").id,
+    }
 
 
 def _files(api: Api) -> dict[str, str]:
