@@ -1,0 +1,71 @@
+"""The merchant's desk in a real Chromium: a refund by keyboard alone, and screens without barriers."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Till
+from tests.browser.test_merchant import sign_in
+from tests.browser.test_other_ways import without_barriers
+from tests.browser.test_shopper import GOOD, pay
+
+
+@pytest.fixture
+def page(browser: Browser) -> Page:
+    """A fresh browser, that lets the tests' own script in."""
+    context = browser.new_context(bypass_csp=True)
+    context.set_default_timeout(15_000)
+    return context.new_page()
+
+
+def to(page: Page, words: str) -> None:
+    """Go on with Tab until the link or button of these words has the focus."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == words:
+            return
+    raise AssertionError(f"Tab never came to {words}")
+
+
+def test_a_refund_by_keyboard_alone_and_no_barrier_on_the_way(till: Till, page: Page, axe: str) -> None:
+    problems: list[str] = []
+    page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    checkout_id, url = till.session()
+    page.goto(url)
+    pay(page, GOOD)
+    expect(page.locator("main")).to_contain_text("Payment received")
+    intent_id = till.state(checkout_id)["payment_intent"]["id"]
+    sign_in(page, till, "user")
+
+    page.keyboard.press("/")
+    page.keyboard.type(intent_id)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/payments/{intent_id}")
+    to(page, "Refund")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/confirm**")
+    page.locator("[name=secret]").focus()
+    page.keyboard.type(till.demo["user"]["password"])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/refund")
+    page.locator("[value=all]").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.type("5.00")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/payments/{intent_id}")
+    expect(page.locator("main")).to_contain_text("£5.00 is on its way back")
+
+    base, here = f"{till.base}/dashboard/test", f"/payments/{intent_id}"
+    screens = ("", "/payments", here, f"{here}/refund", f"/checkouts/{checkout_id}", "/search?q=mug")
+    for scheme, width in (("light", 1280), ("dark", 320)):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.set_viewport_size({"width": width, "height": 900})
+        for path in screens:
+            page.goto(base + path)
+            without_barriers(page, axe)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{path} is {wide} wide"
+    assert problems == []
+    page.context.close()
