@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from app.db import UtcDateTime
 
 revision = "0035"
-down_revision = "0021"
+down_revision = "0036"
 
 _WAITING = sa.text("status IN ('warning', 'needs_response')")
 
