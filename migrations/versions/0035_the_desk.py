@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.create_index("ix_gift_cards_tenant", "gift_cards", ["tenant_id", "mode", "id"])
     op.create_index("ix_refunds_status", "refunds", ["tenant_id", "mode", "status", "id"])
     op.create_index(
-        "ix_disputes_due",
+        "ix_disputes_waiting",
         "disputes",
         ["tenant_id", "mode", "evidence_due_at", "id"],
         sqlite_where=_WAITING,
@@ -25,7 +25,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("ix_disputes_due", table_name="disputes")
+    op.drop_index("ix_disputes_waiting", table_name="disputes")
     op.drop_index("ix_refunds_status", table_name="refunds")
     op.drop_index("ix_gift_cards_tenant", table_name="gift_cards")
     op.drop_column("gift_cards", "blocked_at")

@@ -35,7 +35,7 @@ class Dispute(Owned, Timestamped, Stateful, Base):
         Index("ix_disputes_due", "tenant_id", "mode", "status", "evidence_due_at", "id"),
         Index("ix_disputes_account", "tenant_id", "mode", "merchant_account_id", "received_at", "id"),
         Index(
-            "ix_disputes_due",
+            "ix_disputes_waiting",
             "tenant_id",
             "mode",
             "evidence_due_at",
