@@ -13,9 +13,10 @@ from app.kit.ids import new_id
 from app.models.events.delivery import Delivery
 from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.models.payments.dispute import Dispute
+from app.providers.base import CartLine, CartSnapshot
 from app.services.events import failing, webhooks
 from app.services.operations import metrics
-from app.services.payments import dispute_lookups, disputes, refunds
+from app.services.payments import attempts, dispute_lookups, disputes, refunds
 from app.services.payments.disputes import DisputeDraft
 from tests import shops
 from tests.desk import Desk
@@ -24,8 +25,6 @@ from tests.shops import NO_FUNDS, Shop
 
 def sold(shop: Shop, price: int, days: int = 0, number: str = shops.GOOD, currency: str = "GBP") -> str:
     """The payment of a checkout, so many days ago."""
-    from app.providers.base import CartLine, CartSnapshot
-
     cart = CartSnapshot(currency, (CartLine("line_1", "BOX", "Box", 1, price),))
     with clock.frozen(clock.now() - timedelta(days=days)):
         session = shops.sessions.create(
@@ -113,8 +112,6 @@ def test_other_merchants_and_the_other_mode_do_not_show(desk: Desk, shop: Shop) 
 
 
 def test_disputes_are_counted_by_when_an_answer_is_due(desk: Desk, shop: Shop) -> None:
-    from app.services.payments import attempts
-
     ids = []
     for price in (1000, 2000, 3000, 4000):
         charge = attempts.of_intent(shop.actor, sold(shop, price))[0]
