@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.add_column(table, sa.Column("mode", sa.String(length=4), nullable=True))
     op.add_column(table, sa.Column("caller", sa.String(length=64), nullable=True))
     op.add_column(table, sa.Column("shape", _JSON, nullable=True))
-    op.add_column(table, sa.Column("clashes", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column(table, sa.Column("clashes", sa.Integer(), nullable=True))
     op.add_column(table, sa.Column("clash", _JSON, nullable=True))
     op.create_index("ix_idempotency_records_tenant", table, ["tenant_id", "mode", "created_at", "scope_hash"])
     op.create_index("ix_idempotency_records_key", table, ["tenant_id", "key"])

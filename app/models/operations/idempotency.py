@@ -32,8 +32,8 @@ class IdempotencyRecord(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     #: The fields of the body, each with a keyed hash of its value: what tells which of them differed.
     shape: Mapped[dict[str, str] | None] = mapped_column(Json)
-    #: How often another request came under the key, and which fields of the last one differed.
-    clashes: Mapped[int] = mapped_column(Integer, default=0)
+    #: How often another request came under the key (None: never), and which fields of the last one differed.
+    clashes: Mapped[int | None] = mapped_column(Integer)
     clash: Mapped[dict[str, Any] | None] = mapped_column(Json)
     request_id: Mapped[str] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.db import Command, reading, retrying, transaction
@@ -162,7 +162,6 @@ def _claim_of(key: KeyScope, lease: datetime | None) -> dict[str, Any]:
         "mode": key.mode,
         "caller": key.caller,
         "shape": key.shape,
-        "clashes": 0,
         "lease_until": lease,
         "created_at": clock.now(),
     }
@@ -220,7 +219,7 @@ def _note_clash(kept: IdempotencyRecord, key: KeyScope) -> None:
     )
     clash = {"fields": differed, "request_id": key.request_id, "at": clock.to_rfc3339(clock.now())}
     statement = _row(update(IdempotencyRecord), key).values(
-        clashes=IdempotencyRecord.clashes + 1, clash=clash
+        clashes=func.coalesce(IdempotencyRecord.clashes, 0) + 1, clash=clash
     )
     with transaction() as db:
         db.execute(statement)
