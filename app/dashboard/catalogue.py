@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard.shell import screen
+from app.dashboard.shell import actor, screen
+from app.services.operations import provider_settings
 
 blueprint = Blueprint("catalogue", __name__, url_prefix="/dashboard/<any(test, live):mode>/catalogue")
 
@@ -15,3 +16,8 @@ blueprint = Blueprint("catalogue", __name__, url_prefix="/dashboard/<any(test, l
 def index(mode: str) -> AnyResponse:
     """The first of them."""
     return redirect(f"/dashboard/{mode}/catalogue/products", 303)
+
+
+def elsewhere(provider: str) -> bool:
+    """Whether a system of the merchant's own is asked in place of this part."""
+    return bool(provider_settings.read(actor())[provider]["kind"] != "builtin")

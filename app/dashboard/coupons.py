@@ -9,6 +9,7 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
+from app.dashboard.catalogue import elsewhere
 from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, moment, next_url, percent, shown_moment, whole, words
 from app.domain.errors import DomainError
@@ -25,7 +26,9 @@ def index(mode: str) -> Response:
     """Coupons, newest first."""
     page = coupons.list_page(actor(), cursor=request.args.get("cursor"))
     rows = [(row, coupons.state(row)) for row in page.data]
-    return render("dashboard/coupons/index.html", rows=rows, next_url=next_url(page))
+    return render(
+        "dashboard/coupons/index.html", rows=rows, next_url=next_url(page), elsewhere=elsewhere("promotions")
+    )
 
 
 @blueprint.get("/new")

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
+from app.dashboard.catalogue import elsewhere
 from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, currency, needed_amount, needed_whole, next_url, words
 from app.domain import money
@@ -26,7 +27,12 @@ blueprint = Blueprint(
 def index(mode: str) -> Response:
     """Options, newest first."""
     page = shipping_rates.list_page(actor(), cursor=request.args.get("cursor"))
-    return render("dashboard/shipping_rates/index.html", rows=page.data, next_url=next_url(page))
+    return render(
+        "dashboard/shipping_rates/index.html",
+        rows=page.data,
+        next_url=next_url(page),
+        elsewhere=elsewhere("shipping"),
+    )
 
 
 @blueprint.get("/new")

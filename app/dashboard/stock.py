@@ -7,6 +7,7 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
+from app.dashboard.catalogue import elsewhere
 from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, needed_whole, next_url, words
 from app.domain.errors import DomainError
@@ -22,7 +23,13 @@ def index(mode: str) -> Response:
     """What is counted, by SKU."""
     sku = request.args.get("sku", "").strip()
     page = stock.list_page(actor(), cursor=request.args.get("cursor"), sku=sku or None)
-    return render("dashboard/stock/index.html", rows=page.data, sku=sku, next_url=next_url(page, sku=sku))
+    return render(
+        "dashboard/stock/index.html",
+        rows=page.data,
+        sku=sku,
+        next_url=next_url(page, sku=sku),
+        elsewhere=elsewhere("inventory"),
+    )
 
 
 @blueprint.get("/new")

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
+from app.dashboard.catalogue import elsewhere
 from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import complaint, next_url, percent, words
 from app.domain.errors import DomainError
@@ -24,7 +25,9 @@ blueprint = Blueprint("tax_rates", __name__, url_prefix="/dashboard/<any(test, l
 def index(mode: str) -> Response:
     """Rates, newest first."""
     page = tax_rates.list_page(actor(), cursor=request.args.get("cursor"))
-    return render("dashboard/tax_rates/index.html", rows=page.data, next_url=next_url(page))
+    return render(
+        "dashboard/tax_rates/index.html", rows=page.data, next_url=next_url(page), elsewhere=elsewhere("tax")
+    )
 
 
 @blueprint.get("/new")

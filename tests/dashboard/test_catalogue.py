@@ -14,6 +14,7 @@ from app.services.checkout.catalogue.coupons import CouponTerms
 from app.services.checkout.catalogue.products import PriceDraft, ProductDraft
 from app.services.checkout.catalogue.shipping_rates import ShippingTerms
 from app.services.checkout.catalogue.tax_rates import TaxDraft
+from app.services.operations import provider_settings
 from tests import shops
 from tests.dashboard.desk import Desk, enter, told
 from tests.shops import Shop
@@ -155,6 +156,15 @@ def test_tax_and_delivery_are_set_changed_and_taken_away(desk: Desk, shop: Shop)
     after = shipping_rates.get(shop.actor, made.id)
     assert (after.label, after.cost, after.countries, after.active) == ("Express", 0, [], False)
     assert 'value="0.00"' in desk.page(f"{AT}/shipping/{made.id}")
+
+
+def test_a_part_that_a_system_of_the_merchants_own_answers_says_so(desk: Desk, shop: Shop) -> None:
+    words = "Your own system is asked instead"
+    assert words not in desk.page(f"{AT}/tax")
+    own = {"kind": "http", "url": "http://127.0.0.1:9000/tax"}
+    provider_settings.choose(shop.actor, {"tax": own})
+    assert words in desk.page(f"{AT}/tax")
+    assert words not in desk.page(f"{AT}/coupons")
 
 
 def things(shop: Shop) -> dict[str, str]:
