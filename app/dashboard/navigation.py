@@ -26,6 +26,26 @@ MENU: tuple[tuple[str | None, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
     (
+        "Money",
+        (
+            ("Payouts", "payouts", "payout"),
+            ("Settlements", "settlements", "bank"),
+            ("Reconciliation", "reconciliations", "ledger"),
+            ("Exports", "exports", "download"),
+            ("Connectors", "connectors", "plug"),
+            ("Routing", "routing", "split"),
+        ),
+    ),
+    (
+        "Risk",
+        (
+            ("Failures", "failures", "alert"),
+            ("Manual review", "reviews", "shield"),
+            ("Identity checks", "identity", "user"),
+            ("Fraud rules", "fraud", "filter"),
+        ),
+    ),
+    (
         "Developers",
         (
             ("API keys", "keys", "key"),

@@ -23,8 +23,8 @@ from app.web.opens import Door, To, put
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Fields of forms that hold a person's own password.
-_PASSWORDS = ("secret", "new_secret")
+#: Fields of forms that hold a person's own password, and how those begin that hold a gateway's credentials.
+_PASSWORDS, _CREDENTIALS = ("secret", "new_secret"), "config."
 
 #: The key of our token in Flask's signed cookie.
 TOKEN = "web_session"
@@ -110,7 +110,11 @@ def _owes_second_factor() -> bool:
 
 def _refuse_cards() -> None:
     """What people type is kept (reasons, names, references), but for their own passwords."""
-    typed = ((name, text) for name, text in request.form.items(multi=True) if name not in _PASSWORDS)
+    typed = (
+        (name, text)
+        for name, text in request.form.items(multi=True)
+        if name not in _PASSWORDS and not name.startswith(_CREDENTIALS)
+    )
     card_screen.refuse_in_form(MultiDict(typed), request.files)
 
 

@@ -21,6 +21,8 @@ ACTIONS = {
     "api-keys": "API keys can move money.",
     "webhooks": "Webhooks tell other systems about your payments.",
     "team": "This changes who may do what.",
+    "connectors": "Connectors decide where your customers' money goes.",
+    "payouts": "Money is about to leave your balance.",
     "mfa": "This changes how you sign in.",
 }
 

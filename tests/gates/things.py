@@ -25,7 +25,15 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.treasury.settlement import Settlement
 from app.services.access import invitations, users
-from app.services.checkout import gift_cards, links, payment, receipts, simple_sessions, subscriptions
+from app.services.checkout import (
+    gift_cards,
+    links,
+    payment,
+    receipts,
+    reviewing,
+    simple_sessions,
+    subscriptions,
+)
 from app.services.checkout.catalogue import coupons, products, shipping_rates, stock, tax_rates
 from app.services.checkout.catalogue.coupons import CouponTerms
 from app.services.checkout.catalogue.products import PriceDraft, ProductDraft
@@ -36,6 +44,7 @@ from app.services.checkout.simple_sessions import SimpleDraft
 from app.services.events import audit
 from app.services.operations import exports
 from app.services.operations.secrets_at_rest import hash_token
+from app.services.treasury import reconciliations
 from tests import treasuries
 from tests.checkout_api import Checkout
 from tests.payments_api import Api
@@ -44,6 +53,9 @@ from tests.shops import CHALLENGED, GOOD, Shop, card
 
 #: A parameter in a rule, with its converter if it has one.
 _PLACE = re.compile(r"<(?:[^>]*:)?(\w+)>")
+
+#: A parameter that is one of a few words, and the first of them; it names no stored thing.
+_CHOICE = re.compile(r"<any\(\W*(\w+)[^>]*:(\w+)>")
 
 PDF = b"%PDF-1.7 proof"
 
@@ -68,8 +80,10 @@ class Things:
             named = _PLACE.search(part)
             if named is not None:
                 name, segment = named.group(1), path.rpartition("/")[2]
-                names.add(name)
-                value = other.get(name) or self.at(segment, name)
+                word = _CHOICE.search(part)
+                if word is None or name in other:
+                    names.add(name)
+                value = other.get(name) or (word.group(1) if word else self.at(segment, name))
                 path += "/" + part[: named.start()] + value + part[named.end() :]
             else:
                 path += "/" + part
@@ -105,6 +119,7 @@ def _money(api: Api) -> dict[str, str]:
         treasuries.read(api.shop)
         run = treasuries.compare(api.shop)
         [open_item] = treasuries.outcomes(api.shop, run)
+        [discrepancy] = reconciliations.items(api.shop.actor, run, resolved=False).data
     with reading() as db:
         settlement = db.scalars(
             select(Settlement.id).where(Settlement.tenant_id == api.shop.actor.tenant_id)
@@ -115,6 +130,7 @@ def _money(api: Api) -> dict[str, str]:
         "settlement_id": settlement or "",
         "payout_id": payout["id"],
         "transaction_id": open_item,
+        "subject_id": discrepancy[0].subject_id,
     }
 
 
@@ -174,6 +190,7 @@ def _settings(api: Api) -> dict[str, str]:
     return {
         "connector_id": connector["id"],
         "routing_rule_id": rule["id"],
+        "routing/rule_id": rule["id"],
         "id": rule["id"],
         "webhook_id": endpoint["id"],
         "endpoint_id": endpoint["id"],
@@ -196,6 +213,8 @@ def _checkout(client: FlaskClient, shop: Shop) -> dict[str, str]:
         headers=shop.bearer,
     )
     assert handed_in.status_code == 201, handed_in.text
+    assignee, reviewed = person(shop, "Assignee"), shop.session()
+    reviewing.assign(shop.actor, reviewed.id, assignee, None)
     told = client.get(f"/v1/checkout/kyc/{kyc['kyc_id']}", headers=shop.bearer).json
     assert told is not None
     return {
@@ -207,7 +226,8 @@ def _checkout(client: FlaskClient, shop: Shop) -> dict[str, str]:
         "code": card.code,
         "kyc_id": kyc["kyc_id"],
         "document_id": told["document_list"][0]["document_id"],
-        "assignee_id": person(shop, "Assignee"),
+        "assignee_id": assignee,
+        "reviews/checkout_id": reviewed.id,
         "shipping_option_id": "ship_1",
         "plan_id": "plan_1",
     }

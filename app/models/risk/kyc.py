@@ -25,6 +25,7 @@ class KycRequest(Owned, Timestamped, Stateful, Base):
     __tablename__ = "kyc_requests"
     __table_args__ = (
         Index("ix_kyc_requests_checkout", "checkout_id", "id"),
+        Index("ix_kyc_requests_queue", "tenant_id", "mode", "status", "id"),
         Index(
             "uq_kyc_requests_open",
             "checkout_id",

@@ -24,6 +24,7 @@ class Review(Owned, Timestamped, Stateful, Base):
     __tablename__ = "reviews"
     __table_args__ = (
         Index("ix_reviews_checkout", "checkout_id", "id"),
+        Index("ix_reviews_queue", "tenant_id", "mode", "status", "id"),
         Index(
             "uq_reviews_pending",
             "checkout_id",

@@ -24,6 +24,7 @@ from app.domain.lifecycles import jobs as job_lifecycle
 from app.kit import clock, signing
 from app.kit.failpoints import failpoint
 from app.kit.ids import new_id, random_token
+from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.access.tenant import Tenant
 from app.models.events.journal import record
 from app.models.operations.export import Export
@@ -132,6 +133,30 @@ def get(actor: Actor, job_id: str) -> tuple[Export, Job]:
     if found is None:
         raise NotFound("Export not found", code="export_not_found")
     return found[0], found[1]
+
+
+def list_page(
+    actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[tuple[Export, Job]]:
+    """Exports of this merchant with their jobs, newest first.
+
+    Raises:
+        InvalidRequest: not a cursor of this list.
+    """
+    statement = (
+        select(Export, Job)
+        .join(Job, Job.id == Export.job_id)
+        .where(Export.tenant_id == actor.tenant_id, Export.mode == actor.mode)
+    )
+    if cursor:
+        last = decode_cursor(cursor)
+        if last is None:
+            raise InvalidRequest("Not a cursor of this list", field="cursor")
+        statement = statement.where(Export.id < last)
+    with reading() as db:
+        found = db.execute(statement.order_by(Export.id.desc()).limit(limit + 1))
+        rows = [(export, job) for export, job in found]
+    return Page(rows[:limit], encode_cursor(rows[limit - 1][0].id) if len(rows) > limit else None)
 
 
 def result(actor: Actor, job_id: str) -> dict[str, Any] | None:

@@ -84,6 +84,20 @@ def get(actor: Actor, decision_id: str) -> FraudDecision:
         return _find(db, actor, decision_id)
 
 
+def of_intent(actor: Actor, intent_id: str) -> list[FraudDecision]:
+    """The decisions about a payment, the latest first.
+
+    Raises:
+        NotFound: no such payment.
+    """
+    row = FraudDecision
+    with reading() as db:
+        _intent(db, actor, intent_id)
+        return list(
+            db.scalars(select(row).where(row.intent_id == intent_id).order_by(row.id.desc()).limit(50))
+        )
+
+
 def override(
     actor: Actor,
     action: Action,

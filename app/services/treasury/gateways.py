@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import TypeVar
 
 import structlog
+from sqlalchemy import select
 
 from app import db
 from app.connectors import base, registry
 from app.connectors import settling as capabilities
 from app.domain.errors import NotFound, ServiceUnavailable
 from app.kit.crypto import DecryptionError
+from app.models.payments.connector import ConnectorAccount
 from app.models.treasury.payout import Payout
 from app.models.treasury.settlement import Settlement
 from app.services.payments import gateway, routing
@@ -43,6 +45,15 @@ def settling(tenant_id: str, mode: str) -> list[Source]:
 def paying(tenant_id: str, mode: str) -> list[Source]:
     """The merchant's connectors that pay out, in the order in which they are tried."""
     return _sources(tenant_id, mode, capabilities.PaysOut)
+
+
+def names(tenant_id: str, mode: str) -> dict[str, str]:
+    """What people call each place where a merchant's money may be: its accounts, and the types themselves."""
+    types = {connector.name: connector.label for connector in registry.installed()}
+    row = ConnectorAccount
+    statement = select(row.id, row.name).where(row.tenant_id == tenant_id, row.mode == mode)
+    with db.reading() as session:
+        return types | {id_: name for id_, name in session.execute(statement)}  # noqa: C416 - typed so
 
 
 def named(connector_id: str, among: list[Source]) -> Source:

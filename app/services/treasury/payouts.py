@@ -7,22 +7,25 @@ twice; a payout that fails or comes back gives its amount back.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.connectors import base, settling
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import NotFound, Unprocessable
+from app.domain.errors import InvalidRequest, NotFound, Unprocessable
 from app.domain.lifecycles import payouts as lifecycle
 from app.domain.money import is_currency
 from app.domain.rules.cards import holds_card_number, is_iban
 from app.domain.rules.retry import query_delay
 from app.kit import clock
 from app.kit.ids import new_id
+from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.events.journal import record
 from app.models.treasury.payout import Payout
 from app.services.ledger import balances, postings
@@ -46,6 +49,7 @@ def create(
     merchant_account_id: str | None = None,
     connector_id: str | None = None,
     metadata: dict[str, Any] | None = None,
+    payout_id: str | None = None,
 ) -> Payout:
     """Pay settled money out; without `connector_id` from the first gateway that holds enough.
 
@@ -59,7 +63,7 @@ def create(
     with transaction(actor) as db:
         source = _reserve(db, actor, candidates, currency, amount)
         payout = Payout(
-            id=new_id("po"),
+            id=payout_id or new_id("po"),
             tenant_id=actor.tenant_id,
             mode=str(actor.mode),
             connector=source.type,
@@ -83,6 +87,39 @@ def create(
             unique_key=f"payouts.send:{payout.id}",
         )
         return payout
+
+
+def create_once(
+    actor: Actor, payout_id: str, amount: int, currency: str, destination: str, *, connector_id: str | None
+) -> Payout:
+    """Pay out under an id that was made when it was asked whether to: the same form sent twice pays once.
+
+    Raises:
+        NotFound, Unprocessable: see `create`.
+    """
+    with suppress(NotFound):
+        return get(actor, payout_id)
+    try:
+        return create(actor, amount, currency, destination, connector_id=connector_id, payout_id=payout_id)
+    except IntegrityError:  # the other one was quicker: what this one took is given back with its rollback
+        return get(actor, payout_id)
+
+
+def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Payout]:
+    """Payouts of this merchant, newest first.
+
+    Raises:
+        InvalidRequest: not a cursor of this list.
+    """
+    statement = _mine(actor)
+    if cursor:
+        last = decode_cursor(cursor)
+        if last is None:
+            raise InvalidRequest("Not a cursor of this list", field="cursor")
+        statement = statement.where(Payout.id < last)
+    with reading() as db:
+        rows = list(db.scalars(statement.order_by(Payout.id.desc()).limit(limit + 1)))
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
 
 
 def get(actor: Actor, payout_id: str) -> Payout:

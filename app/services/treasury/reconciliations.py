@@ -107,6 +107,70 @@ def get(actor: Actor, job_id: str) -> Report:
         return Report(run, status, error, db.scalar(waiting) or 0)
 
 
+def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Reconciliation]:
+    """Runs of this merchant, newest first.
+
+    Raises:
+        InvalidRequest: not a cursor of this list.
+    """
+    row = Reconciliation
+    statement = select(row).where(row.tenant_id == actor.tenant_id, row.mode == actor.mode)
+    if cursor:
+        last = decode_cursor(cursor)
+        if last is None:
+            raise InvalidRequest("Not a cursor of this list", field="cursor")
+        statement = statement.where(row.id < last)
+    with reading() as db:
+        rows = list(db.scalars(statement.order_by(row.id.desc()).limit(limit + 1)))
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def item(actor: Actor, job_id: str, subject_id: str) -> Entry:
+    """What came of one line or transaction of a run, with what was decided.
+
+    Raises:
+        NotFound: no such run, or nothing of that id in it.
+    """
+    row = ReconciliationItem
+    statement = (
+        select(row, Resolution)
+        .outerjoin(Resolution, Resolution.subject_id == row.subject_id)
+        .where(row.job_id == job_id, row.subject_id == subject_id)
+    )
+    with reading() as db:
+        find(db, actor, job_id)
+        found = db.execute(statement).one_or_none()
+    if found is None:
+        raise NotFound("No such transaction in this reconciliation", code="transaction_not_found")
+    return found[0], found[1]
+
+
+def candidates(
+    actor: Actor, of: ReconciliationItem, *, limit: int = DEFAULT_LIMIT
+) -> list[ReconciliationItem]:
+    """Lines that nobody knew, and that a missing transaction may be: of its kind, connector and amount."""
+    row = ReconciliationItem
+    undecided = ~exists().where(Resolution.subject_id == row.subject_id, Resolution.final)
+    statement = (
+        select(row)
+        .where(
+            row.job_id == of.job_id,
+            row.outcome == comparison.UNMATCHED,
+            row.type == of.type,
+            row.connector_id == of.connector_id,
+            row.currency == of.currency,
+            row.actual == of.expected,
+            row.transaction_id.is_(None),
+            undecided,
+        )
+        .order_by(row.subject_id)
+        .limit(limit)
+    )
+    with reading() as db:
+        find(db, actor, of.job_id)
+        return list(db.scalars(statement))
+
+
 def items(
     actor: Actor,
     job_id: str,

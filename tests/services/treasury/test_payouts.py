@@ -13,6 +13,7 @@ from app.connectors import base
 from app.connectors.sandbox import book
 from app.db import reading
 from app.domain.errors import InvalidState, NotFound, Unprocessable
+from app.kit.ids import new_id
 from app.models.events.journal import JournalEntry
 from app.models.treasury.payout import Payout
 from app.services.ledger import balances
@@ -54,6 +55,21 @@ def test_a_payout_leaves_the_balance_at_once_and_arrives_by_its_job(shop: Shop) 
     with reading() as db:
         told = list(db.scalars(select(JournalEntry.type).where(JournalEntry.entity == "payout")))
     assert sorted(told) == ["payout.paid", "payout.pending", "payout.processing"]
+
+
+def test_a_form_that_is_sent_sixteen_times_pays_once(shop: Shop) -> None:
+    whole, asked = settled(shop), new_id("po")
+
+    def send(_: int) -> str:
+        return payouts.create_once(shop.actor, asked, 500, "GBP", "ba_main", connector_id=None).id
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(send, range(16))) == {asked}
+    assert (left(shop), [row.id for row in rows(Payout)]) == (whole - 500, [asked])
+    stranger = make("Stranger")
+    settled(stranger)
+    with pytest.raises(NotFound):
+        payouts.create_once(stranger.actor, asked, 500, "GBP", "ba_main", connector_id=None)
 
 
 def test_sixteen_callers_cannot_take_more_than_there_is(shop: Shop) -> None:
