@@ -4,7 +4,7 @@ from flask import Flask
 from flask_wtf import CSRFProtect
 
 from app import settings
-from app.pages import checkout, docs, downloads, links, receipts, returns, sandbox
+from app.pages import changes, checkout, docs, downloads, links, receipts, returns, sandbox
 
 
 def register(app: Flask, csrf: CSRFProtect) -> None:
@@ -17,4 +17,4 @@ def register(app: Flask, csrf: CSRFProtect) -> None:
         app.register_blueprint(sandbox.blueprint)
 
 
-__all__ = ["checkout", "docs", "downloads", "links", "receipts", "register", "returns", "sandbox"]
+__all__ = ["changes", "checkout", "docs", "downloads", "links", "receipts", "register", "returns", "sandbox"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, g, redirect, render_template, request
@@ -25,8 +26,8 @@ from app.kit.ids import random_token, uuid_of
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.pages import skeleton, steps, views
-from app.pages.forms import CardForm
-from app.services.checkout import copies, hosted, payment, sessions
+from app.pages.forms import CardForm, good_email
+from app.services.checkout import calculations, copies, dues, hosted, payment, sessions
 from app.services.checkout.subscribing import RECURRING
 from app.services.payments import methods
 from app.web.authentication import client_address
@@ -39,13 +40,29 @@ blueprint = Blueprint("checkout", __name__, url_prefix="/pay")
 POLL_SECONDS = 2
 #: The "method" of a sale that discounts cover wholly.
 NOTHING_DUE = "free"
+#: Last parts of the addresses that forms are sent to.
+FORMS = (
+    "card",
+    "method",
+    "cancel",
+    "another-way",
+    "again",
+    "coupon",
+    "quantity",
+    "gift-card",
+    "store-credit",
+    "shipping",
+    "billing",
+    "extend",
+    "sandbox",
+)
 
 
 @blueprint.get("/<hosted_id>")
 @opens(To.ADDRESS)
 def show(hosted_id: str) -> Response:
     """The session's current step."""
-    return _render(*sessions.find_hosted(hosted_id))
+    return render(*sessions.find_hosted(hosted_id))
 
 
 @blueprint.get("/<hosted_id>/qr.png")
@@ -68,6 +85,34 @@ def action_svg(hosted_id: str) -> Response:
     return Response(qr.svg(payload, title=title), mimetype="image/svg+xml")
 
 
+@blueprint.get("/<hosted_id>/qr.svg")
+@opens(To.ADDRESS)
+def qr_svg(hosted_id: str) -> Response:
+    """The page's address as a QR code, to go on with another device."""
+    session, profile, _ = sessions.find_hosted(hosted_id)
+    title = f"{profile.name}, {format_money(dues.due(session), session.currency, language())}"
+    return Response(qr.svg(hosted.url_of(session), title=title), mimetype="image/svg+xml")
+
+
+@blueprint.get("/<hosted_id>/step")
+@opens(To.ADDRESS)
+def step(hosted_id: str) -> Response:
+    """The name of the session's current step: pages that are open elsewhere follow it."""
+    session, _, intent = sessions.find_hosted(hosted_id)
+    return Response(steps.of(session, intent).name, mimetype="text/plain")
+
+
+@opens(To.ADDRESS)
+def address_of_a_form(hosted_id: str) -> AnyResponse:
+    """Whoever opens the address of a form again sees the current step."""
+    sessions.find_hosted(hosted_id)
+    return redirect(f"/pay/{hosted_id}", 303)
+
+
+for _name in FORMS:
+    blueprint.add_url_rule(f"/<hosted_id>/{_name}", view_func=address_of_a_form, methods=["GET"])
+
+
 @blueprint.post("/<hosted_id>/card")
 @opens(To.ADDRESS)
 def pay_by_card(hosted_id: str) -> AnyResponse:
@@ -75,27 +120,25 @@ def pay_by_card(hosted_id: str) -> AnyResponse:
     session, profile, intent = sessions.find_hosted(hosted_id)
     form = CardForm()
     good = form.validate_on_submit()
-    if session.options.get("require_billing_address"):
-        good = form.require_billing() and good
-    recurring = bool(session.options.get(RECURRING))
-    if recurring:
+    if session.options.get(RECURRING):
         good = form.require_consent() and good
     if not good:
-        return _render(session, profile, intent, form=form, status=422)
+        return render(session, profile, intent, form=form, status=422)
     card = CardDetails(
         number=form.card_number.data,
         exp_month=int(form.exp_month.data),
         exp_year=int(form.exp_year.data),
         cvc=form.cvc.data.strip() or None,
         name=form.card_name.data,
-        postal_code=form.postal_code.data,
+        postal_code=(session.billing_address or {}).get("postal_code") or form.postal_code.data,
     )
-    billing = form.billing_address() if session.options.get("require_billing_address") else None
-    keep_for = (session.customer.get("customer_id") or uuid_of(session.owner_id)) if recurring else None
     order = payment.Order(
-        form.nonce.data, form.quote.data, form.email.data or None, billing, keep_for=keep_for
+        form.nonce.data or random_token(),
+        form.quote.data,
+        form.email.data or None,
+        keep_for=kept_for(session),
     )
-    return _pay(
+    return attempt(
         session,
         profile,
         intent,
@@ -110,12 +153,17 @@ def pay_by_method(hosted_id: str) -> AnyResponse:
     """Pay with a redirect or QR method."""
     session, profile, intent = sessions.find_hosted(hosted_id)
     chosen = request.form.get("method", "")
-    order = payment.Order(request.form.get("nonce") or random_token(), request.form.get("quote"))
-    return _pay(
+    form = CardForm(formdata=None)
+    order = payment.Order(
+        request.form.get("nonce") or random_token(),
+        request.form.get("quote"),
+        good_email(request.form.get("contact_email", "")),
+    )
+    return attempt(
         session,
         profile,
         intent,
-        CardForm(formdata=None),
+        form,
         lambda actor: (
             payment.finish_free(actor, session.id, order)
             if chosen == NOTHING_DUE
@@ -124,41 +172,26 @@ def pay_by_method(hosted_id: str) -> AnyResponse:
     )
 
 
-@blueprint.post("/<hosted_id>/coupon")
-@opens(To.ADDRESS)
-def coupon(hosted_id: str) -> AnyResponse:
-    """Add a promotion code."""
-    return _change(
-        hosted_id,
-        "coupon",
-        lambda actor, session: hosted.apply_coupon(actor, session.id, request.form.get("coupon", "")),
-    )
-
-
-@blueprint.post("/<hosted_id>/quantity")
-@opens(To.ADDRESS)
-def quantity(hosted_id: str) -> AnyResponse:
-    """Buy more or fewer."""
-    text = request.form.get("quantity", "")
-    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    return _change(
-        hosted_id,
-        "quantity",
-        lambda actor, session: hosted.change_quantity(actor, session.id, wanted),
-    )
-
-
 @blueprint.post("/<hosted_id>/cancel")
 @opens(To.ADDRESS)
 def cancel(hosted_id: str) -> AnyResponse:
-    """Leave: back to the shop; the session stays open until it expires (OP-46).
+    """Leave for the shop; the session stays open until it expires (OP-46)."""
+    sessions.find_hosted(hosted_id)
+    return redirect(f"/pay/{hosted_id}/left", 303)
 
-    A page of ours leads there: browsers hold `form-action` against redirects that follow a post, too.
-    """
-    session, _, _ = sessions.find_hosted(hosted_id)
-    if session.cancel_url is None:
+
+@blueprint.get("/<hosted_id>/left")
+@opens(To.ADDRESS)
+def left(hosted_id: str) -> AnyResponse:
+    """Our own page between this one and the shop: a form may lead nowhere else (security.md)."""
+    session, profile, intent = sessions.find_hosted(hosted_id)
+    if steps.of(session, intent) is not steps.PAY:
         return redirect(f"/pay/{hosted_id}", 303)
-    page = render_template("returns/leaving.html", onward_url=session.cancel_url, to_shop=True)
+    page = render_template(
+        "checkout/left.html",
+        checkout={"merchant": views.merchant(profile), "mode": session.mode, "hosted_id": hosted_id},
+        back_url=session.cancel_url,
+    )
     return Response(page, mimetype="text/html")
 
 
@@ -167,7 +200,7 @@ def cancel(hosted_id: str) -> AnyResponse:
 def pay_another_way(hosted_id: str) -> AnyResponse:
     """Give up what waits at the bank, and choose again."""
     session, profile, _ = sessions.find_hosted(hosted_id)
-    payment.give_up(_actor(session, profile), session.id)
+    payment.give_up(actor_of(session, profile), session.id)
     return redirect(f"/pay/{hosted_id}", 303)
 
 
@@ -176,108 +209,141 @@ def pay_another_way(hosted_id: str) -> AnyResponse:
 def again(hosted_id: str) -> AnyResponse:
     """A fresh copy of a session that is over."""
     session, profile, _ = sessions.find_hosted(hosted_id)
-    fresh = copies.copy(_actor(session, profile), session.id)
+    fresh = copies.copy(actor_of(session, profile), session.id)
     return redirect(f"/pay/{fresh.hosted_id}", 303)
 
 
-def _pay(
+def attempt(
     session: CheckoutSession,
     profile: TenantProfile,
     intent: PaymentIntent | None,
     form: CardForm,
-    work: Any,
+    work: Callable[[Actor], Any],
 ) -> AnyResponse:
+    """Try to pay; whatever comes of it, the page shows the step that the session is at."""
     try:
-        work(_actor(session, profile))
+        work(actor_of(session, profile))
     except (Gone, InvalidState):
         pass  # the page shows the step that the session is at
     except Conflict as conflict:
         if conflict.code != "payment_in_progress":
-            return _render(
+            return render(
                 *sessions.find_hosted(session.hosted_id or ""), form=form, refused=conflict, status=409
             )
     except RateLimited as refused:
-        answer = _render(session, profile, intent, form=form, refused=refused, status=429)
-        answer.headers["Retry-After"] = str(refused.retry_after)
-        return answer
+        return too_often(session, profile, intent, refused, form)
     except DomainError as refused:
         status = 503 if isinstance(refused, ServiceUnavailable) else 422
-        return _render(session, profile, intent, form=form, refused=refused, status=status)
+        return render(session, profile, intent, form=form, refused=refused, status=status)
     return redirect(f"/pay/{session.hosted_id}", 303)
 
 
-def _change(hosted_id: str, field: str, work: Any) -> AnyResponse:
-    session, profile, intent = sessions.find_hosted(hosted_id)
-    try:
-        work(_actor(session, profile), session)
-    except DomainError as refused:
-        refused.field = refused.field or field
-        return _render(session, profile, intent, refused=refused, status=422)
-    return redirect(f"/pay/{hosted_id}", 303)
+def kept_for(session: CheckoutSession) -> str | None:
+    """The customer for whom the card of a sale that renews is kept."""
+    if not session.options.get(RECURRING):
+        return None
+    return session.customer.get("customer_id") or uuid_of(session.owner_id)
 
 
-def _actor(session: CheckoutSession, profile: TenantProfile) -> Actor:
+def too_often(
+    session: CheckoutSession,
+    profile: TenantProfile,
+    intent: PaymentIntent | None,
+    refused: RateLimited,
+    form: CardForm | None = None,
+) -> Response:
+    """The page again, and when another try makes sense."""
+    answer = render(session, profile, intent, form=form, refused=refused, status=429)
+    answer.headers["Retry-After"] = str(refused.retry_after)
+    return answer
+
+
+def actor_of(session: CheckoutSession, profile: TenantProfile) -> Actor:
+    """The shopper of a session's page."""
     return shopper_actor(profile, session.mode, session.id, g.request_id, client_address())
 
 
-def _render(
+def render(
     session: CheckoutSession,
     profile: TenantProfile,
     intent: PaymentIntent | None,
     *,
     form: CardForm | None = None,
     refused: DomainError | None = None,
+    errors: list[dict[str, Any]] | None = None,
+    typed: dict[str, Any] | None = None,
     status: int | None = None,
 ) -> Response:
+    """The page of the step that the session is at.
+
+    `refused` and `errors` say what was wrong with what was sent, and `typed` what of it is shown again:
+    address texts by the prefix of their form.
+    """
     step = steps.of(session, intent)
+    if step is steps.PAY and session.totals_stale:
+        session = calculations.current(actor_of(session, profile), session.id, fresh=False)
     context: dict[str, Any] = {"checkout": views.checkout(session, profile, intent)}
     if step is steps.PAY:
-        if form is None and refused is None and skeleton.fits(context["checkout"], views.decline(intent)):
-            page = skeleton.draw(context["checkout"], random_token(18), views.sandbox(session))
+        untouched = form is None and refused is None and errors is None
+        if untouched and skeleton.fits(context["checkout"], views.decline(intent)):
+            panel = views.sandbox(context["checkout"], step.name)
+            page = skeleton.draw(context["checkout"], random_token(18), panel)
             return Response(page, mimetype="text/html")
-        summary = Markup(render_template("checkout/_summary.html", **context))  # noqa: S704 - our own template
-        context |= {"summary": summary, **_pay_context(session, intent, form, refused)}
-    elif step is steps.ACTION:
-        assert intent is not None and intent.payment_method_id is not None
-        method = methods.get(_actor(session, profile), intent.payment_method_id)
-        shown = views.action(session, intent, method)
-        context |= {"action": shown, "auto": shown["kind"] == "link", "poll_seconds": POLL_SECONDS}
-    elif step is steps.RECEIPT:
-        context |= _receipt_context(session, profile, intent)
-    elif step in (steps.WAITING, steps.UNKNOWN):
-        context |= {
-            "poll_seconds": POLL_SECONDS,
-            "reference": intent.id if intent else None,
-            "review": bool(intent and intent.needs_review),
-        }
+        summary = Markup(  # noqa: S704 - our own template
+            render_template("checkout/_summary.html", **context, errors=_said(refused, errors))
+        )
+        context |= {"summary": summary, "typed": typed or {}}
+        context |= _pay_context(context["checkout"], intent, form, _said(refused, errors))
     else:
-        context |= _ended_context(session, profile, intent)
+        context |= _later_context(step, session, profile, intent)
+        if step in (steps.ACTION, steps.WAITING, steps.UNKNOWN):
+            context["sandbox"] = views.filled_sandbox(context["checkout"], step.name, random_token())
     answer = status if step is steps.PAY and status else step.status
     return Response(render_template(step.template, **context), answer, mimetype="text/html")
 
 
+def _said(refused: DomainError | None, errors: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """What was wrong with what was sent."""
+    return errors or ([{"field": refused.field, "text": refused.message}] if refused else [])
+
+
 def _pay_context(
-    session: CheckoutSession,
-    intent: PaymentIntent | None,
-    form: CardForm | None,
-    refused: DomainError | None,
+    view: dict[str, Any], intent: PaymentIntent | None, form: CardForm | None, errors: list[dict[str, Any]]
 ) -> dict[str, Any]:
     fresh = form is None
     form = form or CardForm(formdata=None)
     form.nonce.data, form.quote.data = random_token(18), None
     if fresh:
-        form.email.data = session.customer.get("email")
+        form.email.data = view["email"]
     form.forget_card()
-    errors = [{"field": refused.field, "text": refused.message}] if refused else []
     if not errors and fresh:
         errors = views.decline(intent)
-    wants_country = session.options.get("require_billing_address")
     return {
         "form": form,
         "errors": errors,
-        "countries": views.countries() if wants_country else None,
-        "sandbox": views.sandbox(session),
+        "countries": views.countries() if view["delivery"] or view["billing"] else None,
+        "sandbox": views.filled_sandbox(view, steps.PAY.name, form.nonce.data),
     }
+
+
+def _later_context(
+    step: steps.Step, session: CheckoutSession, profile: TenantProfile, intent: PaymentIntent | None
+) -> dict[str, Any]:
+    """What pages are given that nothing can be paid on."""
+    if step is steps.ACTION:
+        assert intent is not None and intent.payment_method_id is not None
+        method = methods.get(actor_of(session, profile), intent.payment_method_id)
+        shown = views.action(session, intent, method)
+        return {"action": shown, "auto": shown["kind"] == "link", "poll_seconds": POLL_SECONDS}
+    if step is steps.RECEIPT:
+        return _receipt_context(session, profile, intent)
+    if step in (steps.WAITING, steps.UNKNOWN):
+        return {
+            "poll_seconds": POLL_SECONDS,
+            "reference": intent.id if intent else None,
+            "review": bool(intent and intent.needs_review),
+        }
+    return _ended_context(session, profile, intent)
 
 
 def _receipt_context(
@@ -285,7 +351,7 @@ def _receipt_context(
 ) -> dict[str, Any]:
     method = None
     if intent is not None and intent.payment_method_id is not None:
-        method = methods.get(_actor(session, profile), intent.payment_method_id)
+        method = methods.get(actor_of(session, profile), intent.payment_method_id)
     return {
         "receipt": views.receipt(session, intent, method),
         "success_url": session.success_url,

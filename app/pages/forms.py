@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
+from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, StringField
 from wtforms.validators import InputRequired, Length, Optional, Regexp, StopValidation
 
 from app.domain.rules.cards import holds_card_number
+from app.services.checkout import addresses
 
 _MONTH = r"^\s*(0?[1-9]|1[0-2])\s*$"
 _YEAR = r"^\s*(\d{2}|20\d{2})\s*$"
@@ -24,6 +28,13 @@ def _no_card(_form: Any, field: Field) -> None:
     if holds_card_number(field.data or ""):
         field.data = ""
         raise StopValidation("Take the card number out of here")
+
+
+def good_email(text: str) -> str | None:
+    """An e-mail address that came along with a way to pay; None for what is none."""
+    text = text.strip()
+    good = len(text) <= 254 and re.match(_EMAIL, text) and not holds_card_number(text)
+    return text if good else None
 
 
 class CardForm(FlaskForm):  # type: ignore[misc]
@@ -57,10 +68,7 @@ class CardForm(FlaskForm):  # type: ignore[misc]
             Regexp(_EMAIL, message="Enter an e-mail address like name@example.com"),
         ]
     )
-    line1 = StringField(validators=[_no_card, Length(max=200)])
-    city = StringField(validators=[_no_card, Length(max=120)])
     postal_code = StringField(validators=[_no_card, Length(max=20)])
-    country = StringField(validators=[Length(max=2)])
     consent = BooleanField()
     quote = StringField(validators=[Length(max=64)])
     nonce = StringField(validators=[Length(max=64)])
@@ -71,29 +79,51 @@ class CardForm(FlaskForm):  # type: ignore[misc]
             self.consent.errors = [*self.consent.errors, "Agree to the renewals to go on"]
         return bool(self.consent.data)
 
-    def require_billing(self) -> bool:
-        """Check the billing address where the merchant wants one."""
-        missing = [
-            (self.line1, "Enter the street and number"),
-            (self.city, "Enter the town"),
-            (self.postal_code, "Enter the postcode"),
-            (self.country, "Choose the country"),
-        ]
-        for field, words in missing:
-            if not (field.data or "").strip():
-                field.errors = [*field.errors, words]
-        return not any(field.errors for field, _ in missing)
-
-    def billing_address(self) -> dict[str, str]:
-        """The billing address as it is stored."""
-        return {
-            "line1": self.line1.data.strip(),
-            "city": self.city.data.strip(),
-            "postal_code": self.postal_code.data.strip(),
-            "country": self.country.data.strip().upper(),
-        }
-
     def forget_card(self) -> None:
         """Nothing of the card goes back into the page."""
         for field in (self.card_number, self.cvc):
             field.data = ""
+
+
+#: What is asked of an address, in the order of the form.
+ADDRESS = ("name", "country", "line1", "line2", "city", "postal_code", "state")
+_WORDS = {
+    "name": _("Enter the full name"),
+    "country": _("Choose the country"),
+    "line1": _("Enter the street and number"),
+    "city": _("Enter the town"),
+    "postal_code": _("Enter the postcode"),
+    "state": _("Enter the state or region"),
+}
+_WRONG = {
+    "country": _("Choose a country of the list"),
+    "postal_code": _("Enter a postcode as it is written in this country"),
+    "state": _("Enter a state or region of this country"),
+    "city": _("Enter a town of this region"),
+}
+
+
+class AddressForm:
+    """An address that was typed under names with a prefix; whether it is good, its country says."""
+
+    def __init__(self, typed: Mapping[str, str], prefix: str) -> None:
+        self._prefix = prefix
+        self.address = {name: typed.get(prefix + name, "").strip()[:200] for name in ADDRESS}
+        self.errors: list[dict[str, Any]] = []
+        for name, text in self.address.items():
+            if holds_card_number(text):
+                self.address[name] = ""
+                self._say(name, _("Take the card number out of here"))
+        problems = {} if self.address["name"] else {"name": "required"}
+        problems |= addresses.problems(self.address)
+        for name in ADDRESS:
+            if name in problems and not self.errors_of(name):
+                words = _WORDS if problems[name] == "required" else _WRONG
+                self._say(name, words.get(name) or _WORDS.get(name) or _("Check this line"))
+
+    def errors_of(self, name: str) -> list[dict[str, Any]]:
+        """What was said of one field."""
+        return [error for error in self.errors if error["field"] == self._prefix + name]
+
+    def _say(self, name: str, words: Any) -> None:
+        self.errors.append({"field": self._prefix + name, "text": words})

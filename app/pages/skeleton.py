@@ -1,8 +1,8 @@
 """The hosted page as most shoppers first see it, drawn once for each shape and filled in for each of them.
 
 Drawing it with all its macros takes most of a request's time, and what differs between two sessions of a
-merchant is little: names, amounts and tokens. A page with errors, a coupon or quantity form, a billing
-address, a delivery step or very many lines is drawn in full (docs/adr/0008).
+merchant is little: names, amounts and tokens. A page with errors, a coupon or quantity form, an address to
+give, stored value, an end that is near, or very many lines is drawn in full (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -25,14 +25,7 @@ MAX_LINES = 8
 
 _SHAPES: dict[Hashable, Drawn] = {}
 #: Optional parts that only a page drawn in full has.
-_EXTRAS = (
-    "allow_coupon",
-    "allow_quantity",
-    "require_billing_address",
-    "shipping_required",
-    "continue_qr",
-    "renews_every",
-)
+_EXTRAS = ("allow_coupon", "allow_quantity", "billing", "delivery", "wallet", "closes_in", "renews_every")
 _SUMS = ("sub_total", "discount_total", "tax_total", "shipping_total", "fee_total")
 
 
@@ -49,7 +42,7 @@ def fits(view: dict[str, Any], errors: list[Any]) -> bool:
 def draw(view: dict[str, Any], nonce: str, panel: Markup | None) -> str:
     """The page of one session."""
     chosen, token = language(), generate_csrf()
-    key = _shape(view, chosen, panel is not None)
+    key = _shape(view, chosen, panel)
     page = _SHAPES.get(key)
     if page is None:
         if len(_SHAPES) >= MAX_SHAPES:
@@ -83,11 +76,11 @@ def _amounts(view: dict[str, Any], chosen: str) -> dict[str, str]:
     return shown
 
 
-def _shape(view: dict[str, Any], chosen: str, sandbox: bool) -> Hashable:
+def _shape(view: dict[str, Any], chosen: str, panel: Markup | None) -> Hashable:
     totals = view["totals"]
     return (
         chosen,
-        sandbox,
+        panel,
         view["mode"],
         totals["currency"],
         bool(view["title"]),
@@ -97,6 +90,8 @@ def _shape(view: dict[str, Any], chosen: str, sandbox: bool) -> Hashable:
         tuple(view["merchant"].items()),
         tuple(view["methods"]),
         view["card_form"],
+        view["gift_cards"],
+        view["can_extend"],
         tuple([line["quantity"] == 1 for line in view["lines"]]),
         tuple([totals[name] == 0 for name in _SUMS]),
     )
@@ -111,7 +106,6 @@ def _draw_shape(view: dict[str, Any], panel: Markup | None, token: str) -> Drawn
         checkout=slotted,
         form=form,
         errors=[],
-        countries=None,
         sandbox=panel,
         summary=Markup(render_template("checkout/_summary.html", checkout=slotted)),  # noqa: S704 - ours
     )

@@ -20,6 +20,11 @@ class Step:
     template: str
     status: int = 200
 
+    @property
+    def name(self) -> str:
+        """What its page and the scripts on it call it."""
+        return self.template.removeprefix("checkout/").removesuffix(".html")
+
 
 PAY = Step("checkout/pay.html")
 WAITING = Step("checkout/waiting.html")

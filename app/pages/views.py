@@ -7,6 +7,7 @@ from typing import Any
 from babel import Locale
 from flask import render_template
 from flask_babel import get_locale, gettext, ngettext
+from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from app.connectors.sandbox.cards import CARDS
@@ -18,11 +19,13 @@ from app.domain.rules.cards import brand_of
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.services.checkout import dues, totals
+from app.pages import parts
+from app.services.checkout import dues, panel, totals
 from app.services.checkout.subscribing import RECURRING
 from app.services.operations.settings import checkout_settings
 from app.services.payments import offers
 from app.web.languages import language
+from app.web.slots import Drawn, Slot
 
 #: Cards that the panel shows first; the rest are under "more".
 _USUAL = (
@@ -57,7 +60,8 @@ def checkout(
     wanted = method_rules.in_country(
         session.method_types or settings.allowed_methods, country, settings.allowed_apms
     )
-    offer = offers.of(shopper_actor(profile, session.mode, session.id), wanted)
+    actor = shopper_actor(profile, session.mode, session.id)
+    offer = offers.of(actor, wanted)
     return {
         "hosted_id": session.hosted_id,
         "mode": session.mode,
@@ -75,23 +79,18 @@ def checkout(
         ],
         "totals": session.totals,
         "amount_due": dues.due(session),
-        "email": session.customer.get("email"),
-        "require_billing_address": bool(options.get("require_billing_address")),
+        "email": session.customer.get("email") or session.contact.get("email"),
         "allow_coupon": bool(options.get("allow_coupon_code")),
         "coupon_codes": [promotion["code"] for promotion in session.applied_promotions],
         "allow_quantity": bool(options.get("allow_quantity")) and len(lines) == 1,
         "quantity": lines[0]["quantity"],
         "methods": offer.methods,
         "card_form": offer.card_form,
-        "shipping_required": False,
-        "shipping_options": [],
         "selected_shipping": session.selected_shipping,
-        "shipping_address": session.shipping_address,
         "quote_hash": totals.quote(session),
         "cancel_url": session.cancel_url,
         "expires_at": session.expires_at,
-        "can_extend": False,
-        "continue_qr": None,
+        **parts.to_pay(actor, session),
         "renewal_amount": totals.undiscounted(session),
         "renews_every": _renews_every(options.get(RECURRING)),
     }
@@ -126,18 +125,55 @@ def decline(intent: PaymentIntent | None) -> list[dict[str, str | None]]:
     return [{"field": code.field, "text": code.shopper_text}]
 
 
-def sandbox(session: CheckoutSession) -> Markup | None:
-    """The panel of test cards, in test mode; the same for everybody, so it is drawn once a language."""
-    if session.mode != "test":
+def sandbox(view: dict[str, Any], step: str) -> Markup | None:
+    """The panel of test cards and actions, in test mode; with slots for what is a session's own.
+
+    It is the same for everybody at a step, so it is drawn once a language.
+    """
+    here = panel.is_here(view["mode"])
+    if view["mode"] != "test" or not (here or step == "pay"):
         return None
-    chosen = language()
-    if chosen not in _PANELS:
-        drawn = render_template("checkout/_sandbox.html", sandbox={"cards": _test_cards(), "actions": None})
-        _PANELS[chosen] = Markup(drawn)  # noqa: S704 - our own template
-    return _PANELS[chosen]
+    key = (language(), step, here, view["card_form"])
+    if key not in _PANELS:
+        drawn = render_template(
+            "checkout/_sandbox.html",
+            sandbox={
+                "cards": _test_cards() if step == "pay" else [],
+                "actions": _actions(step, view["card_form"]) if here else [],
+                "codes": panel.decline_codes() if step == "pay" else [],
+            },
+            **{name: Slot.named(name) for name in ("hosted_id", "csrf", "nonce")},
+        )
+        _PANELS[key] = Markup(drawn)  # noqa: S704 - our own template
+    return _PANELS[key]
 
 
-_PANELS: dict[str, Markup] = {}
+def filled_sandbox(view: dict[str, Any], step: str, nonce: str) -> Markup | None:
+    """The same, for one session."""
+    drawn = sandbox(view, step)
+    if drawn is None:
+        return None
+    values = {"hosted_id": str(view["hosted_id"]), "csrf": generate_csrf(), "nonce": nonce}
+    return Markup(Drawn(drawn).fill(values))  # noqa: S704 - our own template, filled with escaped values
+
+
+_PANELS: dict[Any, Markup] = {}
+
+
+def _actions(step: str, card_form: bool) -> list[tuple[str, str]]:
+    """Action and words, as far as they can happen at that step."""
+    every = [
+        ("approve", gettext("Approve")),
+        ("decline", gettext("Decline")),
+        ("challenge", gettext("Challenge")),
+        ("abandon", gettext("Abandon")),
+        ("time_out", gettext("Time out")),
+        ("late_webhook", gettext("Late webhook")),
+        ("expire", gettext("Expire now")),
+    ]
+    if step != "pay":
+        return [action for action in every if action[0] in panel.AT_THE_BANK]
+    return every if card_form else every[-1:]
 
 
 def _test_cards() -> list[dict[str, Any]]:

@@ -14,16 +14,21 @@
   });
 
   // --- errors: the summary takes focus, its links put the cursor into the field
-  const summary = one("[data-error-summary]");
-  if (summary) summary.focus();
-  each("[data-error-summary] a[href^='#']", (link) => {
-    link.addEventListener("click", (event) => {
-      const field = document.getElementById(link.hash.slice(1));
-      if (!field) return;
-      event.preventDefault();
-      field.focus();
-      field.scrollIntoView({ block: "center" });
-    });
+  const focusSummary = () => {
+    const summary = one("[data-error-summary]");
+    if (summary) summary.focus();
+    return summary;
+  };
+  focusSummary();
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-error-summary] a[href^='#']");
+    const field = link && document.getElementById(link.hash.slice(1));
+    if (!field) return;
+    event.preventDefault();
+    const folded = field.closest("details");
+    if (folded) folded.open = true;
+    field.focus();
+    field.scrollIntoView({ block: "center" });
   });
 
   // --- card number: groups, brand, and the caret where the shopper left it
@@ -57,10 +62,10 @@
     for (let seen = 0; caret < text.length && seen < before; caret += 1) if (text[caret] !== " ") seen += 1;
     input.setSelectionRange(caret, caret);
   }
-  each("[data-card-number]", (input) => {
-    input.addEventListener("input", () => formatCard(input));
-    formatCard(input);
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("[data-card-number]")) formatCard(event.target);
   });
+  each("[data-card-number]", formatCard);
 
   // --- one submit: the amount stays on the button, a second click does nothing
   const release = (form) => {
@@ -70,22 +75,81 @@
       button.removeAttribute("aria-disabled");
     });
   };
-  each("form[data-submit-once]", (form) => {
-    form.addEventListener("submit", (event) => {
-      if (form.dataset.sent) {
-        event.preventDefault();
-        return;
-      }
-      form.dataset.sent = "1";
-      const button = event.submitter || form.querySelector("button");
-      button.setAttribute("aria-busy", "true");
-      button.setAttribute("aria-disabled", "true");
-      const status = one("[data-busy-status]");
-      if (status) status.textContent = form.dataset.busyText || "";
-    });
+  const hold = (form, button) => {
+    form.dataset.sent = "1";
+    button.setAttribute("aria-busy", "true");
+    button.setAttribute("aria-disabled", "true");
+  };
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-submit-once], [data-live]")) return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    hold(form, event.submitter || form.querySelector("button, noscript"));
+    if (form.matches("[data-live]")) {
+      event.preventDefault();
+      sendInPlace(form, event.submitter);
+      return;
+    }
+    const status = one("[data-busy-status]");
+    if (status) status.textContent = form.dataset.busyText || "";
+    // Whoever goes to a bank by another method has typed an address for the receipt, too.
+    const typed = one("#card-form [name=email]");
+    const carried = form.querySelector("[data-carry-email]");
+    if (typed && carried) carried.value = typed.value;
   });
   window.addEventListener("pageshow", (event) => {
-    if (event.persisted) each("form[data-submit-once]", release);
+    if (event.persisted) each("form[data-sent]", release);
+  });
+
+  // --- forms that change the order are sent in place: what has changed is taken out of the answer, what is typed stays
+  const home = () => one("[data-handoff]") && one("[data-handoff]").dataset.handoff.replace(/\/step$/, "");
+  const names = (page) => [...page.querySelectorAll("[data-part]")].map((part) => part.dataset.part).join();
+  const card = (page) => page.getElementById("card-form");
+
+  function takeOver(page) {
+    if (names(page) !== names(document) || !card(page) !== !card(document)) {
+      one("main").replaceWith(page.querySelector("main"));
+      return;
+    }
+    each("[data-part]", (part) => part.replaceWith(page.querySelector(`[data-part="${part.dataset.part}"]`)));
+    if (!card(document)) return;
+    for (const name of ["quote", "nonce", "csrf_token"]) {
+      card(document).elements[name].value = card(page).elements[name].value;
+    }
+    one("#card-form [data-pay-button]").replaceWith(page.querySelector("#card-form [data-pay-button]"));
+  }
+
+  async function sendInPlace(form, submitter) {
+    const data = new FormData(form);
+    if (submitter && submitter.name) data.append(submitter.name, submitter.value);
+    const before = document.activeElement && document.activeElement.id;
+    let page;
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(data), headers: { Accept: "text/html" } });
+      page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    } catch {
+      release(form); // Offline for a moment: the shopper may press again.
+      return;
+    }
+    if (page.body.dataset.step !== document.body.dataset.step) {
+      location.replace(home() || location.href);
+      return;
+    }
+    takeOver(page);
+    document.title = page.title;
+    if (focusSummary()) return;
+    const there = before && document.getElementById(before);
+    if (there) there.focus({ preventScroll: true });
+    const status = one("[data-live-status]");
+    const total = one(".total");
+    if (status && total) status.textContent = total.innerText;
+  }
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-on-change]");
+    if (form) form.requestSubmit();
   });
 
   // --- e-mail: a slip in a well-known domain is pointed out, never corrected by itself
@@ -107,20 +171,20 @@
     const close = DOMAINS.find((known) => known.length > 6 && distance(domain, known) <= 2);
     return close ? `${value.trim().split("@")[0]}@${close}` : null;
   }
-  each("[data-email-hint]", (box) => {
+  document.addEventListener("change", (event) => {
+    const box = event.target.id && one(`[data-email-hint="${CSS.escape(event.target.id)}"]`);
+    if (!box) return;
+    const better = betterEmail(event.target.value);
+    box.hidden = !better;
+    box.querySelector("button").textContent = better || "";
+  });
+  document.addEventListener("click", (event) => {
+    const box = event.target.closest("[data-email-hint]");
+    if (!box || event.target.tagName !== "BUTTON") return;
     const input = document.getElementById(box.dataset.emailHint);
-    const button = box.querySelector("button");
-    if (!input || !button) return;
-    input.addEventListener("change", () => {
-      const better = betterEmail(input.value);
-      box.hidden = !better;
-      button.textContent = better || "";
-    });
-    button.addEventListener("click", () => {
-      input.value = button.textContent;
-      box.hidden = true;
-      input.focus();
-    });
+    input.value = event.target.textContent;
+    box.hidden = true;
+    input.focus();
   });
 
   // --- a reference is no place for a card number
@@ -183,7 +247,37 @@
 
   // --- go on to the bank by itself (the button stays for those without script)
   const onward = one("[data-auto-continue]");
-  if (onward) setTimeout(() => (onward.tagName === "FORM" ? onward.requestSubmit() : onward.click()), 400);
+  if (onward) {
+    const wait = Number(onward.dataset.autoContinue) || 400;
+    const timer = setTimeout(() => (onward.tagName === "FORM" ? onward.requestSubmit() : onward.click()), wait);
+    each("[data-stay]", (link) => link.addEventListener("click", () => clearTimeout(timer)));
+  }
+
+  // --- the same page on a phone, or in another tab: this one follows when it has gone on
+  let watching = false;
+  async function follow() {
+    if (!home()) return;
+    try {
+      const answer = await fetch(one("[data-handoff]").dataset.handoff, { cache: "no-store" });
+      const now = answer.ok ? (await answer.text()).trim() : step;
+      // At the bank's page it is the other device's turn.
+      if (now !== step && now !== "action") location.replace(home());
+    } catch {
+      // Offline for a moment: ask again later.
+    }
+  }
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      if (!event.target.matches("[data-handoff]") || watching) return;
+      watching = true;
+      setInterval(() => document.visibilityState === "visible" && follow(), 2500);
+    },
+    true,
+  );
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible" && !one("form[data-sent]")) follow();
+  });
 
   // --- receipt: back to the shop after some seconds, unless the shopper stays
   const leave = one("[data-leave-after]");
@@ -208,22 +302,21 @@
     window.addEventListener("beforeprint", halt);
   }
 
-  // --- countdown: silent until the last five minutes
-  const countdown = one("[data-expires-at]");
-  if (countdown) {
-    const end = Date.parse(countdown.dataset.expiresAt);
-    const text = countdown.querySelector("[data-countdown]");
-    const tick = () => {
-      const seconds = Math.max(0, Math.round((end - Date.now()) / 1000));
-      if (seconds <= 300) {
-        countdown.hidden = false;
-        if (text) text.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-      }
-      if (seconds > 0) setTimeout(tick, 1000);
-      else location.reload();
-    };
-    if (end > Date.now()) tick();
-  }
+  // --- countdown: silent until the last five minutes; more time moves its end
+  const tick = () => {
+    const clock = one("[data-expires-at]");
+    if (!clock) return;
+    const seconds = Math.round((Date.parse(clock.dataset.expiresAt) - Date.now()) / 1000);
+    if (seconds <= 0) {
+      location.replace(home() || location.href);
+      return;
+    }
+    const near = seconds <= 300;
+    if (clock.hidden === near) clock.hidden = !near;
+    if (near) clock.querySelector("[data-countdown]").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    setTimeout(tick, 1000);
+  };
+  tick();
 
   // --- copy (a reference): the button's name says that it worked
   each("[data-copy]", (button) => {

@@ -228,29 +228,24 @@ def test_the_hosted_page_takes_a_number_in_its_own_field_alone(
     """A browser's autofill, or a hurried shopper, puts it somewhere else."""
     session = shop.session(options={"require_billing_address": True})
     number = "4111 1111 1111 1111"
-    good = {
-        "card_number": "4242 4242 4242 4242",
-        "exp_month": "12",
-        "exp_year": "34",
-        "cvc": "123",
-        "line1": "1 High Street",
-        "city": "London",
-        "postal_code": "N1 1AA",
-        "country": "GB",
-    }
+    address = {"name": "Sam Shopper", "line1": "1 High Street", "city": "London", "postal_code": "N1 1AA"}
+    billing = {f"bill_{name}": text for name, text in {**address, "country": "GB"}.items()}
+    good = {"card_number": "4242 4242 4242 4242", "exp_month": "12", "exp_year": "34", "cvc": "123"}
     text = client.get(f"/pay/{session.hosted_id}").text
-    hidden = dict(re.findall(r'name="(csrf_token|nonce|quote)"[^>]*value="([^"]+)', text))
-    wrong = {"email": f"{number.replace(' ', '')}@shop.test"}
-    wrong |= dict.fromkeys(("line1", "city", "postal_code", "card_name"), number)
-    for name, value in wrong.items():
-        answer = client.post(f"/pay/{session.hosted_id}/card", data={**hidden, **good, name: value})
-        assert answer.status_code == 422, name
+    token = dict(re.findall(r'name="(csrf_token)"[^>]*value="([^"]+)', text))
+    wrong = {"email": f"{number.replace(' ', '')}@shop.test", "card_name": number}
+    tries = [("card", {**good, name: value}) for name, value in wrong.items()]
+    tries += [("billing", {**billing, f"bill_{name}": number}) for name in address]
+    for form, data in tries:
+        answer = client.post(f"/pay/{session.hosted_id}/{form}", data={**token, **data})
+        assert answer.status_code == 422, data
         assert "Take the card number out of here" in answer.text
-        assert value not in answer.text
+        assert number not in answer.text and number.replace(" ", "") not in answer.text
     assert shop.read(session).payment_intent_id is None
     assert_nowhere(tmp_path)
-    paid = client.post(f"/pay/{session.hosted_id}/card", data={**hidden, **good})
-    assert paid.status_code == 303
+    assert client.post(f"/pay/{session.hosted_id}/billing", data={**token, **billing}).status_code == 303
+    assert client.post(f"/pay/{session.hosted_id}/card", data={**token, **good}).status_code == 303
+    assert shop.read(session).status == "completed"
     assert shop.read(session).billing_address["line1"] == "1 High Street"
 
 

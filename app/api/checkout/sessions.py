@@ -63,10 +63,11 @@ class Owner(Body):
 
 
 class Options(Body):
-    """How the session behaves."""
+    """How the session behaves; `require_shipping_address` makes its page ask where the goods go, and how."""
 
     capture_mode: Literal["auto", "manual"] | None = None
     require_billing_address: bool = False
+    require_shipping_address: bool | None = None
     allow_coupon_code: bool = False
 
 

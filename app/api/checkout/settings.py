@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from app.api.checkout.details import Address
 from app.api.checkout.surface import surface
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest
@@ -29,15 +30,33 @@ _PLACES = {"limits_currency": "currency"} | {
         "redirect_hosts",
         "fresh_copies",
         "link_ttl_seconds",
+        "pickup_locations",
     )
 }
+
+
+class PickupPlace(Body):
+    """A place where goods can be collected."""
+
+    location_id: str = Field(min_length=1, max_length=64)
+    name: str = Field(min_length=1, max_length=200)
+    address: Address | None = None
+
+
+class PickupPlaceView(View):
+    """A place where goods can be collected."""
+
+    location_id: str
+    name: str
+    address: dict[str, Any] | None = None
 
 
 class HostedCheckout(View):
     """The hosted page: its colour, contact and terms, null where none is chosen.
 
     `redirect_hosts` are where shoppers may be sent in live mode (empty: anywhere), `fresh_copies` says if
-    a page that is over offers a new session, `link_ttl_seconds` how long the session of a payment link lives.
+    a page that is over offers a new session, `link_ttl_seconds` how long the session of a payment link lives,
+    `pickup_locations` where a page that asks for the delivery offers to collect the goods.
     """
 
     brand_accent: str | None
@@ -46,6 +65,7 @@ class HostedCheckout(View):
     redirect_hosts: list[str]
     fresh_copies: bool
     link_ttl_seconds: int
+    pickup_locations: list[PickupPlaceView]
 
 
 class ProviderView(View):
@@ -81,9 +101,11 @@ class SettingsView(View):
         page = {name: getattr(row, name) for name in HostedCheckout.model_fields}
         for name in ("brand_accent", "support_email", "terms_url"):
             page[name] = page[name] or None
+        page["redirect_hosts"] = list(row.redirect_hosts)
+        page["pickup_locations"] = [PickupPlaceView(**place) for place in row.pickup_locations]
         return cls(
             **{name: getattr(row, name) for name in own},
-            hosted_checkout=HostedCheckout(**page | {"redirect_hosts": list(row.redirect_hosts)}),
+            hosted_checkout=HostedCheckout(**page),
             providers={name: ProviderView(**choice) for name, choice in providers.items()},
             provider_secrets=secrets or None,
             version=version,
@@ -99,6 +121,7 @@ class HostedCheckoutChange(Body):
     redirect_hosts: list[str] | None = Field(None, max_length=50)
     fresh_copies: bool | None = None
     link_ttl_seconds: Integer | None = None
+    pickup_locations: list[PickupPlace] | None = Field(None, max_length=20)
 
     def changes(self) -> dict[str, Any]:
         """What was sent, as it is stored."""

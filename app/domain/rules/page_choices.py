@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -45,3 +46,9 @@ def hosts(value: Sequence[str]) -> str | None:
     if wrong:
         return f"{wrong[0]} is not the name of a host, in lower case and without a port"
     return None if len(set(value)) == len(value) else "names something twice"
+
+
+def places(value: Sequence[Mapping[str, Any]]) -> str | None:
+    """Where goods can be collected; of none, nowhere."""
+    names = [place["location_id"] for place in value]
+    return None if len(set(names)) == len(names) else "names a location_id twice"

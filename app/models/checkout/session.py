@@ -136,6 +136,8 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     created_by: Mapped[str | None] = mapped_column(String(40))
     expires_at: Mapped[datetime]
+    #: When its shopper asked for more time; that can be had once.
+    extended_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
 
     @property

@@ -24,19 +24,24 @@ def checked(address: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         Unprocessable: `invalid_address`, with the problem of each field under `explain.fields`.
     """
-    problems, normal = _look_at(address)
-    if problems:
-        first = next(iter(problems))
+    wrong, normal = _look_at(address)
+    if wrong:
+        first = next(iter(wrong))
         raise Unprocessable(
-            f"The address is not valid: {first} is {problems[first]}",
+            f"The address is not valid: {first} is {wrong[first]}",
             code="invalid_address",
             field=first,
-            explain={"reason": "invalid_address", "fields": problems},
+            explain={"reason": "invalid_address", "fields": wrong},
         )
     whole = {name: (address.get(name) or "").strip() or None for name in FIELDS}
     for ours in ("state", "postal_code"):
         whole[ours] = normal.get(_PARTS[ours]) or None
     return whole
+
+
+def problems(address: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with an address: field → `required`, or another word; nothing where it is good."""
+    return _look_at(address)[0]
 
 
 def status(address: Mapping[str, Any] | None) -> Status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Select, select
@@ -22,6 +23,27 @@ from app.models.events.journal import record
 #: Without letters and digits that look alike; sixteen of them are 80 bits, more than anybody tries.
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _GROUPS, _GROUP = 4, 4
+
+_FOREVER = float("inf")
+#: For so many seconds nobody asks again whether a merchant has cards; one who has is remembered.
+_NONE_SECONDS = 5
+#: (tenant, mode, currency) → until when there are none, or infinity: there are.
+_KNOWN: dict[tuple[str, str, str], float] = {}
+
+
+def are_issued(actor: Actor, currency: str) -> bool:
+    """Whether a page should ask for gift cards: the merchant has made some in this currency."""
+    key, now = (actor.tenant_id, str(actor.mode), currency), time.monotonic()
+    until = _KNOWN.get(key, 0.0)
+    if until > now:
+        return until == _FOREVER
+    statement = select(GiftCard.id).where(
+        GiftCard.tenant_id == actor.tenant_id, GiftCard.mode == actor.mode, GiftCard.currency == currency
+    )
+    with reading() as db:
+        found = db.scalar(statement.limit(1)) is not None
+    _KNOWN[key] = _FOREVER if found else now + _NONE_SECONDS
+    return found
 
 
 def issue(

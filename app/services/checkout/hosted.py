@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app import settings
 from app.db import transaction
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
+from app.domain.errors import Conflict, InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
 from app.providers.base import MAX_QUANTITY, CartLine, CartSnapshot
 from app.services.access import tokens
 from app.services.checkout import drafts, reservations, sessions, totals
+from app.services.checkout.editing import edit
 from app.services.operations.consulting import consulting
+
+#: How much longer a page is open when its shopper asks for it.
+EXTENSION_SECONDS = 1800
 
 
 def url_of(session: CheckoutSession) -> str:
@@ -92,6 +96,50 @@ def apply_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
         if any(issue["explain"]["promotion_code"] == wanted for issue in outputs["issues"]):
             raise Unprocessable("This code isn't valid", code="promotion_invalid", field="coupon")
         reservations.rehold_coupons(db, session, actor.tenant)
+        return session
+
+
+@consulting
+def remove_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
+    """Take a coupon off again on the page; one that is not there is gone already.
+
+    Raises:
+        InvalidState: coupons are not allowed here, or the session is over.
+    """
+    with transaction(actor) as db:
+        session = sessions.find(db, actor, checkout_id, lock=True)
+        if not session.options.get("allow_coupon_code"):
+            raise InvalidState("This checkout takes no promotion codes")
+        sessions.touch(session, cause="shopper")
+        gone = code.strip().upper()
+        session.promotion_codes = [kept for kept in session.promotion_codes if kept.upper() != gone]
+        totals.calculate(db, session, actor.tenant)
+        reservations.rehold_coupons(db, session, actor.tenant)
+        return session
+
+
+def can_extend(session: CheckoutSession) -> bool:
+    """Whether its shopper may still ask for more time: once, and only where the surface allows it (OP-26)."""
+    limit = session.created_at + timedelta(seconds=sessions.MAX_LIFETIME_SECONDS)
+    open_ = session.status in lifecycle.OPEN and not has_lapsed(session)
+    return open_ and session.surface == "checkout" and not session.extended_at and session.expires_at < limit
+
+
+def extend(actor: Actor, checkout_id: str) -> CheckoutSession:
+    """Give the shopper more time, once (WCAG 2.2.1); never beyond the age that a session may have.
+
+    Raises:
+        Conflict: `session_immutable`: the lifetime of this session is fixed.
+        InvalidState: it was extended before, or is over.
+    """
+    with edit(actor, checkout_id) as (_, session):
+        if session.surface != "checkout":
+            raise Conflict("The lifetime of this session is fixed", code="session_immutable")
+        if not can_extend(session):
+            raise InvalidState("This checkout cannot be open any longer", code="extension_used")
+        longest = session.created_at + timedelta(seconds=sessions.MAX_LIFETIME_SECONDS)
+        session.expires_at = min(session.expires_at + timedelta(seconds=EXTENSION_SECONDS), longest)
+        session.extended_at = clock.now()
         return session
 
 

@@ -30,6 +30,7 @@ from app.services.checkout import (
     dues,
     following,
     order_flow,
+    prerequisites,
     renewal_flow,
     reservations,
     sale,
@@ -78,7 +79,7 @@ def pay_by_card(actor: Actor, checkout_id: str, card: CardDetails, order: Order)
     """Pay with a card typed into our page (sandbox only: live cards go to the gateway's frames).
 
     Raises:
-        Unprocessable: a field of the card form is wrong.
+        Unprocessable: a field of the card form is wrong, or an address or a way of delivery is missing.
         Conflict: `quote_changed` (the totals moved; look again), `payment_in_progress`,
             `inventory_shortfall`.
         Gone: the session has expired.
@@ -115,6 +116,7 @@ def finish_free(actor: Actor, checkout_id: str, order: Order) -> CheckoutSession
         session = sessions.find(db, actor, checkout_id, lock=True)
         session_intents.refuse_unpayable(session)
         _note_shopper(session, order)
+        prerequisites.refuse_incomplete(session, actor.tenant)
         totals.calculate(db, session, actor.tenant)
         if dues.due(session) == 0 and not _has_moved(order, session):
             hold = checkout_settings(actor.tenant).hold_ttl_seconds
@@ -239,6 +241,7 @@ def _start(actor: Actor, checkout_id: str, method: PaymentMethod, order: Order) 
                 return None
             session_intents.refuse_unpayable(session)
             _note_shopper(session, order)
+            prerequisites.refuse_incomplete(session, actor.tenant)
             totals.calculate(db, session, actor.tenant)
             moved = _has_moved(order, session)
             if not moved:

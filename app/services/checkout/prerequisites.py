@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from app.domain.errors import Conflict, Unprocessable
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
+from app.providers.base import ShippingOption
 from app.services.checkout import shipping
 
 _S = intent_lifecycle.Status
@@ -72,9 +74,26 @@ def check(
         raise FinalizationFailed(
             [reason("totals_changed", "validation", words, **facts)], code="totals_changed"
         )
-    missing = [*_payment(intent, due), *_billing_address(session), *_delivery(session, profile)]
+    missing = [*_payment(intent, due), *_missing(session, profile)]
     if missing:
         raise FinalizationFailed(missing)
+
+
+def refuse_incomplete(session: CheckoutSession, profile: TenantProfile) -> None:
+    """Refuse to pay a session that would be finished by its payment, while something else is missing.
+
+    Raises:
+        Unprocessable: `missing_billing_address`, `missing_shipping_address`, `missing_shipping_choice`.
+    """
+    missing = _missing(session, profile) if session.finalises_itself else []
+    if missing:
+        first = missing[0]
+        raise Unprocessable(first["message"], code=first["code"], explain=first["explain"])
+
+
+def _missing(session: CheckoutSession, profile: TenantProfile) -> list[dict[str, Any]]:
+    ways = missing_delivery(session, lambda: shipping.offered(profile, session))
+    return [*_billing_address(session), *ways]
 
 
 def _codes(reasons: list[dict[str, Any]]) -> list[str]:
@@ -119,10 +138,21 @@ def _billing_address(session: CheckoutSession) -> list[dict[str, Any]]:
     return [reason("missing_billing_address", "validation", "A billing address is required")]
 
 
-def _delivery(session: CheckoutSession, profile: TenantProfile) -> list[dict[str, Any]]:
-    """Goods are delivered where there is an address to send them to and a way to choose."""
-    chosen = session.selected_shipping or session.pickup_location
-    if session.shipping_address is None or chosen:
+def missing_delivery(
+    session: CheckoutSession, offered: Callable[[], list[ShippingOption]]
+) -> list[dict[str, Any]]:
+    """What is missing of the delivery, given how to find out what is offered.
+
+    Goods are collected, or delivered where there is an address to send them to and a way to choose.
+    """
+    if session.pickup_location is not None:
         return []
-    ways = shipping.offered(profile, session)
-    return [reason("missing_shipping_choice", "validation", "No delivery has been chosen")] if ways else []
+    required = bool(session.options.get("require_shipping_address"))
+    if session.shipping_address is None:
+        words = "An address to deliver to is required"
+        return [reason("missing_shipping_address", "validation", words)] if required else []
+    if session.selected_shipping is not None:
+        return []
+    if required or offered():
+        return [reason("missing_shipping_choice", "validation", "No delivery has been chosen")]
+    return []

@@ -15,6 +15,7 @@ from app.providers.base import Scope, ShippingOption
 from app.services.checkout import sessions, totals
 from app.services.checkout.editing import edit
 from app.services.operations.consulting import consulting
+from app.services.operations.settings import checkout_settings
 
 
 @consulting
@@ -70,6 +71,25 @@ def collect(actor: Actor, checkout_id: str, location: Mapping[str, Any]) -> Chec
         session.selected_shipping = None
         totals.calculate(db, session, actor.tenant)
         return session
+
+
+def is_asked(session: CheckoutSession) -> bool:
+    """Whether a page asks how the goods come to their buyer: the merchant wants it, or has begun it."""
+    known = session.shipping_address or session.selected_shipping or session.pickup_location
+    return bool(session.options.get("require_shipping_address") or known)
+
+
+def collect_at(actor: Actor, checkout_id: str, location_id: str) -> CheckoutSession:
+    """Collect from one of the merchant's places; see `collect`.
+
+    Raises:
+        Unprocessable: `pickup_unavailable`: it is none of them.
+    """
+    places = checkout_settings(actor.tenant).pickup_locations
+    found = next((place for place in places if place["location_id"] == location_id), None)
+    if found is None:
+        raise Unprocessable("Goods cannot be collected there", code="pickup_unavailable", field="pickup")
+    return collect(actor, checkout_id, found)
 
 
 def as_selected(option: ShippingOption) -> dict[str, Any]:

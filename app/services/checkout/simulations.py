@@ -82,7 +82,7 @@ def issue(actor: Actor, card_id: str | None, method_type: str, count: int) -> li
     card = next((c for c in CARDS if c.id == (card_id or _GOOD.id)), None)
     if card is None or card.behaviour == Behaviour.REFUSE:
         raise InvalidRequest("There is no such test card", code="unknown_test_card", field="card")
-    return _tokens(actor, _details(card), count)
+    return _tokens(actor, details_of(card), count)
 
 
 def _tokens(actor: Actor, details: MethodDetails, count: int) -> list[base.MethodToken]:
@@ -170,7 +170,7 @@ def _in_test_mode(actor: Actor) -> None:
         raise PermissionDenied("The sandbox is for test mode", code="test_mode_required")
 
 
-def _details(card: TestCard) -> base.CardDetails:
+def details_of(card: TestCard) -> base.CardDetails:
     """A card of the table as a shopper would type it."""
     cvc = "1234" if card.brand == "AMEX" else "123"
     return base.CardDetails(card.number, 12, clock.now().year + 2, cvc)
@@ -197,7 +197,7 @@ def _fail(actor: Actor, intent: PaymentIntent, nonce: str) -> None:
 def _confirm(actor: Actor, intent: PaymentIntent, card: TestCard, nonce: str) -> PaymentIntent:
     if any(attempt.nonce == nonce for attempt in attempts.of_intent(actor, intent.id)):
         return intent  # an earlier run did it
-    method = methods.tokenize_card(actor, _details(card))
+    method = methods.tokenize_card(actor, details_of(card))
     return payments.confirm(actor, intent.id, Order(nonce), method_id=method.id)
 
 

@@ -80,6 +80,7 @@ def blockers(actor: Actor, checkout_id: str) -> list[Finding]:
             *_promotions(outputs["issues"]),
             _method(db, actor, session),
             _billing(session),
+            _address(session),
         ]
     return [finding for finding in looked if not finding.ok]
 
@@ -192,3 +193,11 @@ def _billing(session: CheckoutSession) -> Finding:
         return Finding("billing_address")
     code = "missing_billing_address"
     return Finding("billing_address", code, {"reason": code})
+
+
+def _address(session: CheckoutSession) -> Finding:
+    required = session.options.get("require_shipping_address") and session.pickup_location is None
+    if not required or session.shipping_address:
+        return Finding("shipping_address")
+    code = "missing_shipping_address"
+    return Finding("shipping_address", code, {"reason": code})

@@ -81,6 +81,7 @@ class CheckoutSettings:
     redirect_hosts: tuple[str, ...] = ()
     fresh_copies: bool = True
     require_second_factor: bool = False
+    pickup_locations: tuple[Mapping[str, Any], ...] = ()
     brand_accent: str = ""
     support_email: str = ""
     terms_url: str = ""
@@ -94,7 +95,7 @@ class CheckoutSettings:
         )
 
 
-_TUPLES = {"currencies", "allowed_methods", "redirect_hosts"}
+_TUPLES = {"currencies", "allowed_methods", "redirect_hosts", "pickup_locations"}
 _NAMES = {f.name for f in fields(CheckoutSettings)}
 
 
@@ -259,6 +260,7 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "redirect_hosts": page_choices.hosts,
     "fresh_copies": lambda _: None,
     "require_second_factor": lambda _: None,
+    "pickup_locations": page_choices.places,
     "brand_accent": page_choices.accent,
     "support_email": page_choices.email,
     "terms_url": page_choices.terms,

@@ -24,6 +24,7 @@ SETTINGS, LIMITS, CAPABILITIES = (
     f"/v1/checkout/{name}" for name in ("settings", "tx-limits", "capabilities")
 )
 CART = {"currency": "GBP", "lines": [{"sku": "MUG", "name": "Mug", "quantity": 1, "unit_price": 1000}]}
+PLACE = {"location_id": "shop_1", "name": "Market Hall", "address": {"line1": "2 Mill Lane", "country": "GB"}}
 PROVIDERS = ("carts", "pricing", "promotions", "tax", "shipping", "inventory", "orders", "billing", "kyc")
 #: A mug of 10.00 with its tax.
 COSTS = 1080
@@ -68,6 +69,7 @@ def test_the_defaults_are_told_with_their_version(client: FlaskClient, shop: Sho
             "redirect_hosts": [],
             "fresh_copies": True,
             "link_ttl_seconds": 1800,
+            "pickup_locations": [],
         },
         "providers": {name: {"kind": "builtin", "url": None} for name in PROVIDERS},
         "provider_secrets": None,
@@ -151,6 +153,8 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({"hosted_checkout": {"redirect_hosts": ["https://a.example/x"]}}, "hosted_checkout.redirect_hosts"),
     ({"hosted_checkout": {"redirect_hosts": ["a.example", "a.example"]}}, "hosted_checkout.redirect_hosts"),
     ({"hosted_checkout": {"link_ttl_seconds": 1}}, "hosted_checkout.link_ttl_seconds"),
+    ({"hosted_checkout": {"pickup_locations": [PLACE, PLACE]}}, "hosted_checkout.pickup_locations"),
+    ({"hosted_checkout": {"pickup_locations": [{}]}}, "hosted_checkout.pickup_locations.0.location_id"),
 ]
 NO_LIMITS: list[tuple[dict[str, Any], str]] = [
     ({"max_amount": 0}, "max_amount"),
@@ -206,6 +210,7 @@ def test_the_page_shows_what_was_chosen_for_it(client: FlaskClient, shop: Shop) 
         "redirect_hosts": ["shop.example"],
         "fresh_copies": False,
         "link_ttl_seconds": 900,
+        "pickup_locations": [PLACE, {**PLACE, "location_id": "shop_2"}],
     }
     answer = patch(client, shop, {"hosted_checkout": page})
     assert answer.json["hosted_checkout"] == page
