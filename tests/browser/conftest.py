@@ -12,11 +12,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy.engine import URL
 
 from tests import receiver as receivers
 
@@ -68,7 +71,29 @@ class Till:
 @pytest.fixture(scope="session")
 def till(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Till]:
     """Web server and worker over a fresh SQLite database, as `make run` starts them."""
-    folder = tmp_path_factory.mktemp("till")
+    with started(tmp_path_factory.mktemp("till")) as running:
+        yield running
+
+
+@pytest.fixture
+def till_on_postgresql(postgresql_server: URL, tmp_path: Path) -> Iterator[Till]:
+    """The same over PostgreSQL."""
+    name = f"till_browser_{os.getpid()}"
+    with psycopg.connect(address_of(postgresql_server), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}"')
+    with started(tmp_path, address_of(postgresql_server.set(database=name))) as running:
+        yield running
+
+
+def address_of(server: URL) -> str:
+    """The address as the driver takes it."""
+    return server.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@contextmanager
+def started(folder: Path, database_url: str | None = None) -> Iterator[Till]:
+    """A Till in its own processes, with the demo merchant and a receiver for its webhooks."""
     port = _free_port()
     variables = {
         **os.environ,
@@ -81,6 +106,8 @@ def till(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Till]:
     }
     for name in ("DATABASE_URL", "TILL_FAILPOINT"):
         variables.pop(name, None)
+    if database_url is not None:
+        variables["DATABASE_URL"] = database_url
     flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
     subprocess.run([*flask, "db", "upgrade"], env=variables, check=True)
     made = subprocess.run([*flask, "demo", "--json"], env=variables, check=True, capture_output=True)

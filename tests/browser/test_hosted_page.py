@@ -82,6 +82,15 @@ def to_deliver(till: Till, **body: Any) -> tuple[str, str]:
 def test_goods_are_delivered_billed_and_a_coupon_takes_off(
     till: Till, page: Page, request: pytest.FixtureRequest
 ) -> None:
+    buy_with_delivery(till, page, scripted="without script" not in request.node.name)
+
+
+def test_the_same_over_postgresql(till_on_postgresql: Till, scripted: Page) -> None:
+    buy_with_delivery(till_on_postgresql, scripted, scripted=True)
+
+
+def buy_with_delivery(till: Till, page: Page, *, scripted: bool) -> None:
+    """Address, delivery, bill, discount, card: a journey over most of the page."""
     checkout_id, url = to_deliver(till)
     page.goto(url)
     page.click("#shipping-form button[type=submit]")
@@ -91,7 +100,7 @@ def test_goods_are_delivered_billed_and_a_coupon_takes_off(
     page.click("#shipping-form button[type=submit]")
     expect(page.locator("#options-form")).to_contain_text("2 to 4 days")
     page.check("#way-2")
-    if "without script" in request.node.name:  # a button says so
+    if not scripted:  # a button says so
         page.locator("#options-form button[type=submit]").click()
     expect(page.locator(".total")).to_contain_text("£57.94")
     page.click("button[name=same]")
