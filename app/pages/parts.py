@@ -14,8 +14,6 @@ from app.services.operations.settings import checkout_settings
 
 #: A choice of the delivery form that is no option of a carrier.
 COLLECT = "collect:"
-
-
 #: When a page says that it will close, and offers more time (checkout.js knows the same figure).
 NEAR_THE_END_SECONDS = 300
 _PARTS = ("delivery", "billing", "wallet", "gift_cards", "ready", "can_extend", "closes_in")

@@ -122,6 +122,16 @@
     one("#card-form [data-pay-button]").replaceWith(page.querySelector("#card-form [data-pay-button]"));
   }
 
+  // What is typed into the other forms, by field, so that it outlives the parts that are replaced.
+  function unsent(form) {
+    const found = new Map();
+    each("main :is(input:not([type=radio], [type=checkbox], [type=hidden]), select)[id]", (field) => {
+      const first = field.options ? [...field.options].find((option) => option.defaultSelected) || field.options[0] : null;
+      if (!form.contains(field) && field.value !== (first ? first.value : field.defaultValue)) found.set(field.id, field.value);
+    });
+    return found;
+  }
+
   async function sendInPlace(form, submitter) {
     const data = new FormData(form);
     if (submitter && submitter.name) data.append(submitter.name, submitter.value);
@@ -138,8 +148,20 @@
       location.replace(home() || location.href);
       return;
     }
+    const typed = unsent(form);
     takeOver(page);
     document.title = page.title;
+    for (const [id, value] of typed) {
+      const field = document.getElementById(id);
+      if (field) field.value = value;
+    }
+    const chosen = latest && document.getElementById(latest);
+    latest = null;
+    if (chosen && !chosen.checked) {
+      chosen.click();
+      chosen.focus();
+      return;
+    }
     if (focusSummary()) return;
     const there = before && document.getElementById(before);
     if (there) there.focus({ preventScroll: true });
@@ -147,9 +169,12 @@
     const total = one(".total");
     if (status && total) status.textContent = total.innerText;
   }
+  let latest = null; // what was chosen while an earlier choice was on its way
   document.addEventListener("change", (event) => {
     const form = event.target.closest("form[data-on-change]");
-    if (form) form.requestSubmit();
+    if (!form) return;
+    if (form.dataset.sent) latest = event.target.id;
+    else form.requestSubmit();
   });
 
   // --- e-mail: a slip in a well-known domain is pointed out, never corrected by itself

@@ -126,7 +126,11 @@ def test_totals_follow_in_place_and_what_is_typed_stays(till: Till, scripted: Pa
     assert barriers(page, axe) == []
     address(page)
     page.click("#shipping-form button[type=submit]")
+    page.check("#way-2")
+    page.fill("[name=bill_city]", "Leeds")
     page.check("#way-1")
+    expect(page.locator(".total")).to_contain_text("£55.94")
+    assert page.input_value("[name=bill_city]") == "Leeds"
     page.click("button[name=same]")
     page.fill("[name=card_number]", GOOD)
     assert page.input_value("[name=email]") == "sam@gmail.com"

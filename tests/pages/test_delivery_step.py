@@ -109,6 +109,20 @@ def test_where_nothing_is_delivered_the_page_says_so(client: FlaskClient, shop: 
     assert "card_number" not in visit.text
 
 
+def test_a_fresh_copy_knows_the_address(client: FlaskClient, shop: Shop, ways: None) -> None:
+    catalogue.coupon(shop)
+    session = to_deliver(shop, allow_coupon_code=True)
+    visit = Visit(client, session)
+    visit.send("shipping", **typed("ship_"))
+    visit.send("shipping", shipping_option="fast")
+    visit.send("coupon", coupon="SAVE10")
+    visit.send("sandbox", action="expire")
+    fresh = client.post(f"{visit.url}/again", data=Visit(client, shop.session()).hidden("csrf_token"))
+    page = client.get(fresh.location).text
+    assert "Deliver to Sam Shopper" in page and "SAVE10" in page
+    assert "£13.50" in page and "card_number" not in page, "how it is delivered is chosen again"
+
+
 def test_a_carrier_system_that_is_away_leaves_a_page_that_says_so(
     client: FlaskClient, shop: Shop, ways: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

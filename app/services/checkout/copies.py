@@ -43,6 +43,7 @@ def copy(actor: Actor, checkout_id: str) -> CheckoutSession:
         metadata=old.metadata_,
         options=old.options,
         customer=old.customer,
+        promotion_codes=tuple(old.promotion_codes),
         title=old.title,
         description=old.description,
         reference=old.reference,
@@ -58,4 +59,14 @@ def copy(actor: Actor, checkout_id: str) -> CheckoutSession:
     with transaction(actor) as db:
         if old.payment_link_id:
             link_uses.hold(db, old.payment_link_id)
-        return sessions.add(db, actor, draft)
+        fresh = sessions.add(db, actor, draft)
+        if not (old.shipping_address or old.billing_address or old.contact):
+            return fresh
+        return _take_over(old, db.get_one(CheckoutSession, fresh.id))
+
+
+def _take_over(old: CheckoutSession, fresh: CheckoutSession) -> CheckoutSession:
+    """What its shopper has typed already; how it is delivered they choose again, at the price of now."""
+    fresh.shipping_address, fresh.billing_address = old.shipping_address, old.billing_address
+    fresh.contact, fresh.totals_stale = old.contact, True
+    return fresh
