@@ -149,7 +149,14 @@
       return;
     }
     const typed = unsent(form);
+    const opened = new Set();
+    each("[data-part] details[open] > summary", (summary) => {
+      if (!summary.parentElement.contains(form)) opened.add(summary.textContent);
+    });
     takeOver(page);
+    each("[data-part] details > summary", (summary) => {
+      if (opened.has(summary.textContent)) summary.parentElement.open = true;
+    });
     document.title = page.title;
     for (const [id, value] of typed) {
       const field = document.getElementById(id);

@@ -104,6 +104,7 @@ def buy_with_delivery(till: Till, page: Page, *, scripted: bool) -> None:
         page.locator("#options-form button[type=submit]").click()
     expect(page.locator(".total")).to_contain_text("£57.94")
     page.click("button[name=same]")
+    expect(page.locator("#card-form")).to_be_visible()
     page.click("text=Add a promotion code")
     page.fill("[name=coupon]", "SAVE10")
     page.click(".inline-form:has([name=coupon]) button")
@@ -182,7 +183,7 @@ def test_the_page_moves_to_a_phone_and_the_desktop_follows(till: Till, browser: 
     desk.click("text=Continue on your phone")
     drawn = desk.locator("figure.qr img")
     drawn.scroll_into_view_if_needed()
-    desk.wait_for_function("document.querySelector('figure.qr img').naturalWidth > 0")
+    assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
     assert barriers(desk, axe) == []
     phone = other.new_page()
     phone.goto(url)
