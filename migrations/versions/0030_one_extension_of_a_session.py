@@ -5,7 +5,7 @@ import sqlalchemy as sa
 import app.db
 
 revision = "0030"
-down_revision = "0021"
+down_revision = "0037"
 
 
 def upgrade() -> None:
