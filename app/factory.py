@@ -6,7 +6,6 @@ import os
 
 from flask import Flask
 from flask_babel import Babel
-from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli, dashboard, db, pages
@@ -18,6 +17,7 @@ from app.web import (
     csp_reports,
     errors,
     filters,
+    frames,
     headers,
     health,
     languages,
@@ -64,11 +64,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
 
     app.session_interface = CookieSessions()
-    csrf = CSRFProtect(app)
     Babel(app, locale_selector=languages.language)
     languages.install(app)
     filters.install(app)
     headers.install(app)
+    frames.install(app)
+    csrf = frames.FormProtection(app)
     rate_limits.install(app)
     cors.install(app, SURFACES)
     errors.install(app, SURFACES)

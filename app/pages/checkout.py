@@ -30,6 +30,7 @@ from app.pages.forms import CardForm, good_email
 from app.services.checkout import calculations, copies, dues, hosted, payment, sessions
 from app.services.checkout.subscribing import RECURRING
 from app.services.payments import methods
+from app.web import frames
 from app.web.authentication import client_address
 from app.web.languages import language
 from app.web.opens import To, opens
@@ -62,7 +63,7 @@ FORMS = (
 @opens(To.ADDRESS)
 def show(hosted_id: str) -> Response:
     """The session's current step."""
-    return render(*sessions.find_hosted(hosted_id))
+    return current_step(hosted_id)
 
 
 @blueprint.get("/<hosted_id>/qr.png")
@@ -213,6 +214,11 @@ def again(hosted_id: str) -> AnyResponse:
     return redirect(f"/pay/{fresh.hosted_id}", 303)
 
 
+def current_step(hosted_id: str) -> Response:
+    """The page of the step that a session is at."""
+    return render(*sessions.find_hosted(hosted_id))
+
+
 def attempt(
     session: CheckoutSession,
     profile: TenantProfile,
@@ -284,7 +290,7 @@ def render(
         session = calculations.current(actor_of(session, profile), session.id, fresh=False)
     context: dict[str, Any] = {"checkout": views.checkout(session, profile, intent)}
     if step is steps.PAY:
-        untouched = form is None and refused is None and errors is None
+        untouched = form is None and refused is None and errors is None and not frames.current()
         if untouched and skeleton.fits(context["checkout"], views.decline(intent)):
             panel = views.sandbox(context["checkout"], step.name)
             page = skeleton.draw(context["checkout"], random_token(18), panel)
@@ -355,7 +361,7 @@ def _receipt_context(
     return {
         "receipt": views.receipt(session, intent, method),
         "success_url": session.success_url,
-        "leave_seconds": 5 if session.success_url else 0,
+        "leave_seconds": 5 if session.success_url and frames.current() is None else 0,
     }
 
 

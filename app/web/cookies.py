@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask, Request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response, g
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 
 class CookieSessions(SecureCookieSessionInterface):
@@ -14,3 +14,8 @@ class CookieSessions(SecureCookieSessionInterface):
         if self.get_cookie_name(app) not in request.cookies:
             return self.session_class()
         return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """As ever, but in a frame on another site's page (web/frames.py) there are no cookies."""
+        if "frame" not in g:
+            super().save_session(app, session, response)

@@ -16,6 +16,9 @@ THIRD_PARTY = {"htmx.js": "htmx.org/dist/htmx.min.js"}
 
 YEAR = 31_536_000
 
+#: What pages of other origins load; its address has no version, so browsers ask for it often.
+FOR_OTHERS, OFTEN = "embed.js", 600
+
 
 def install(app: Flask) -> None:
     """Register `/vendor/<name>` and the template function `asset(name)`."""
@@ -37,6 +40,16 @@ def install(app: Flask) -> None:
         folder, file = os.path.split(THIRD_PARTY[name])
         return send_from_directory(root / "node_modules" / folder, file, max_age=YEAR)
 
-    opens(To.EVERYBODY)(app.view_functions["static"])
+    own = app.view_functions["static"]
+
+    @opens(To.EVERYBODY)
+    def static(filename: str) -> Response:
+        response: Response = app.make_response(own(filename=filename))  # type: ignore[arg-type]
+        if filename == FOR_OTHERS:
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+            response.cache_control.max_age = OFTEN
+        return response
+
+    app.view_functions["static"] = static
     app.jinja_env.globals["asset"] = asset
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR

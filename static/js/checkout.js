@@ -5,6 +5,14 @@
   const each = (selector, act) => document.querySelectorAll(selector).forEach(act);
   const one = (selector) => document.querySelector(selector);
 
+  // --- in a frame no address shows the step: a form asks for it (see frame.js)
+  const again = one("[data-frame-again]");
+  const lookAgain = () =>
+    again
+      ? fetch(again.action, { method: "POST", body: new URLSearchParams(new FormData(again)) })
+      : fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+  const turn = (url) => (again ? again.requestSubmit() : location.replace(url));
+
   // --- the merchant's accent, where CSS attr() can't read a colour yet (see tokens.css)
   each("[data-accent]", (element) => {
     const accent = element.dataset.accent;
@@ -117,7 +125,8 @@
     each("[data-part]", (part) => part.replaceWith(page.querySelector(`[data-part="${part.dataset.part}"]`)));
     if (!card(document)) return;
     for (const name of ["quote", "nonce", "csrf_token"]) {
-      card(document).elements[name].value = card(page).elements[name].value;
+      const field = card(document).elements[name];
+      if (field) field.value = card(page).elements[name].value;
     }
     one("#card-form [data-pay-button]").replaceWith(page.querySelector("#card-form [data-pay-button]"));
   }
@@ -145,7 +154,7 @@
       return;
     }
     if (page.body.dataset.step !== document.body.dataset.step) {
-      location.replace(home() || location.href);
+      turn(home() || location.href);
       return;
     }
     const typed = unsent(form);
@@ -262,10 +271,10 @@
     let wait = pollSeconds;
     const look = async () => {
       try {
-        const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+        const answer = await lookAgain();
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (page.body.dataset.step !== step) {
-          location.replace(answer.url || location.href);
+          turn(answer.url || location.href);
           return;
         }
       } catch {
@@ -279,7 +288,7 @@
 
   // --- go on to the bank by itself (the button stays for those without script)
   const onward = one("[data-auto-continue]");
-  if (onward) {
+  if (onward && !again) {
     const wait = Number(onward.dataset.autoContinue) || 400;
     const timer = setTimeout(() => (onward.tagName === "FORM" ? onward.requestSubmit() : onward.click()), wait);
     each("[data-stay]", (link) => link.addEventListener("click", () => clearTimeout(timer)));
@@ -293,7 +302,7 @@
       const answer = await fetch(one("[data-handoff]").dataset.handoff, { cache: "no-store" });
       const now = answer.ok ? (await answer.text()).trim() : step;
       // At the bank's page it is the other device's turn.
-      if (now !== step && now !== "action") location.replace(home());
+      if (now !== step && now !== "action") turn(home());
     } catch {
       // Offline for a moment: ask again later.
     }
@@ -340,7 +349,7 @@
     if (!clock) return;
     const seconds = Math.round((Date.parse(clock.dataset.expiresAt) - Date.now()) / 1000);
     if (seconds <= 0) {
-      location.replace(home() || location.href);
+      turn(home() || location.href);
       return;
     }
     const near = seconds <= 300;

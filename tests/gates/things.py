@@ -27,6 +27,7 @@ from app.models.treasury.settlement import Settlement
 from app.services.access import invitations, users
 from app.services.checkout import (
     gift_cards,
+    hosted,
     links,
     payment,
     receipts,
@@ -220,6 +221,7 @@ def _checkout(client: FlaskClient, shop: Shop) -> dict[str, str]:
     return {
         "checkout_id": one.session.id,
         "session_id": one.session.public_id,
+        "embed/token": hosted.embed_token(shop.actor, one.session.id)[0],
         "hosted_id": one.session.hosted_id or "",
         "payment-intents/payment_intent_id": opened["id"],
         "reservation_id": hold["reservation_id"],

@@ -28,6 +28,7 @@ _PLACES = {"limits_currency": "currency"} | {
         "support_email",
         "terms_url",
         "redirect_hosts",
+        "embed_origins",
         "fresh_copies",
         "link_ttl_seconds",
         "pickup_locations",
@@ -56,13 +57,15 @@ class HostedCheckout(View):
 
     `redirect_hosts` are where shoppers may be sent in live mode (empty: anywhere), `fresh_copies` says if
     a page that is over offers a new session, `link_ttl_seconds` how long the session of a payment link lives,
-    `pickup_locations` where a page that asks for the delivery offers to collect the goods.
+    `pickup_locations` where a page that asks for the delivery offers to collect the goods, `embed_origins` on
+    whose pages the checkout may be framed (empty: nobody's).
     """
 
     brand_accent: str | None
     support_email: str | None
     terms_url: str | None
     redirect_hosts: list[str]
+    embed_origins: list[str]
     fresh_copies: bool
     link_ttl_seconds: int
     pickup_locations: list[PickupPlaceView]
@@ -101,7 +104,8 @@ class SettingsView(View):
         page = {name: getattr(row, name) for name in HostedCheckout.model_fields}
         for name in ("brand_accent", "support_email", "terms_url"):
             page[name] = page[name] or None
-        page["redirect_hosts"] = list(row.redirect_hosts)
+        for name in ("redirect_hosts", "embed_origins"):
+            page[name] = list(page[name])
         page["pickup_locations"] = [PickupPlaceView(**place) for place in row.pickup_locations]
         return cls(
             **{name: getattr(row, name) for name in own},
@@ -119,6 +123,7 @@ class HostedCheckoutChange(Body):
     support_email: str | None = Field(None, max_length=254)
     terms_url: str | None = Field(None, max_length=2048)
     redirect_hosts: list[str] | None = Field(None, max_length=50)
+    embed_origins: list[str] | None = Field(None, max_length=50)
     fresh_copies: bool | None = None
     link_ttl_seconds: Integer | None = None
     pickup_locations: list[PickupPlace] | None = Field(None, max_length=20)

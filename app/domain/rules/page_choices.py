@@ -13,6 +13,7 @@ from app.kit.http import AddressRefused, check_url
 _ACCENT = re.compile(r"#[0-9a-fA-F]{6}")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
 def accent(value: str) -> str | None:
@@ -38,6 +39,29 @@ def terms(value: str) -> str | None:
     except AddressRefused as refused:
         return str(refused)
     return None if value == "" or value.lower().startswith("https:") else "must be an https address"
+
+
+def is_origin(text: str) -> bool:
+    """Whether it is the origin of a page as browsers write it, `https://shop.example` or with a port.
+
+    Without encryption only on one's own machine.
+    """
+    found = _ORIGIN.fullmatch(text)
+    if found is None:
+        return False
+    host, port = found["host"], found["port"]
+    secure = found["scheme"] == "https"
+    usual = "443" if secure else "80"
+    good = port is None or (port != usual and not port.startswith("0") and int(port) < 65536)
+    return good and bool(_HOST.fullmatch(host)) and (secure or host in ("localhost", "127.0.0.1"))
+
+
+def origins(value: Sequence[str]) -> str | None:
+    """On whose pages the checkout may be framed; of none, on nobody's."""
+    wrong = [text for text in value if not is_origin(text)]
+    if wrong:
+        return f"{wrong[0]} is not an origin like https://shop.example (no path, lower case)"
+    return None if len(set(value)) == len(value) else "names something twice"
 
 
 def hosts(value: Sequence[str]) -> str | None:

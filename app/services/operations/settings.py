@@ -79,6 +79,7 @@ class CheckoutSettings:
     dispute_retention_days: int = 540
     gl_accounts: Mapping[str, str] = field(default_factory=dict)
     redirect_hosts: tuple[str, ...] = ()
+    embed_origins: tuple[str, ...] = ()
     fresh_copies: bool = True
     require_second_factor: bool = False
     pickup_locations: tuple[Mapping[str, Any], ...] = ()
@@ -95,7 +96,7 @@ class CheckoutSettings:
         )
 
 
-_TUPLES = {"currencies", "allowed_methods", "redirect_hosts", "pickup_locations"}
+_TUPLES = {"currencies", "allowed_methods", "redirect_hosts", "embed_origins", "pickup_locations"}
 _NAMES = {f.name for f in fields(CheckoutSettings)}
 
 
@@ -258,6 +259,7 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "allowed_apms": _apms,
     "link_ttl_seconds": _between(300, 86_400),
     "redirect_hosts": page_choices.hosts,
+    "embed_origins": page_choices.origins,
     "fresh_copies": lambda _: None,
     "require_second_factor": lambda _: None,
     "pickup_locations": page_choices.places,

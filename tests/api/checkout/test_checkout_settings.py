@@ -67,6 +67,7 @@ def test_the_defaults_are_told_with_their_version(client: FlaskClient, shop: Sho
             "support_email": None,
             "terms_url": None,
             "redirect_hosts": [],
+            "embed_origins": [],
             "fresh_copies": True,
             "link_ttl_seconds": 1800,
             "pickup_locations": [],
@@ -152,6 +153,20 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({"hosted_checkout": {"terms_url": "http://a.example"}}, "hosted_checkout.terms_url"),
     ({"hosted_checkout": {"redirect_hosts": ["https://a.example/x"]}}, "hosted_checkout.redirect_hosts"),
     ({"hosted_checkout": {"redirect_hosts": ["a.example", "a.example"]}}, "hosted_checkout.redirect_hosts"),
+    *(
+        ({"hosted_checkout": {"embed_origins": [origin]}}, "hosted_checkout.embed_origins")
+        for origin in (
+            "https://a.example/",
+            "https://A.example",
+            "http://a.example",
+            "https://*.a.example",
+            "https://a.example:443",
+            "https://a.example:70000",
+            "https://a.example; script-src *",
+            "null",
+            "'self'",
+        )
+    ),
     ({"hosted_checkout": {"link_ttl_seconds": 1}}, "hosted_checkout.link_ttl_seconds"),
     ({"hosted_checkout": {"pickup_locations": [PLACE, PLACE]}}, "hosted_checkout.pickup_locations"),
     ({"hosted_checkout": {"pickup_locations": [{}]}}, "hosted_checkout.pickup_locations.0.location_id"),
@@ -208,6 +223,7 @@ def test_the_page_shows_what_was_chosen_for_it(client: FlaskClient, shop: Shop) 
         "support_email": "help@shop.example",
         "terms_url": "https://shop.example/terms",
         "redirect_hosts": ["shop.example"],
+        "embed_origins": ["https://shop.example", "http://localhost:8080"],
         "fresh_copies": False,
         "link_ttl_seconds": 900,
         "pickup_locations": [PLACE, {**PLACE, "location_id": "shop_2"}],
