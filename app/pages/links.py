@@ -17,10 +17,17 @@ from app.domain.rules.cards import holds_card_number
 from app.kit import qr
 from app.models.checkout.payment_link import PaymentLink
 from app.pages import views
-from app.services.checkout import links
+from app.services.checkout import link_page, links
+from app.services.checkout.link_page import Asked
 from app.web.opens import To, opens
 
 blueprint = Blueprint("links", __name__, url_prefix="/l")
+
+#: How somebody came by who scanned the code.
+QR = "qr"
+NO_EMAIL = "Enter an e-mail address like name@example.com"
+#: So much of what was typed, or stands in the address, is shown again.
+MAX_TYPED = 300
 
 
 @blueprint.get("/<slug>")
@@ -35,16 +42,36 @@ def show(slug: str) -> Response:
 @opens(To.ADDRESS)
 def pay(slug: str) -> AnyResponse:
     """Start a payment and go to its page."""
-    link, profile = links.by_slug(slug)
-    if holds_card_number(request.form.get("reference", "")):
-        words = "This looks like a card number. Don't type one here: you enter it on the next page."
-        return _render(link, profile, [{"field": "reference", "text": words}], 422)
+    link, _ = links.by_slug(slug)
+    if request.form.get("via") == QR:
+        links.count_scan(slug)  # without script nobody has told of it yet
     try:
         email = request.form.get("email", "").strip() or None
-        session = links.pay(slug, amount=_amount(link), request_id=g.request_id, email=email)
+        session = links.pay(
+            slug, amount=_amount(link), request_id=g.request_id, email=email, asked=_asked(link)
+        )
     except DomainError as refused:
-        return _render(*links.by_slug(slug), [{"field": refused.field, "text": refused.message}], 422)
+        words = NO_EMAIL if refused.code == "invalid_email" else refused.message
+        errors = [{"field": refused.field, "text": words}]
+        return _render(*links.by_slug(slug), errors, 422)
     return redirect(f"/pay/{session.hosted_id}", 303)
+
+
+@blueprint.post("/<slug>/scan")
+@opens(To.ADDRESS)
+def scan(slug: str) -> AnyResponse:
+    """Count somebody who came by the QR code: their browser's script says so, which bots do not run."""
+    links.by_slug(slug)
+    links.count_scan(slug)
+    return Response(status=204)
+
+
+@blueprint.get("/<slug>/picture")
+@opens(To.ADDRESS)
+def picture(slug: str) -> Response:
+    """The picture on the page."""
+    kind, content = links.picture(slug)
+    return Response(content, mimetype=kind, headers={"Cache-Control": "public, max-age=300"})
 
 
 @blueprint.get("/<slug>/qr.svg")
@@ -52,7 +79,7 @@ def pay(slug: str) -> AnyResponse:
 def qr_svg(slug: str) -> Response:
     """The QR code as SVG."""
     link, profile = links.by_slug(slug)
-    drawn = qr.svg(url_of(link), title=alternative(link, profile))
+    drawn = qr.svg(scanned_url(link), title=alternative(link, profile))
     return Response(drawn, mimetype="image/svg+xml")
 
 
@@ -61,7 +88,7 @@ def qr_svg(slug: str) -> Response:
 def qr_png(slug: str) -> Response:
     """The QR code as PNG."""
     link, _ = links.by_slug(slug)
-    return Response(qr.png(url_of(link)), mimetype="image/png")
+    return Response(qr.png(scanned_url(link)), mimetype="image/png")
 
 
 @blueprint.get("/<slug>/poster")
@@ -77,6 +104,11 @@ def url_of(link: PaymentLink) -> str:
     return f"{settings.current().base_url}/l/{link.slug}"
 
 
+def scanned_url(link: PaymentLink) -> str:
+    """What the QR code says: the same, and that it was scanned."""
+    return f"{url_of(link)}?via={QR}"
+
+
 def alternative(link: PaymentLink, profile: TenantProfile) -> str:
     """What the QR code says, for those who cannot see it: payee and amount."""
     if link.amount is None:
@@ -86,26 +118,38 @@ def alternative(link: PaymentLink, profile: TenantProfile) -> str:
 
 def view(link: PaymentLink, profile: TenantProfile) -> dict[str, Any]:
     """A link as its page shows it."""
-    state = links.state(link)
+    stands, page = links.standing(link), link_page.of(link.page)
     return {
         "slug": link.slug,
         "mode": link.mode,
         "merchant": views.merchant(profile),
         "title": link.title,
         "description": link.description,
-        "picture_url": None,
+        "picture_url": f"/l/{link.slug}/picture" if page.picture else None,
         "currency": link.currency,
         "amount": link.amount,
         "min_amount": link.min_amount,
         "max_amount": link.max_amount,
         "presets": link.presets or [],
-        "allow_quantity": False,
-        "quantity": 1,
-        "max_quantity": None,
-        "ask_reference": False,
-        "state": "open" if state == "payable" else state,
-        "message": None,
+        "max_quantity": page.max_quantity,
+        "promotion_codes": page.promotion_codes,
+        "questions": [
+            {"key": q.key, "label": q.label, "required": q.required, "options": [(o, o) for o in q.options]}
+            for q in page.questions
+        ],
+        "state": "open" if stands == "payable" else stands,
+        "message": page.messages.get(stands),
     }
+
+
+def _asked(link: PaymentLink) -> Asked:
+    """What the payer answered; not a number is no quantity."""
+    form = request.form
+    text = form.get("quantity", "1").strip()
+    answers = {q.key: form.get(q.key, "") for q in link_page.of(link.page).questions}
+    campaign = {name: form.get(name, "") for name in link_page.CAMPAIGN}
+    quantity = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+    return Asked(quantity, form.get("code", ""), answers, campaign)
 
 
 def _amount(link: PaymentLink) -> int | None:
@@ -126,12 +170,15 @@ def _render(
     errors: list[dict[str, str | None]] | None = None,
     status: int = 200,
 ) -> Response:
-    values = {
-        name: request.values.get(name, "") for name in ("amount", "preset", "quantity", "email", "reference")
-    }
+    asked = [question.key for question in link_page.of(link.page).questions]
+    names = ("amount", "preset", "quantity", "email", "code", "via", *link_page.CAMPAIGN, *asked)
+    values = {name: request.values.get(name, "")[:MAX_TYPED] for name in names}
+    values = {name: "" if holds_card_number(value) else value for name, value in values.items()}
     page = render_template(
         "links/show.html",
         link=view(link, profile),
+        link_url=url_of(link),
+        campaign=link_page.CAMPAIGN,
         form=FlaskForm(),
         values=values,
         errors=errors or [],

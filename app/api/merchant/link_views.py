@@ -72,6 +72,7 @@ class LinkDetails(ChoiceLinkView):
     title: str
     description: str
     methodTypes: list[str]  # noqa: N815
+    page: dict[str, Any] | None
     usageLimit: int | None  # noqa: N815
     used: int
     held: int
@@ -94,6 +95,7 @@ class LinkDetails(ChoiceLinkView):
             "title": link.title,
             "description": link.description,
             "methodTypes": link.method_types,
+            "page": link.page,
             "usageLimit": link.usage_limit,
             "used": link.used,
             "held": link.held,

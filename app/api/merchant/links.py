@@ -14,6 +14,7 @@ from app.api.merchant.surface import surface
 from app.domain.actor import Actor
 from app.domain.permissions import LINKS_MANAGE
 from app.services.checkout import hosted, links
+from app.services.checkout.link_page import Asked
 from app.services.checkout.link_terms import LinkDraft
 from app.web.endpoint import Answer
 from app.web.schemas import Body, Instant, Integer, Listing, PageQuery, View
@@ -27,6 +28,38 @@ _NAMES = {
     "usageLimit": "usage_limit",
     "methodTypes": "method_types",
 }
+
+
+class LinkField(Body):
+    """A field for the payer: any text, or one of `options`; the session's metadata has the answer."""
+
+    key: str = Field(pattern="^[a-z][a-z0-9_]{0,31}$")
+    label: str = Field(min_length=1, max_length=80)
+    required: bool = False
+    options: list[str] | None = Field(None, max_length=20)
+
+
+class LinkMessages(Body):
+    """The merchant's own words where nobody can pay; `taken` while the last uses are being paid."""
+
+    inactive: str | None = Field(None, min_length=1, max_length=300)
+    expired: str | None = Field(None, min_length=1, max_length=300)
+    used_up: str | None = Field(None, min_length=1, max_length=300)
+    sold_out: str | None = Field(None, min_length=1, max_length=300)
+    taken: str | None = Field(None, min_length=1, max_length=300)
+
+
+class LinkPage(Body):
+    """What the link's page asks for beside the amount; with `maxQuantity` a payer may take more than one.
+
+    `picture` is the id of an upload, PNG or JPEG, which then everybody with the link may see.
+    """
+
+    maxQuantity: Annotated[Integer, Field(ge=2, le=999)] | None = None  # noqa: N815
+    promotionCodes: bool = False  # noqa: N815
+    fields: list[LinkField] | None = Field(None, max_length=5)
+    messages: LinkMessages | None = None
+    picture: str | None = Field(None, max_length=40)
 
 
 class LinkTerms(Body):
@@ -45,6 +78,7 @@ class LinkTerms(Body):
     expires_at: Annotated[AwareDatetime, Strict(False)] | None = None
     usageLimit: Annotated[Integer, Field(ge=1, le=2**31)] | None = None  # noqa: N815
     methodTypes: list[str] | None = Field(None, max_length=10)  # noqa: N815
+    page: LinkPage | None = None
 
     def given(self) -> dict[str, Any]:
         """What was sent, as the service names it; null where that stands for something is said so."""
@@ -55,6 +89,8 @@ class LinkTerms(Body):
                 values[name] = tuple(dict.fromkeys(values[name] or ()))
         if "description" in values:
             values["description"] = values["description"] or ""
+        if "page" in values:
+            values["page"] = self.page.model_dump(exclude_defaults=True) or None if self.page else None
         return values
 
 
@@ -84,10 +120,13 @@ class LinkChange(LinkTerms):
 
 
 class LinkPay(Body):
-    """Which methods the payer may use, and how much it is where they choose."""
+    """Which methods the payer may use, how much it is where they choose, and what else the link asks for."""
 
     amount: MaybeAmount = None
     methodTypes: list[str] | None = Field(None, min_length=1, max_length=10)  # noqa: N815
+    quantity: Annotated[Integer, Field(ge=1, le=999)] = 1
+    promotionCode: str | None = Field(None, max_length=64)  # noqa: N815
+    fields: dict[str, str] | None = Field(None, max_length=10)
 
 
 class LinkSession(View):
@@ -206,8 +245,13 @@ def get(slug: str) -> LinkView:
 )
 def pay(slug: str, body: LinkPay) -> LinkSession:
     """Start a payment over a link."""
+    asked = Asked(body.quantity, body.promotionCode or "", body.fields or {})
     session = links.pay(
-        slug, amount=body.amount, request_id=g.request_id, method_types=tuple(body.methodTypes or ())
+        slug,
+        amount=body.amount,
+        request_id=g.request_id,
+        method_types=tuple(body.methodTypes or ()),
+        asked=asked,
     )
     return LinkSession(
         sessionId=session.public_id,

@@ -41,5 +41,7 @@ class PaymentLink(Owned, Timestamped, Versioned, Base):
     used: Mapped[int] = mapped_column(default=0)
     held: Mapped[int] = mapped_column(default=0)
     scans: Mapped[int] = mapped_column(default=0)
+    #: What its page asks for beside the amount, and says when nobody can pay (services/…/link_page.py).
+    page: Mapped[dict[str, Any] | None]
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     created_by: Mapped[str | None] = mapped_column(String(40))

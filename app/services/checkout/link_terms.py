@@ -43,6 +43,7 @@ class LinkDraft:
     expires_at: datetime | None = None
     usage_limit: int | None = None
     method_types: tuple[str, ...] = ("card",)
+    page: Mapping[str, Any] | None = None
 
 
 #: What may change once a link is out; who has started to pay keeps what they were shown.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Select, or_, select
@@ -22,11 +22,13 @@ from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.providers.base import CartLine, CartSnapshot
-from app.services.checkout import buyers, link_terms, link_uses, sessions
+from app.services.checkout import buyers, link_page, link_terms, link_uses, sessions
 from app.services.checkout.drafts import SessionDraft
+from app.services.checkout.link_page import Asked
 from app.services.checkout.link_terms import LinkDraft
 from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
+from app.services.payments import uploads
 
 
 def create(actor: Actor, draft: LinkDraft) -> PaymentLink:
@@ -54,10 +56,12 @@ def create(actor: Actor, draft: LinkDraft) -> PaymentLink:
         method_types=list(draft.method_types),
         expires_at=draft.expires_at,
         usage_limit=draft.usage_limit,
+        page=dict(draft.page) if draft.page else None,
         created_by=actor.id,
     )
     try:
         with transaction(actor) as db:
+            link_page.check(db, actor, draft.page)
             db.add(link)
             db.flush()
             _note(db, link, "payment_link.created")
@@ -133,6 +137,8 @@ def update(actor: Actor, name: str, changes: Mapping[str, Any], *, version: int 
         link.expect_version(version)
         before = _facts(link)
         terms = link_terms.changed(actor, link, changes)
+        if "page" in changes:
+            link_page.check(db, actor, terms.page)
         for field in changes:
             value = getattr(terms, field)
             setattr(link, field, list(value) if isinstance(value, tuple) else value)
@@ -170,6 +176,30 @@ def is_used_up(link: PaymentLink) -> bool:
     return link.usage_limit is not None and link.used >= link.usage_limit
 
 
+def standing(link: PaymentLink) -> str:
+    """See `state`, as its page says it: `sold_out` after several uses, `taken` while the last are paid."""
+    stands, limit = state(link), link.usage_limit
+    if stands == "used_up" and limit is not None and limit > 1:
+        return "sold_out"
+    full = stands == "payable" and limit is not None and link.used + link.held >= limit
+    return "taken" if full else stands
+
+
+def picture(slug: str) -> tuple[str, bytes]:
+    """The picture on a link's page: its type and its bytes.
+
+    Raises:
+        NotFound: no such link, or it has none.
+    """
+    link, profile = by_slug(slug)
+    actor = Actor(ActorKind.PUBLIC, "public", profile, Mode(link.mode))
+    named = link_page.of(link.page).picture
+    if named is None:
+        raise NotFound("This link has no picture")
+    upload, content = uploads.content(actor, named)
+    return upload.content_type, content
+
+
 def state(link: PaymentLink) -> str:
     """`payable`, or why not: `inactive`, `expired`, `used_up`."""
     if not link.active:
@@ -187,38 +217,53 @@ def pay(
     request_id: str = "",
     method_types: tuple[str, ...] = (),
     email: str | None = None,
+    asked: Asked | None = None,
 ) -> CheckoutSession:
     """Start a payment over a link: a hosted session of half an hour, holding one use.
 
-    `method_types` narrows the link's own methods; `email` is the payer's, where they gave it.
+    `method_types` narrows the link's own methods; `email` is the payer's, where they gave it, and `asked`
+    what they answered to what the link's page asks.
 
     Raises:
         Conflict: `link_not_payable`.
-        InvalidRequest: the payer's amount is outside the bounds, the link takes none of the methods, or the
-            address is none.
+        InvalidRequest: the payer's amount or quantity is outside the bounds, an answer is missing, the link
+            takes none of the methods, or the address is none.
+        Unprocessable: `promotion_invalid`: the code is not good here or now.
     """
     link, profile = by_slug(slug)
+    page, asked = link_page.of(link.page), asked or Asked()
     if state(link) != "payable":
         raise Conflict("This link cannot be paid", code="link_not_payable", explain={"reason": state(link)})
-    price = link_terms.price(link, amount)
     actor = Actor(ActorKind.PUBLIC, "public", profile, Mode(link.mode), request_id=request_id)
-    line = CartLine("line_1", f"link:{link.id}", link.title, 1, price)
-    draft = SessionDraft(
+    draft = replace(
+        _draft(link, profile, link_terms.price(link, amount), link_page.quantity(page, asked.quantity)),
+        customer={"email": buyers.email(actor, email)} if email else {},
+        method_types=link_terms.methods(profile, link, method_types),
+        options={"tax": "included", "allow_coupon_code": page.promotion_codes},
+        promotion_codes=link_page.codes(page, asked),
+        metadata=link_page.metadata(page, asked),
+    )
+    with transaction(actor) as db:
+        link_uses.hold(db, link.id)
+        session = sessions.add(db, actor, draft)
+        if session.validation_issues:
+            raise link_page.bad_code()
+        return session
+
+
+def _draft(link: PaymentLink, profile: TenantProfile, price: int, quantity: int) -> SessionDraft:
+    """The session of a link before the payer's own answers are on it."""
+    line = CartLine("line_1", f"link:{link.id}", link.title, quantity, price)
+    return SessionDraft(
         surface="link",
         cart=CartSnapshot(link.currency, (line,)),
         lifetime_seconds=checkout_settings(profile).link_ttl_seconds,
         title=link.title,
         description=link.description or None,
         reference=link.reference,
-        customer={"email": buyers.email(actor, email)} if email else {},
         hosted=True,
-        method_types=link_terms.methods(profile, link, method_types),
         payment_link_id=link.id,
-        options={"tax": "included"},
     )
-    with transaction(actor) as db:
-        link_uses.hold(db, link.id)
-        return sessions.add(db, actor, draft)
 
 
 def count_scan(slug: str) -> None:

@@ -61,7 +61,7 @@ def test_a_link_shows_its_merchant_everything(client: FlaskClient, shop: Shop) -
         "slug": "boat", "amount": 9900, "currency": "USD", "reference": "promo_ref", "status": "active",
         "expires_at": "2099-12-31T23:59:59Z", "isExpired": False, "usageLimitReached": False, "canPay": True,
         "minAmount": None, "maxAmount": None, "presets": [], "environment": "test", "title": "Boat trip",
-        "description": "Two hours", "methodTypes": ["card", "promptpay"], "usageLimit": 5, "used": 0,
+        "description": "Two hours", "methodTypes": ["card", "promptpay"], "page": None, "usageLimit": 5, "used": 0,
         "held": 0, "scans": 0, "url": f"{BASE}/l/boat", "qrSvgUrl": f"{BASE}/l/boat/qr.svg",
         "qrPngUrl": f"{BASE}/l/boat/qr.png", "posterUrl": f"{BASE}/l/boat/poster", "version": 1,
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from payment_sdk._models import Model, named
 
@@ -35,6 +36,7 @@ class PaymentLinkDetails(PaymentLink):
     title: str
     description: str
     method_types: list[str] = named("methodTypes")
+    page: dict[str, Any] | None
     usage_limit: int | None = named("usageLimit")
     used: int
     held: int

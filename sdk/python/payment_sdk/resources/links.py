@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from payment_sdk import _operations as op
 from payment_sdk._operations import Auth
@@ -41,6 +42,7 @@ class Links(Resource):
         expires_at: datetime | None = None,
         usage_limit: int | None = None,
         method_types: Sequence[str] | None = None,
+        page: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> PaymentLinkDetails:
         """Make a link; without an `amount` the payer chooses, without a `slug` one is made."""
@@ -57,6 +59,7 @@ class Links(Resource):
             expires_at=expires_at,
             usageLimit=usage_limit,
             methodTypes=list(method_types) if method_types is not None else None,
+            page=page,
         )
         return self._one(_CREATE, PaymentLinkDetails, body=body, key=idempotency_key)
 
@@ -82,6 +85,7 @@ class Links(Resource):
         expires_at: datetime | Unset | None = UNSET,
         usage_limit: int | Unset | None = UNSET,
         method_types: Sequence[str] | Unset | None = UNSET,
+        page: Mapping[str, Any] | Unset | None = UNSET,
         version: int | Unset = UNSET,
         idempotency_key: str | None = None,
     ) -> PaymentLinkDetails:
@@ -97,6 +101,7 @@ class Links(Resource):
             expires_at=expires_at,
             usageLimit=usage_limit,
             methodTypes=method_types,
+            page=page,
             version=version,
         )
         return self._one(_UPDATE, PaymentLinkDetails, _UPDATE.at(slug=slug), body=body, key=idempotency_key)
@@ -114,11 +119,24 @@ class Links(Resource):
         return self._one(_GET, PaymentLink, _GET.at(slug=slug))
 
     def pay(
-        self, slug: str, *, amount: int | None = None, method_types: Sequence[str] | None = None
+        self,
+        slug: str,
+        *,
+        amount: int | None = None,
+        method_types: Sequence[str] | None = None,
+        quantity: int | None = None,
+        promotion_code: str | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> LinkPayment:
         """Start a payment over a link; it takes no key, and is repeated only if it cannot have arrived.
 
-        `amount` is for a link whose payer chooses it.
+        `amount` is for a link whose payer chooses it, `fields` answers by key what its page asks for.
         """
-        body = given(amount=amount, methodTypes=list(method_types) if method_types is not None else None)
+        body = given(
+            amount=amount,
+            methodTypes=list(method_types) if method_types is not None else None,
+            quantity=quantity,
+            promotionCode=promotion_code,
+            fields=fields,
+        )
         return self._one(_PAY, LinkPayment, _PAY.at(slug=slug), body=body)
