@@ -64,8 +64,8 @@ class FormProtection(CSRFProtect):  # type: ignore[misc]
             super().protect(apply_exemptions=apply_exemptions)
 
 
-def install(app: Flask) -> None:
-    """Know frames by their forms, before CSRF is looked at, and say of each answer who may frame it."""
+def install(app: Flask) -> FormProtection:
+    """Know frames by their forms, before forms are checked, and say of each answer who may frame it."""
 
     @app.before_request
     def _enter() -> Response | None:
@@ -83,6 +83,8 @@ def install(app: Flask) -> None:
         if frame is not None:
             _may_frame(response, " ".join(frame.origins) or _NOBODY)
         return response
+
+    return FormProtection(app)
 
 
 def current() -> Frame | None:
