@@ -46,6 +46,7 @@ from app.services.events import audit
 from app.services.operations import exports
 from app.services.operations.secrets_at_rest import hash_token
 from app.services.treasury import reconciliations
+from app.services.payments import uploads
 from tests import treasuries
 from tests.checkout_api import Checkout
 from tests.payments_api import Api
@@ -59,6 +60,7 @@ _PLACE = re.compile(r"<(?:[^>]*:)?(\w+)>")
 _CHOICE = re.compile(r"<any\(\W*(\w+)[^>]*:(\w+)>")
 
 PDF = b"%PDF-1.7 proof"
+PNG = b"\x89PNG\r\n\x1a\n of a mug"
 
 
 @dataclass
@@ -317,7 +319,9 @@ def _files(api: Api) -> dict[str, str]:
     export = api.post("/exports", {}, 202)
     run_jobs(exports.JOB)
     done = api.get(f"/exports/{export['job_id']}")
-    link = links.create(api.shop.actor, LinkDraft("Mug", "GBP", slug=api.shop.actor.tenant.slug, amount=900))
+    picture = uploads.store(api.shop.actor, "mug.png", "image/png", PNG)
+    slug, page = api.shop.actor.tenant.slug, {"picture": picture.id}
+    link = links.create(api.shop.actor, LinkDraft("Mug", "GBP", slug=slug, amount=900, page=page))
     with reading() as db:
         assert db.scalars(select(PaymentIntent.id)).first()
     return {
