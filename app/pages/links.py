@@ -174,6 +174,8 @@ def _render(
     names = ("amount", "preset", "quantity", "email", "code", "via", *link_page.CAMPAIGN, *asked)
     values = {name: request.values.get(name, "")[:MAX_TYPED] for name in names}
     values = {name: "" if holds_card_number(value) else value for name, value in values.items()}
+    if request.method == "POST":
+        values["via"] = ""  # it is counted
     page = render_template(
         "links/show.html",
         link=view(link, profile),

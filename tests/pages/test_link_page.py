@@ -144,6 +144,8 @@ def test_scans_are_counted_once_with_script_and_without(client: FlaskClient, sho
     assert scans() == 1
     send(client, via="qr")
     assert scans() == 2
+    assert "data-scan" not in send(client, via="qr", quantity="9")[2], "a mistake is no second scan"
+    assert scans() == 3
     assert "data-scan" not in client.get("/l/boat").text
 
 
