@@ -45,8 +45,8 @@ from app.services.checkout.simple_sessions import SimpleDraft
 from app.services.events import audit
 from app.services.operations import exports
 from app.services.operations.secrets_at_rest import hash_token
-from app.services.treasury import reconciliations
 from app.services.payments import uploads
+from app.services.treasury import reconciliations
 from tests import treasuries
 from tests.checkout_api import Checkout
 from tests.payments_api import Api
