@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help install run test check format lock bench
+.PHONY: help install run test check format lock words bench
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -35,6 +35,11 @@ format: ## Put the code into its form
 lock: ## Make the locks anew from the *.in files (ARGS=--upgrade for newer versions)
 	@setup/install.sh run
 	@setup/lock.sh $(ARGS)
+
+words: ## Take new words of the shopper pages into the catalogues; then translate what is empty
+	@setup/install.sh dev
+	@$(BIN)/pybabel -q extract -F babel.cfg --no-location --ignore-dirs 'node_modules .*' -o .words.pot .
+	@$(BIN)/pybabel -q update -i .words.pot -d app/translations --no-fuzzy-matching --width 110; rm .words.pot
 
 bench: ## Print throughput and latency as ratios to a bare floor app
 	@setup/install.sh dev

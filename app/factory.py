@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from flask import Flask
-from flask_babel import Babel
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli, dashboard, db, pages
@@ -64,7 +63,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
 
     app.session_interface = CookieSessions()
-    Babel(app, locale_selector=languages.language)
     languages.install(app)
     filters.install(app)
     headers.install(app)

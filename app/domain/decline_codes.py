@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_GENERIC = "Your payment was declined. No money has left your account. Try another card or contact your bank."
+from app.kit.words import N_
+
+_GENERIC = N_(
+    "Your payment was declined. No money has left your account. Try another card or contact your bank."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,69 +31,69 @@ CODES: dict[str, DeclineCode] = {
         DeclineCode(
             "insufficient_funds",
             "Not enough funds on the account",
-            "Your card doesn't have enough funds for this payment. No money has left your account. "
-            "Try another card.",
+            N_(
+                "Your card doesn't have enough funds for this payment. No money has left your account. "
+                "Try another card."
+            ),
         ),
         DeclineCode("lost_card", "The card was reported lost"),
         DeclineCode("stolen_card", "The card was reported stolen"),
         DeclineCode("fraudulent", "Blocked as fraudulent"),
         DeclineCode("fraud_block", "Denied by the fraud rules; no gateway was asked"),
-        DeclineCode(
-            "authentication_required",
-            "3-D Secure is needed and the shopper is not there",
-            "Your bank wants to confirm that it's you. No money has left your account. Try again.",
-        ),
         DeclineCode("card_velocity_exceeded", "Too many payments with this card"),
         DeclineCode(
             "expired_card",
             "The card has expired",
-            "Your card has expired. No money has left your account. Use another card.",
+            N_("Your card has expired. No money has left your account. Use another card."),
             "exp_month",
         ),
         DeclineCode(
             "incorrect_cvc",
             "Wrong security code",
-            "The security code didn't match. No money has left your account. Check the code on "
-            "your card and try again.",
+            N_(
+                "The security code didn't match. No money has left your account. Check the code on "
+                "your card and try again."
+            ),
             "cvc",
         ),
         DeclineCode("incorrect_zip", "The postcode did not match", field="postal_code"),
         DeclineCode(
             "processing_error",
             "The acquirer could not process it",
-            "Something went wrong while processing your card. No money has left your account. Try again.",
+            N_("Something went wrong while processing your card. No money has left your account. Try again."),
         ),
         DeclineCode(
             "incorrect_number",
             "Not a card number",
-            "Check the card number and type it again.",
+            N_("Check the card number and type it again."),
             "card_number",
         ),
         DeclineCode(
             "authentication_required",
             "The bank wants 3-D Secure: the shopper has to be there",
-            "Your bank wants you to confirm this payment. No money has left your account. Try again.",
+            N_("Your bank wants you to confirm this payment. No money has left your account. Try again."),
         ),
         DeclineCode(
             "authentication_failed",
             "3-D Secure failed",
-            "Your bank couldn't confirm that it's you. No money has left your account. Try again or "
-            "use another card.",
+            N_(
+                "Your bank couldn't confirm that it's you. No money has left your account. Try again or "
+                "use another card."
+            ),
         ),
         DeclineCode(
             "authentication_abandoned",
             "The shopper did not finish 3-D Secure",
-            "The confirmation with your bank wasn't finished. No money has left your account. Try again.",
+            N_("The confirmation with your bank wasn't finished. No money has left your account. Try again."),
         ),
-        DeclineCode("authentication_required", "The card wants 3-D Secure, and the shopper was not there"),
         DeclineCode("authorization_expired", "The authorisation ended before it was captured"),
         DeclineCode("capture_refused", "The gateway refused the capture"),
         DeclineCode(
             "gateway_unavailable",
             "The gateway could not be reached",
-            "We couldn't reach the bank. No money has left your account. Try again in a moment.",
+            N_("We couldn't reach the bank. No money has left your account. Try again in a moment."),
         ),
-        DeclineCode("canceled", "Canceled before it was paid", "This payment was canceled."),
+        DeclineCode("canceled", "Canceled before it was paid", N_("This payment was canceled.")),
     )
 }
 

@@ -32,6 +32,7 @@ from app.services.checkout.subscribing import RECURRING
 from app.services.payments import methods
 from app.web import frames
 from app.web.authentication import client_address
+from app.web import refusals
 from app.web.languages import language
 from app.web.opens import To, opens
 
@@ -310,7 +311,7 @@ def render(
 
 def _said(refused: DomainError | None, errors: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """What was wrong with what was sent."""
-    return errors or ([{"field": refused.field, "text": refused.message}] if refused else [])
+    return errors or ([{"field": refused.field, "text": refusals.words(refused)}] if refused else [])
 
 
 def _pay_context(

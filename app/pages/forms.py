@@ -16,6 +16,7 @@ from app.services.checkout import addresses
 
 _MONTH = r"^\s*(0?[1-9]|1[0-2])\s*$"
 _YEAR = r"^\s*(\d{2}|20\d{2})\s*$"
+_TOO_LONG = _("This is too long")
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s.]+$"
 
 
@@ -27,7 +28,7 @@ def _no_card(_form: Any, field: Field) -> None:
     """
     if holds_card_number(field.data or ""):
         field.data = ""
-        raise StopValidation("Take the card number out of here")
+        raise StopValidation(_("Take the card number out of here"))
 
 
 def good_email(text: str) -> str | None:
@@ -40,43 +41,45 @@ def good_email(text: str) -> str | None:
 class CardForm(FlaskForm):  # type: ignore[misc]
     """The card form; nothing that is typed into its card fields is kept or shown again."""
 
-    card_number = StringField(validators=[InputRequired("Enter the card number"), Length(max=40)])
+    card_number = StringField(
+        validators=[InputRequired(_("Enter the card number")), Length(max=40, message=_TOO_LONG)]
+    )
     exp_month = StringField(
         validators=[
-            InputRequired("Enter the expiry month"),
-            Regexp(_MONTH, message="Enter a month from 1 to 12"),
+            InputRequired(_("Enter the expiry month")),
+            Regexp(_MONTH, message=_("Enter a month from 1 to 12")),
         ]
     )
     exp_year = StringField(
         validators=[
-            InputRequired("Enter the expiry year"),
-            Regexp(_YEAR, message="Enter the year as two or four digits"),
+            InputRequired(_("Enter the expiry year")),
+            Regexp(_YEAR, message=_("Enter the year as two or four digits")),
         ]
     )
-    card_name = StringField(validators=[_no_card, Length(max=120)])
+    card_name = StringField(validators=[_no_card, Length(max=120, message=_TOO_LONG)])
     cvc = StringField(
         validators=[
-            InputRequired("Enter the security code"),
-            Regexp(r"^\s*\d{3,4}\s*$", message="Enter the 3 or 4 digits on your card"),
+            InputRequired(_("Enter the security code")),
+            Regexp(r"^\s*\d{3,4}\s*$", message=_("Enter the 3 or 4 digits on your card")),
         ]
     )
     email = StringField(
         validators=[
             Optional(),
             _no_card,
-            Length(max=254),
-            Regexp(_EMAIL, message="Enter an e-mail address like name@example.com"),
+            Length(max=254, message=_TOO_LONG),
+            Regexp(_EMAIL, message=_("Enter an e-mail address like name@example.com")),
         ]
     )
-    postal_code = StringField(validators=[_no_card, Length(max=20)])
+    postal_code = StringField(validators=[_no_card, Length(max=20, message=_TOO_LONG)])
     consent = BooleanField()
-    quote = StringField(validators=[Length(max=64)])
-    nonce = StringField(validators=[Length(max=64)])
+    quote = StringField(validators=[Length(max=64, message=_TOO_LONG)])
+    nonce = StringField(validators=[Length(max=64, message=_TOO_LONG)])
 
     def require_consent(self) -> bool:
         """Check that the buyer agreed to be charged again."""
         if not self.consent.data:
-            self.consent.errors = [*self.consent.errors, "Agree to the renewals to go on"]
+            self.consent.errors = [*self.consent.errors, _("Agree to the renewals to go on")]
         return bool(self.consent.data)
 
     def forget_card(self) -> None:

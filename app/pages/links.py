@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask import Blueprint, Response, g, redirect, render_template, request
+from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -15,17 +16,20 @@ from app.domain.actor import TenantProfile
 from app.domain.errors import DomainError
 from app.domain.rules.cards import holds_card_number
 from app.kit import qr
+from app.kit.words import N_
 from app.models.checkout.payment_link import PaymentLink
 from app.pages import views
 from app.services.checkout import link_page, links
 from app.services.checkout.link_page import Asked
+from app.web import refusals
+from app.web.languages import language
 from app.web.opens import To, opens
 
 blueprint = Blueprint("links", __name__, url_prefix="/l")
 
 #: How somebody came by who scanned the code.
 QR = "qr"
-NO_EMAIL = "Enter an e-mail address like name@example.com"
+NO_EMAIL = N_("Enter an e-mail address like name@example.com")
 #: So much of what was typed, or stands in the address, is shown again.
 MAX_TYPED = 300
 
@@ -42,7 +46,7 @@ def show(slug: str) -> Response:
 @opens(To.ADDRESS)
 def pay(slug: str) -> AnyResponse:
     """Start a payment and go to its page."""
-    link, _ = links.by_slug(slug)
+    link = links.by_slug(slug)[0]
     if request.form.get("via") == QR:
         links.count_scan(slug)  # without script nobody has told of it yet
     try:
@@ -51,7 +55,7 @@ def pay(slug: str) -> AnyResponse:
             slug, amount=_amount(link), request_id=g.request_id, email=email, asked=_asked(link)
         )
     except DomainError as refused:
-        words = NO_EMAIL if refused.code == "invalid_email" else refused.message
+        words = _(NO_EMAIL) if refused.code == "invalid_email" else refusals.words(refused)
         errors = [{"field": refused.field, "text": words}]
         return _render(*links.by_slug(slug), errors, 422)
     return redirect(f"/pay/{session.hosted_id}", 303)
@@ -111,9 +115,10 @@ def scanned_url(link: PaymentLink) -> str:
 
 def alternative(link: PaymentLink, profile: TenantProfile) -> str:
     """What the QR code says, for those who cannot see it: payee and amount."""
+    words = _("QR code to pay %(merchant)s", merchant=profile.name)
     if link.amount is None:
-        return f"QR code to pay {profile.name}"
-    return f"QR code to pay {profile.name} {money.format_money(link.amount, link.currency)}"
+        return words
+    return f"{words} {money.format_money(link.amount, link.currency, language())}"
 
 
 def view(link: PaymentLink, profile: TenantProfile) -> dict[str, Any]:

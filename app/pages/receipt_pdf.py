@@ -1,7 +1,8 @@
 """Receipts as PDF files, drawn by fpdf2 when one is asked for (docs/adr/0020).
 
 The typeface is a file that is installed with the front-end files; it has Latin, Greek, Cyrillic, Hebrew and
-Arabic letters. What it has no letter for is shown as a box.
+Arabic letters. What it has no letter for is shown as a box; readers of languages that it cannot write get the
+labels in English (docs/adr/0034).
 """
 
 from __future__ import annotations
@@ -15,13 +16,26 @@ from babel.dates import format_datetime
 from flask_babel import gettext as _
 
 from app.domain.money import format_money
+from app.kit.words import N_
 from app.services.checkout.receipts import Shown
-from app.web.languages import language
+from app.web.languages import direction, language
 
 if TYPE_CHECKING:
     from fpdf import FPDF
 
 FONTS = Path(__file__).resolve().parents[2] / "node_modules" / "dejavu-fonts-ttf" / "ttf"
+_METHODS = {
+    "card": N_("Card"),
+    "buy_now_pay_later": N_("Pay later"),
+    "bank_transfer": N_("Bank transfer"),
+    "sepa_debit": N_("SEPA direct debit"),
+    "us_bank_account": N_("US bank account"),
+    "ach_debit": N_("US bank account"),
+    "bank_account": N_("Bank account"),
+    "gift_card": N_("Gift card"),
+}
+#: Languages that the typeface has no letters for.
+UNDRAWN = frozenset({"ja", "zh"})
 #: Millimetres of an A4 page, and of a line of text.
 MARGIN, WIDTH, LINE = 20, 170, 6
 
@@ -94,11 +108,16 @@ def _facts(order_id: str | None, content: dict[str, Any]) -> list[tuple[str, str
         (_("Date"), format_datetime(paid_at, "medium", locale=language())),
         (_("Order"), order_id),
         (_("Reference"), content["reference"]),
-        (_("Paid with"), card or (payment.get("type") or "").replace("_", " ") or None),
+        (_("Paid with"), card or _method(payment.get("type"))),
         (_("Paid to"), content["seller"]["name"]),
         (_("Paid by"), buyer.get("name") or buyer.get("email")),
     ]
     return [(label, value) for label, value in found if value]
+
+
+def _method(code: str | None) -> str | None:
+    """A payment method's name; brands are the same in every language."""
+    return _(_METHODS[code]) if code in _METHODS else (code or "").replace("_", " ").title() or None
 
 
 def _money(minor: int, currency: str) -> str:
@@ -107,11 +126,12 @@ def _money(minor: int, currency: str) -> str:
 
 def _text(pdf: FPDF, text: str, *, size: int = 10, bold: bool = False) -> None:
     pdf.set_font("DejaVu", "B" if bold else "", size)
-    pdf.multi_cell(WIDTH, size * 0.6, text, new_x="LMARGIN", new_y="NEXT")
+    align = "R" if direction(language()) == "rtl" else "L"
+    pdf.multi_cell(WIDTH, size * 0.6, text, align=align, new_x="LMARGIN", new_y="NEXT")
 
 
 def _row(pdf: FPDF, left: str, right: str, *, bold: bool = False) -> None:
-    """Two columns; a long text on the left takes more lines, and no row is torn apart by a page's end."""
+    """Two columns, the first where reading starts; a long text in it takes more lines, and no row is torn apart by a page's end."""
     pdf.set_font("DejaVu", "B" if bold else "", 10)
     widths = (WIDTH * 0.65, WIDTH * 0.35)
     tall = max(
@@ -121,9 +141,14 @@ def _row(pdf: FPDF, left: str, right: str, *, bold: bool = False) -> None:
     if pdf.will_page_break(tall):
         pdf.add_page()
     top = pdf.get_y()
-    pdf.multi_cell(widths[0], LINE, left, align="L")
-    pdf.set_xy(MARGIN + widths[0], top)
-    pdf.multi_cell(widths[1], LINE, right, align="R")
+    if direction(language()) == "rtl":
+        pdf.multi_cell(widths[1], LINE, right, align="L")
+        pdf.set_xy(MARGIN + widths[1], top)
+        pdf.multi_cell(widths[0], LINE, left, align="R")
+    else:
+        pdf.multi_cell(widths[0], LINE, left, align="L")
+        pdf.set_xy(MARGIN + widths[0], top)
+        pdf.multi_cell(widths[1], LINE, right, align="R")
     pdf.set_xy(MARGIN, top + tall)
 
 

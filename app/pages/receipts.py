@@ -9,6 +9,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.pages import receipt_pdf, views
 from app.services.checkout import receipts, sessions
+from app.web import languages
+from app.web.languages import language
 from app.web.opens import To, opens
 
 blueprint = Blueprint("receipts", __name__)
@@ -37,6 +39,9 @@ def show(token: str) -> Response:
 def as_file(token: str) -> Response:
     """The same as a PDF file."""
     shown = receipts.by_token(token)
+    views.merchant(shown.profile)  # their language, where the reader has none
+    if language() in receipt_pdf.UNDRAWN:
+        languages.speak(languages.FALLBACK)
     response = Response(receipt_pdf.draw(shown), mimetype="application/pdf")
     name = f"receipt-{shown.receipt.public_number}.pdf"
     response.headers.set("Content-Disposition", "attachment", filename=name)

@@ -24,6 +24,7 @@ from app.services.checkout import dues, panel, totals
 from app.services.checkout.subscribing import RECURRING
 from app.services.operations.settings import checkout_settings
 from app.services.payments import offers
+from app.web import languages
 from app.web.languages import language
 from app.web.slots import Drawn, Slot
 
@@ -39,8 +40,9 @@ _USUAL = (
 
 
 def merchant(profile: TenantProfile) -> dict[str, Any]:
-    """Name and branding."""
+    """Name and branding; the page speaks their language where its reader asked for none that we have."""
     settings = checkout_settings(profile)
+    languages.fall_back_to(settings.default_language)
     return {
         "name": profile.name,
         "logo_url": None,
@@ -122,7 +124,7 @@ def decline(intent: PaymentIntent | None) -> list[dict[str, str | None]]:
     if intent is None or not intent.last_error:
         return []
     code = describe(intent.last_error.get("decline_code"))
-    return [{"field": code.field, "text": code.shopper_text}]
+    return [{"field": code.field, "text": gettext(code.shopper_text)}]
 
 
 def sandbox(view: dict[str, Any], step: str) -> Markup | None:
@@ -163,13 +165,13 @@ _PANELS: dict[Any, Markup] = {}
 def _actions(step: str, card_form: bool) -> list[tuple[str, str]]:
     """Action and words, as far as they can happen at that step."""
     every = [
-        ("approve", gettext("Approve")),
-        ("decline", gettext("Decline")),
-        ("challenge", gettext("Challenge")),
-        ("abandon", gettext("Abandon")),
-        ("time_out", gettext("Time out")),
-        ("late_webhook", gettext("Late webhook")),
-        ("expire", gettext("Expire now")),
+        ("approve", "Approve"),
+        ("decline", "Decline"),
+        ("challenge", "Challenge"),
+        ("abandon", "Abandon"),
+        ("time_out", "Time out"),
+        ("late_webhook", "Late webhook"),
+        ("expire", "Expire now"),
     ]
     if step != "pay":
         return [action for action in every if action[0] in panel.AT_THE_BANK]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from babel import Locale
@@ -13,7 +12,8 @@ from babel.numbers import format_percent
 from flask import Flask
 
 from app.domain import money
-from app.web.languages import language
+from app.web.languages import direction, language, picker, tag
+from app.web.refusals import words
 from app.web.slots import Slot
 
 _locale = language
@@ -31,17 +31,13 @@ def install(app: Flask) -> None:
         date=lambda at: format_date(at, "medium", locale=_locale()) if at else "",
         percentage=lambda percent: format_percent(Decimal(percent) / 100, "#,##0.####%", locale=_locale()),
         country_name=lambda code: Locale.parse(_locale()).territories.get(code, code),
+        refusal=words,
         iso=lambda at: at.isoformat() if isinstance(at, datetime) else "",
     )
-    app.context_processor(_direction)
+    app.context_processor(_speech)
 
 
-@lru_cache(maxsize=64)
-def _text_direction(code: str) -> str:
-    return Locale.parse(code).text_direction
-
-
-def _direction() -> dict[str, str]:
-    """The page's language and writing direction, for <html>."""
+def _speech() -> dict[str, Any]:
+    """The page's language and writing direction, for <html>, and the languages that it can be had in."""
     chosen = language()
-    return {"lang": chosen.replace("_", "-"), "dir": _text_direction(chosen)}
+    return {"lang": tag(chosen), "dir": direction(chosen), "languages": picker()}

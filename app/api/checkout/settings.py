@@ -27,6 +27,7 @@ _PLACES = {"limits_currency": "currency"} | {
         "brand_accent",
         "support_email",
         "terms_url",
+        "default_language",
         "redirect_hosts",
         "embed_origins",
         "fresh_copies",
@@ -34,6 +35,8 @@ _PLACES = {"limits_currency": "currency"} | {
         "pickup_locations",
     )
 }
+#: Settings whose empty text reads null.
+_TAKEN_AWAY = ("brand_accent", "support_email", "terms_url", "default_language")
 
 
 class PickupPlace(Body):
@@ -53,7 +56,7 @@ class PickupPlaceView(View):
 
 
 class HostedCheckout(View):
-    """The hosted page: its colour, contact and terms, null where none is chosen.
+    """The hosted page: its colour, contact, terms and language, null where none is chosen.
 
     `redirect_hosts` are where shoppers may be sent in live mode (empty: anywhere), `fresh_copies` says if
     a page that is over offers a new session, `link_ttl_seconds` how long the session of a payment link lives,
@@ -64,6 +67,7 @@ class HostedCheckout(View):
     brand_accent: str | None
     support_email: str | None
     terms_url: str | None
+    default_language: str | None
     redirect_hosts: list[str]
     embed_origins: list[str]
     fresh_copies: bool
@@ -102,7 +106,7 @@ class SettingsView(View):
         """The view of the settings at a version."""
         own = set(cls.model_fields) - {"hosted_checkout", "providers", "provider_secrets", "version"}
         page = {name: getattr(row, name) for name in HostedCheckout.model_fields}
-        for name in ("brand_accent", "support_email", "terms_url"):
+        for name in _TAKEN_AWAY:
             page[name] = page[name] or None
         for name in ("redirect_hosts", "embed_origins"):
             page[name] = list(page[name])
@@ -117,11 +121,12 @@ class SettingsView(View):
 
 
 class HostedCheckoutChange(Body):
-    """What changes of the hosted page; null takes a colour, an address or terms away."""
+    """What changes of the hosted page; null takes a colour, an address, terms or a language away."""
 
     brand_accent: str | None = Field(None, max_length=7)
     support_email: str | None = Field(None, max_length=254)
     terms_url: str | None = Field(None, max_length=2048)
+    default_language: str | None = Field(None, max_length=8)
     redirect_hosts: list[str] | None = Field(None, max_length=50)
     embed_origins: list[str] | None = Field(None, max_length=50)
     fresh_copies: bool | None = None
@@ -131,7 +136,7 @@ class HostedCheckoutChange(Body):
     def changes(self) -> dict[str, Any]:
         """What was sent, as it is stored."""
         sent = self.model_dump(exclude_unset=True)
-        for name in ("brand_accent", "support_email", "terms_url"):
+        for name in _TAKEN_AWAY:
             if name in sent:
                 sent[name] = sent[name] or ""
         return {name: value for name, value in sent.items() if value is not None}

@@ -8,6 +8,7 @@ from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 
+from app.domain.languages import LANGUAGES
 from app.kit.http import AddressRefused, check_url
 
 _ACCENT = re.compile(r"#[0-9a-fA-F]{6}")
@@ -62,6 +63,11 @@ def origins(value: Sequence[str]) -> str | None:
     if wrong:
         return f"{wrong[0]} is not an origin like https://shop.example (no path, lower case)"
     return None if len(set(value)) == len(value) else "names something twice"
+
+
+def language(value: str) -> str | None:
+    """What pages speak where a shopper's browser names no language of ours; an empty text is English."""
+    return None if value in ("", *LANGUAGES) else f"must be one of {', '.join(LANGUAGES)}"
 
 
 def hosts(value: Sequence[str]) -> str | None:

@@ -86,6 +86,7 @@ class CheckoutSettings:
     brand_accent: str = ""
     support_email: str = ""
     terms_url: str = ""
+    default_language: str = ""
     allowed_apms: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -266,4 +267,5 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "brand_accent": page_choices.accent,
     "support_email": page_choices.email,
     "terms_url": page_choices.terms,
+    "default_language": page_choices.language,
 }

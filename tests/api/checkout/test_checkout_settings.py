@@ -66,6 +66,7 @@ def test_the_defaults_are_told_with_their_version(client: FlaskClient, shop: Sho
             "brand_accent": None,
             "support_email": None,
             "terms_url": None,
+            "default_language": None,
             "redirect_hosts": [],
             "embed_origins": [],
             "fresh_copies": True,
