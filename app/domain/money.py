@@ -26,6 +26,8 @@ _KNOWN = frozenset(
 )
 #: A symbol that ends in a letter touches the number: CLDR's currency spacing, which Babel leaves out.
 _CROWDED = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+#: A sign after Latin letters (UK£), which text from right to left would show before them.
+_LATIN_SIGN = re.compile(r"(?<=[A-Z])[^\w\s.,\u200e\u200f]+")
 #: Refuses to lose a digit, where the usual context would round.
 _EXACT = Context(prec=40, traps=[Inexact, InvalidOperation, Overflow])
 _WIDE = Context(prec=40, traps=[InvalidOperation, Overflow])
@@ -99,4 +101,5 @@ def format_money(minor: int, currency: str, locale: str = "en") -> str:
         text = format_currency(to_major(minor, currency), currency, locale=locale.replace("-", "_"))
     except (UnknownLocaleError, ValueError):
         text = format_currency(to_major(minor, currency), currency, locale="en")
-    return _CROWDED.sub("\u00a0", text)
+    text = _CROWDED.sub("\u00a0", text)
+    return _LATIN_SIGN.sub("\\g<0>\u200e", text) if "\u200f" in text else text

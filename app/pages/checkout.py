@@ -30,9 +30,8 @@ from app.pages.forms import CardForm, good_email
 from app.services.checkout import calculations, copies, dues, hosted, payment, sessions
 from app.services.checkout.subscribing import RECURRING
 from app.services.payments import methods
-from app.web import frames
+from app.web import frames, refusals
 from app.web.authentication import client_address
-from app.web import refusals
 from app.web.languages import language
 from app.web.opens import To, opens
 

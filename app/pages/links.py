@@ -115,7 +115,7 @@ def scanned_url(link: PaymentLink) -> str:
 
 def alternative(link: PaymentLink, profile: TenantProfile) -> str:
     """What the QR code says, for those who cannot see it: payee and amount."""
-    words = _("QR code to pay %(merchant)s", merchant=profile.name)
+    words = str(_("QR code to pay %(merchant)s", merchant=profile.name))
     if link.amount is None:
         return words
     return f"{words} {money.format_money(link.amount, link.currency, language())}"

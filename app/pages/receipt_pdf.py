@@ -131,7 +131,7 @@ def _text(pdf: FPDF, text: str, *, size: int = 10, bold: bool = False) -> None:
 
 
 def _row(pdf: FPDF, left: str, right: str, *, bold: bool = False) -> None:
-    """Two columns, the first where reading starts; a long text in it takes more lines, and no row is torn apart by a page's end."""
+    """Two columns, the first where reading starts; a long text takes more lines, and no row is torn apart."""
     pdf.set_font("DejaVu", "B" if bold else "", 10)
     widths = (WIDTH * 0.65, WIDTH * 0.35)
     tall = max(

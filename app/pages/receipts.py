@@ -7,6 +7,7 @@ from datetime import datetime
 from flask import Blueprint, Response, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
+from app.domain.languages import FALLBACK
 from app.pages import receipt_pdf, views
 from app.services.checkout import receipts, sessions
 from app.web import languages
@@ -41,7 +42,7 @@ def as_file(token: str) -> Response:
     shown = receipts.by_token(token)
     views.merchant(shown.profile)  # their language, where the reader has none
     if language() in receipt_pdf.UNDRAWN:
-        languages.speak(languages.FALLBACK)
+        languages.speak(FALLBACK)
     response = Response(receipt_pdf.draw(shown), mimetype="application/pdf")
     name = f"receipt-{shown.receipt.public_number}.pdf"
     response.headers.set("Content-Disposition", "attachment", filename=name)

@@ -61,7 +61,7 @@ def speaks_to_shoppers() -> bool:
 
 
 def _chosen() -> str | None:
-    """What the reader picked, now or before (the session's cookie keeps it), or the best of Accept-Language."""
+    """What the reader picked, now or before (a session keeps it), or the best of Accept-Language."""
     if not speaks_to_shoppers():
         return None
     asked = request.args.get("lang", "")

@@ -1,7 +1,7 @@
 """What a shopper reads where a service refused something, in their language.
 
-Errors carry a stable code and an English message. English readers get the message; others get the words of the
-code, else those of the field, else those of the kind of error: less exact, never English.
+Errors carry a stable code and an English message. English readers get the message; others get the words of
+the code, else those of the field, else those of the kind of error: less exact, never English.
 """
 
 from __future__ import annotations

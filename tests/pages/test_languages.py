@@ -161,7 +161,7 @@ def states(client: FlaskClient, shop: Shop) -> dict[str, State]:
         return sessions.create(shop.actor, SessionDraft("checkout", cart=cart, hosted=True, **more))
 
     def seen(path: str) -> State:
-        return lambda browser: browser.get(path, follow_redirects=True).text
+        return lambda browser: browser.get(path).text
 
     def sent(path: str, **fields: str) -> State:
         return lambda browser: browser.post(path, data={**token, **fields}).text
@@ -172,11 +172,12 @@ def states(client: FlaskClient, shop: Shop) -> dict[str, State]:
     token = dict(re.findall(r'name="(csrf_token|quote|nonce)"[^>]*value="([^"]+)', page))
     shop.pay(declined, NO_FUNDS)
     shop.pay(paid)
+    client.get(f"/pay/{paid.hosted_id}/receipt")
     bounds = LinkDraft("Kübel", "EUR", min_amount=100, max_amount=5000, presets=(500,))
     link, shut = (
         links.create(shop.actor, draft) for draft in (bounds, LinkDraft("Kübel", "EUR", amount=100))
     )
-    links.update(shop.actor, shut.id, {"active": False})
+    links.set_active(shop.actor, shut.id, False)
     return {
         "usual": seen(f"/pay/{plain.hosted_id}"),
         "empty card": sent(f"/pay/{plain.hosted_id}/card"),
@@ -186,7 +187,7 @@ def states(client: FlaskClient, shop: Shop) -> dict[str, State]:
         "declined": seen(f"/pay/{declined.hosted_id}"),
         "expired": lambda browser: at_late(seen(f"/pay/{gone.hosted_id}"), browser),
         "paid": seen(f"/pay/{paid.hosted_id}"),
-        "receipt": seen(f"/pay/{paid.hosted_id}/receipt"),
+        "receipt": seen(f"/receipts/{finalizations.receipts(paid)[0].token}"),
         "link": seen(f"/l/{link.slug}"),
         "link's bounds": sent(f"/l/{link.slug}", amount="9999"),
         "link that is off": seen(f"/l/{shut.slug}"),
@@ -213,3 +214,118 @@ def test_no_page_speaks_english(client: FlaskClient, shop: Shop) -> None:
             assert said.frame["dir"] == ("rtl" if code == "ar" else "ltr"), name
             heard = [match.group() for words in said.words for match in english().finditer(words)]
             assert bool(heard) == (code == FALLBACK), (code, name, heard)
+
+
+@on_sqlite
+def test_a_reader_picks_a_language_and_keeps_it(client: FlaskClient, shop: Shop) -> None:
+    session, other = shop.session(), shop.session()
+    page = client.get(f"/pay/{session.hosted_id}").text
+    offered = re.findall(r'<a href="\?lang=(\w+)" lang="([\w-]+)" hreflang="\2"', page)
+    assert offered == [(code, languages.tag(code)) for code in LANGUAGES]
+    assert session.hosted_id not in client.get(f"/pay/{other.hosted_id}").text  # one drawing serves both
+    german = client.get(f"/pay/{session.hosted_id}?lang=de").text
+    assert "Kartennummer" in german and 'aria-current="true">Deutsch' in german
+    assert "Kartennummer" in client.get(f"/pay/{other.hosted_id}").text
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "fr"
+    assert "Kartennummer" in client.get(f"/pay/{session.hosted_id}").text
+    assert "Kartennummer" in client.get(f"/pay/{session.hosted_id}?lang=xx").text
+    assert "Numéro de carte" in client.get(f"/pay/{session.hosted_id}?lang=fr").text
+    kept_fields = dict(re.findall(r'name="(csrf_token|quote|nonce)"[^>]*value="([^"]+)', german))
+    wrong = client.post(f"/pay/{session.hosted_id}/card", data=kept_fields)
+    assert wrong.status_code == 422 and f'href="/pay/{session.hosted_id}?lang=nl"' in wrong.text
+
+
+@on_sqlite
+def test_what_came_with_the_address_of_a_link_stays_when_its_language_changes(
+    client: FlaskClient, shop: Shop
+) -> None:
+    link = links.create(shop.actor, LinkDraft("Kübel", "EUR", min_amount=100))
+    page = client.get(f"/l/{link.slug}?email=a%40b.example&lang=pl").text
+    assert 'href="?email=a%40b.example&amp;lang=nl"' in page
+
+
+@on_sqlite
+def test_the_merchant_names_the_language_of_readers_without_one(client: FlaskClient, shop: Shop) -> None:
+    settings.change(shop.actor, {"default_language": "pl"})
+    session = shop.session()
+    address = f"/pay/{session.hosted_id}"
+    assert 'lang="pl"' in client.get(address).text
+    for accepts, code in (
+        ("sv", "pl"),
+        ("*", "pl"),
+        ("sv,it;q=0.3", "it"),
+        ("en-GB", "en"),
+        ("zh-TW", "zh-Hans"),
+    ):
+        assert f'<html lang="{code}"' in client.get(address, headers={"Accept-Language": accepts}).text
+    with pytest.raises(InvalidRequest):
+        settings.change(shop.actor, {"default_language": "xx"})
+
+
+@on_sqlite
+def test_the_dashboard_and_the_sandbox_bank_speak_english(client: FlaskClient, shop: Shop) -> None:
+    for path in ("/dashboard/sign-in", "/dashboard/nothing", "/sandbox/acs/nothing"):
+        said = read(client.get(path, headers={"Accept-Language": "de"}, follow_redirects=True).text)
+        assert (said.frame["lang"], "Deutsch" in said.words) == ("en", False), path
+
+
+def test_amounts_and_plurals_are_the_languages_own() -> None:
+    spaced = format_money(123456789, "EUR", "fr")
+    assert re.sub(r"\s", " ", spaced) == "1 234 567,89 €"
+    for code in LANGUAGES:
+        assert "1234" in re.sub(r"[^\d]", "", format_money(1234, "JPY", code))
+        for currency, digits in (("JPY", 0), ("XOF", 0), ("EUR", 2), ("KWD", 3)):
+            shown = format_money(1234567, currency, code)
+            tail = re.search(r"[.,](\d+)\D*$", shown)
+            assert (len(tail[1]) if tail and digits else 0) == digits, (code, currency, shown)
+    polish = languages.catalogue("pl")
+    one, many = "There is a problem", "There are %(num)d problems"
+    assert len({polish.ngettext(one, many, count) for count in (1, 2, 5)}) == 3
+    assert len({languages.catalogue("ar").ngettext(one, many, count) for count in (1, 2, 3)}) == 3
+
+
+@on_sqlite
+def test_refusals_are_told_by_their_code(app_in: Any) -> None:
+    told = {}
+    for error in (
+        Conflict("Total moved", code="quote_changed"),
+        InvalidRequest("Quantity?", field="quantity"),
+        ServiceUnavailable("Out"),
+        Conflict("A sentence that no catalogue has", code="brand_new"),
+    ):
+        with app_in("de"):
+            told[error.code] = refusals.words(error)
+        with app_in("en"):
+            assert refusals.words(error) == error.message
+    assert told["quote_changed"].startswith("Der Gesamtbetrag hat sich geändert")
+    assert told["invalid_request"] == "Geben Sie eine Menge von mindestens 1 ein."
+    assert told["service_unavailable"].startswith("Ein Teil des Systems")
+    assert told["brand_new"].startswith("Das ist gerade nicht möglich")
+
+
+@pytest.fixture
+def app_in(app: Flask) -> Callable[[str], Any]:
+    """A request of a reader of a language."""
+    return lambda code: app.test_request_context("/pay/x", headers={"Accept-Language": code})
+
+
+@on_sqlite
+def test_receipts_as_files_are_in_the_readers_language(
+    client: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is drawn is asked for as texts: fonts are subset, so a file holds no letters to look for."""
+    session = shop.session()
+    shop.pay(session)
+    client.get(f"/pay/{session.hosted_id}/receipt")
+    path = f"/receipts/{finalizations.receipts(session)[0].token}.pdf"
+    drawn: list[str] = []
+    row = receipt_pdf._row
+    monkeypatch.setattr(
+        receipt_pdf,
+        "_row",
+        lambda pdf, left, right, **more: (drawn.append(left), row(pdf, left, right, **more)),
+    )
+    for code, total in (("de", "Gesamtbetrag"), ("ar", "الإجمالي"), ("ja", "Total"), ("zh", "Total")):
+        drawn.clear()
+        file = client.get(path, headers={"Accept-Language": code})
+        assert file.data.startswith(b"%PDF-") and total in drawn, code
