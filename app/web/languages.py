@@ -109,8 +109,8 @@ def picker() -> list[dict[str, Any]]:
 
 def _page() -> str | None:
     """Where this page can be had by GET: empty, where it is this very address."""
-    if request.blueprint == "returns":
-        return None  # they lead on by themselves, and a return's address works once
+    if request.blueprint in ("returns", "embed") or "frame" in g:
+        return None  # an address that works once, or a frame, which has no address of its own
     if request.method in ("GET", "HEAD"):
         return ""
     if request.blueprint == "checkout" and request.view_args:

@@ -39,6 +39,9 @@ _BY_CODE = {
     "payment_in_progress": N_("A payment is already under way."),
     "no_connector": N_("This way to pay can't be used right now. Choose another one."),
     "payment_method_not_supported": N_("This way to pay can't be used right now. Choose another one."),
+    "card_number_refused": N_(
+        "This looks like a card number. Don't type one here: you enter it on the next page."
+    ),
     "checkout_expired": N_("This payment page has expired."),
 }
 _BY_FIELD = {

@@ -223,6 +223,7 @@ def test_the_page_shows_what_was_chosen_for_it(client: FlaskClient, shop: Shop) 
         "brand_accent": "#1a73e8",
         "support_email": "help@shop.example",
         "terms_url": "https://shop.example/terms",
+        "default_language": "it",
         "redirect_hosts": ["shop.example"],
         "embed_origins": ["https://shop.example", "http://localhost:8080"],
         "fresh_copies": False,
