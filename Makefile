@@ -38,7 +38,7 @@ lock: ## Make the locks anew from the *.in files (ARGS=--upgrade for newer versi
 
 words: ## Take new words of the shopper pages into the catalogues; then translate what is empty
 	@setup/install.sh dev
-	@$(BIN)/pybabel -q extract -F babel.cfg --no-location --ignore-dirs 'node_modules .*' -o .words.pot .
+	@$(BIN)/pybabel -q extract -F babel.cfg --no-location --sort-output --ignore-dirs 'node_modules .*' -o .words.pot .
 	@$(BIN)/pybabel -q update -i .words.pot -d app/translations --no-fuzzy-matching --width 110; rm .words.pot
 
 bench: ## Print throughput and latency as ratios to a bare floor app
