@@ -167,6 +167,7 @@ def states(client: FlaskClient, shop: Shop) -> dict[str, State]:
         return lambda browser: browser.post(path, data={**token, **fields}).text
 
     plain, declined, paid, gone = made(title="Kübel"), made(), made(), made(lifetime_seconds=60)
+    sent_home = made(options={"require_shipping_address": True, "require_billing_address": True})
     open_one = made(options={"allow_coupon_code": True, "allow_quantity": True})
     page = client.get(f"/pay/{plain.hosted_id}").text
     token = dict(re.findall(r'name="(csrf_token|quote|nonce)"[^>]*value="([^"]+)', page))
@@ -184,6 +185,8 @@ def states(client: FlaskClient, shop: Shop) -> dict[str, State]:
         "with extras": seen(f"/pay/{open_one.hosted_id}"),
         "bad code": sent(f"/pay/{open_one.hosted_id}/coupon", coupon="NIX"),
         "bad number": sent(f"/pay/{open_one.hosted_id}/quantity", quantity="0"),
+        "delivery": seen(f"/pay/{sent_home.hosted_id}"),
+        "bad address": sent(f"/pay/{sent_home.hosted_id}/shipping", ship_country="GB"),
         "declined": seen(f"/pay/{declined.hosted_id}"),
         "expired": lambda browser: at_late(seen(f"/pay/{gone.hosted_id}"), browser),
         "paid": seen(f"/pay/{paid.hosted_id}"),
