@@ -5,8 +5,8 @@ import sqlalchemy as sa
 
 import app.db
 
-revision = "0020"
-down_revision = "0022"
+revision = "0019"
+down_revision = "0018"
 
 
 def upgrade() -> None:

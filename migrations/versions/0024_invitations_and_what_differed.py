@@ -6,8 +6,8 @@ from sqlalchemy.dialects import postgresql
 
 import app.db
 
-revision = "0036"
-down_revision = "0034"
+revision = "0024"
+down_revision = "0023"
 
 _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from app.db import UtcDateTime
 from app.models.base import Json
 
-revision = "0018"
-down_revision = "0020"
+revision = "0020"
+down_revision = "0019"
 
 
 def upgrade() -> None:

@@ -3,8 +3,8 @@
 from alembic import op
 import sqlalchemy as sa
 
-revision = "0021"
-down_revision = "0023"
+revision = "0022"
+down_revision = "0021"
 
 
 def upgrade() -> None:

@@ -4,8 +4,8 @@ from alembic import op
 import sqlalchemy as sa
 import app.db
 
-revision = "0030"
-down_revision = "0037"
+revision = "0027"
+down_revision = "0026"
 
 
 def upgrade() -> None:

@@ -5,8 +5,8 @@ import sqlalchemy as sa
 
 from app.db import UtcDateTime
 
-revision = "0035"
-down_revision = "0036"
+revision = "0025"
+down_revision = "0024"
 
 _WAITING = sa.text("status IN ('warning', 'needs_response')")
 
