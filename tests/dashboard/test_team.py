@@ -65,7 +65,8 @@ def test_somebody_is_invited_by_a_link_that_works_once(app: Flask, owner: Desk, 
     assert newcomer.get(link).status_code == 404
     assert users.check_password("nora@shop.test", CHOSEN, "192.0.2.1").needs_otp is False
     with reading() as db:
-        rows = db.query(JournalEntry).filter_by(tenant_id=shop.actor.tenant_id, entity="user").all()
+        mine = db.query(JournalEntry).filter_by(tenant_id=shop.actor.tenant_id, entity="user")
+        rows = mine.order_by(JournalEntry.id).all()
     told = [row.type for row in rows]
     assert told[:3] == ["user.invited", "user.password_set", "user.signed_in"]
     assert all(link.rsplit("/", 1)[1] not in str(row.data) for row in rows)
