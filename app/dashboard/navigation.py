@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from flask import current_app
+
+from app.web.opens import Door, declared
 
 #: Group → (words, path under /dashboard/{mode}, icon).
 MENU: tuple[tuple[str | None, tuple[tuple[str, str, str], ...]], ...] = (
@@ -61,26 +66,33 @@ MENU: tuple[tuple[str | None, tuple[tuple[str, str, str], ...]], ...] = (
 )
 
 
-def menu(mode: str, path: str) -> list[dict[str, Any]]:
-    """The menu with the present screen marked."""
-    base = f"/dashboard/{mode}"
+def menu(mode: str, path: str, can: Callable[[str], bool]) -> list[dict[str, Any]]:
+    """The menu with the present screen marked, without screens that `can` says one may not open."""
+    groups = [(label, _items(mode, path, entries, can)) for label, entries in MENU]
+    return [{"label": label, "items": items} for label, items in groups if items]
+
+
+def _items(
+    mode: str, path: str, entries: tuple[tuple[str, str, str], ...], can: Callable[[str], bool]
+) -> list[dict[str, Any]]:
+    places = [
+        (words, f"/dashboard/{mode}/{place}".rstrip("/"), place, icon) for words, place, icon in entries
+    ]
     return [
         {
-            "label": label,
-            "items": [
-                {
-                    "label": words,
-                    "href": f"{base}/{place}".rstrip("/"),
-                    "icon": icon,
-                    "current": _is_current(path, f"{base}/{place}".rstrip("/"), place),
-                    "count": None,
-                }
-                for words, place, icon in items
-            ],
+            "label": words,
+            "href": href,
+            "icon": icon,
+            "current": path == href or (bool(place) and path.startswith(href + "/")),
+            "count": None,
         }
-        for label, items in MENU
+        for words, href, place, icon in places
+        if (wanted := _permission(href)) is None or can(wanted)
     ]
 
 
-def _is_current(path: str, href: str, place: str) -> bool:
-    return path == href or (bool(place) and path.startswith(href + "/"))
+def _permission(href: str) -> str | None:
+    """What the screen at an address declares that it wants."""
+    endpoint, _ = current_app.url_map.bind("").match(href, "GET")
+    door = declared(current_app.view_functions[endpoint])
+    return door.permission if isinstance(door, Door) else None

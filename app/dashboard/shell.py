@@ -170,7 +170,7 @@ def render(template: str, status: int = 200, **context: Any) -> Response:
         "sign_out_url": "/dashboard/sign-out",
         "profile_url": "/dashboard/security",
         "user": {"name": who.user.name, "email": who.user.email},
-        "nav": menu(mode, request.path),
+        "nav": menu(mode, request.path, who.actor(mode).can),
     }
     page = render_template(
         template, shell=shell, base=base, can=who.actor(mode).can, tenant=who.tenant, **context

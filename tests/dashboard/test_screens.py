@@ -16,6 +16,7 @@ from app.services.access import keys, sign_ins, totp, users, web_sessions
 from app.services.events import audit, deliveries, webhooks
 from app.services.payments import refunds
 from tests import shops
+from tests.at_desk import at
 from tests.shops import Shop
 
 PASSWORD = "a long enough passphrase"
@@ -412,3 +413,14 @@ def test_an_endpoint_in_trouble_is_told_and_its_events_are_sent_again(owner: Fla
     other = webhooks.create(shops.make("Other").actor, "https://o.test/h", ["payment.succeeded"])[0]
     assert owner.get(f"/dashboard/test/webhooks/{other.id}").status_code == 404
     assert post(owner, page, f"/dashboard/test/webhooks/{other.id}/replay", **span).status_code == 404
+
+
+def test_the_menu_leads_only_where_one_may_go(app: Flask, shop: Shop) -> None:
+    seen = {}
+    for role in ("reconciler", "payments_admin"):
+        desk = at(app, shop, role)
+        links = re.findall(r'class="side-link" href="([^"]+)"', desk.get("/dashboard/test").text)
+        assert not [href for href in links if desk.client.get(href, follow_redirects=True).status_code != 200]
+        seen[role] = set(links)
+    assert "/dashboard/test/payouts" in seen["reconciler"]
+    assert seen["payments_admin"] - seen["reconciler"]
