@@ -22,6 +22,7 @@ from flask_babel import Babel, Domain, refresh
 from markupsafe import Markup
 
 from app.domain.languages import FALLBACK, LANGUAGES
+from app.domain.rules.cards import holds_card_number
 
 CATALOGUES = Path(__file__).resolve().parents[1] / "translations"
 
@@ -96,6 +97,7 @@ def picker() -> list[dict[str, Any]]:
     if where is None:
         return []
     kept = {} if request.blueprint == "checkout" else {**request.args.to_dict(), "lang": ""}
+    kept = {name: text for name, text in kept.items() if not holds_card_number(text)}
     return [
         {
             "code": tag(code),
