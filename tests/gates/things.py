@@ -32,6 +32,7 @@ from app.services.checkout import (
     payment,
     receipts,
     reviewing,
+    shipments,
     simple_sessions,
     subscriptions,
 )
@@ -233,7 +234,7 @@ def _checkout(client: FlaskClient, shop: Shop) -> dict[str, str]:
         "assignee_id": assignee,
         "reviews/checkout_id": reviewed.id,
         "shipping_option_id": "ship_1",
-        "plan_id": "plan_1",
+        "plan_id": shipments.suggest(shop.actor, one.session.id)[0].plan.id,
     }
 
 
