@@ -158,11 +158,16 @@ def _asked(link: PaymentLink) -> Asked:
 
 
 def _amount(link: PaymentLink) -> int | None:
-    """What the payer typed or chose, in minor units; None where it is not an amount."""
+    """What the payer typed or chose, in minor units; None where it is not an amount.
+
+    More decimals than the currency has are none: of "1,000" nobody knows whether it is one or a thousand.
+    """
     text = request.form.get("amount", "").strip().replace(",", ".")
     if not text:
         chosen = request.form.get("preset", "")
         return next((preset for preset in link.presets or () if str(preset) == chosen), None)
+    if len(text.partition(".")[2]) > money.exponent(link.currency):
+        return None
     try:
         return money.from_major(Decimal(text), link.currency)
     except (InvalidOperation, ValueError):

@@ -117,6 +117,24 @@ def test_the_payers_amount_has_presets_and_bounds(client: FlaskClient, shop: Sho
     assert [session.grand_total for session in started(shop)] == [2000, 1250, 700]
 
 
+def test_a_mark_between_thousands_makes_no_small_amount(client: FlaskClient, shop: Shop) -> None:
+    link(shop, amount=None)
+    link(shop, amount=None, currency="JPY", slug="yen")
+    link(shop, amount=None, currency="KWD", slug="dinar")
+    for slug, typed in (
+        ("boat", "1,000"),
+        ("boat", "1.000"),
+        ("boat", "2.50000"),
+        ("yen", "10,000"),
+        ("yen", "5.0"),
+    ):
+        assert send(client, slug, amount=typed)[0] == 422, typed
+    assert started(shop) == []
+    for slug, typed in (("boat", "12.5"), ("yen", "10000"), ("dinar", "1.250")):
+        assert send(client, slug, amount=typed)[0] == 303, typed
+    assert [session.grand_total for session in started(shop)] == [1250, 10000, 1250]
+
+
 def test_the_address_fills_the_form_in_and_a_look_changes_nothing(client: FlaskClient, shop: Shop) -> None:
     made = link(shop, PAGE)
     asked = "quantity=2&email=a%40b.example&code=SAVE10&boat_name=Ada&size=S&utm_campaign=spring&via=qr"
