@@ -368,10 +368,11 @@ def _receipt_context(
 def _ended_context(
     session: CheckoutSession, profile: TenantProfile, intent: PaymentIntent | None
 ) -> dict[str, Any]:
-    copyable = copies.allowed(session, profile)
+    money = views.money_taken(intent)
+    copyable = money != "kept" and copies.allowed(session, profile)
     return {
         "again_url": f"/pay/{session.hosted_id}/again" if copyable else None,
         "back_url": session.cancel_url,
         "reason": None,
-        "money": views.money_taken(intent),
+        "money": money,
     }

@@ -231,9 +231,10 @@ def test_the_page_of_an_undone_sale_says_where_the_money_is(
     page = client.get(f"/pay/{session.hosted_id}").get_data(as_text=True)
     assert "No money has left" not in page
     assert "looking into your payment" in page
+    assert "/again" not in page, "who is told not to pay again is not led to it"
     rollback.roll_back(shop.actor, session.id)
     page = client.get(f"/pay/{session.hosted_id}").get_data(as_text=True)
-    assert "on its way back to you" in page
+    assert "on its way back to you" in page and "/again" in page
 
 
 def test_a_capture_leads_into_it_and_stands_where_the_sale_does_not(client: FlaskClient, shop: Shop) -> None:
