@@ -6,6 +6,7 @@ from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
 from app.domain.errors import Conflict
+from app.kit import clock
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
 
@@ -14,17 +15,19 @@ def hold(db: Session, link_id: str) -> None:
     """Promise one use.
 
     Raises:
-        Conflict: `link_not_payable`: all uses are taken or promised.
+        Conflict: `link_not_payable`: all uses are taken or promised, or it is switched off or over.
     """
     limit, taken = PaymentLink.usage_limit, PaymentLink.used + PaymentLink.held
+    ends = PaymentLink.expires_at
     held = db.execute(
         update(PaymentLink)
         .where(PaymentLink.id == link_id, PaymentLink.active, or_(limit.is_(None), taken < limit))
+        .where(or_(ends.is_(None), ends > clock.now()))
         .values(held=PaymentLink.held + 1)
         .execution_options(synchronize_session=False)
     )
     if not held.rowcount:  # type: ignore[attr-defined]
-        raise Conflict("This link has been used up", code="link_not_payable")
+        raise Conflict("This link cannot be paid any more", code="link_not_payable")
 
 
 def commit(db: Session, session: CheckoutSession) -> None:

@@ -11,7 +11,7 @@ from app.db import reading
 from app.domain.errors import Conflict, InvalidRequest, NotFound, VersionConflict
 from app.kit import clock
 from app.models.checkout.payment_link import PaymentLink
-from app.services.checkout import links, sessions
+from app.services.checkout import copies, links, sessions
 from app.services.checkout.link_terms import LinkDraft
 from tests.buyers import together
 from tests.shops import CHALLENGED, NO_FUNDS, Shop, later, make
@@ -183,3 +183,15 @@ def test_links_are_switched_off_changed_and_end(shop: Shop) -> None:
         assert links.state(again) == "expired"
         with pytest.raises(Conflict):
             links.pay("boat-trip")
+
+
+def test_a_fresh_copy_outlives_no_link(shop: Shop) -> None:
+    made = link(shop, expires_at=clock.now() + timedelta(seconds=2000))
+    session = links.pay("boat-trip")
+    with later(1801):
+        sessions.expire_due()
+        assert copies.copy(shop.actor, session.id).grand_total == 9900
+    with later(2001), pytest.raises(Conflict) as refused:
+        copies.copy(shop.actor, session.id)
+    assert refused.value.code == "link_not_payable"
+    assert counts(made) == (1, 0)
