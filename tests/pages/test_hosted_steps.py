@@ -166,6 +166,20 @@ def test_codes_are_not_found_by_trying(client: FlaskClient, shop: Shop) -> None:
     assert catalogue.on_card(shop, "GIFT-5678") == (1000, 0)
 
 
+def test_nor_from_the_many_addresses_of_one_line(client: FlaskClient, shop: Shop) -> None:
+    catalogue.gift_card(shop, "GIFT-5678", 1000)
+    for number in range(31):
+        if number % 10 == 0:
+            visit = Visit(client, shop.session())
+            token = visit.hidden("csrf_token")
+        guess = client.post(
+            f"{visit.url}/gift-card",
+            data={**token, "gift_card": f"GUESS-{number}"},
+            environ_base={"REMOTE_ADDR": f"2a01:db8:1:2::{number:x}"},
+        )
+    assert guess.status_code == 429
+
+
 def test_a_customers_credit_is_offered_used_and_taken_off(client: FlaskClient, shop: Shop) -> None:
     catalogue.credit(shop, "cust_1", 1000)
     session = shop.session(customer={"customer_id": "cust_1"})

@@ -16,7 +16,7 @@ from app.db import reading
 from app.domain.actor import Actor
 from app.domain.errors import NotFound, Unprocessable
 from app.domain.lifecycles import wallet_holds as lifecycle
-from app.kit import clock
+from app.kit import addresses, clock
 from app.kit.ids import new_id
 from app.models.catalogue.stored_value import GiftCard, StoreCredit
 from app.models.checkout.session import CheckoutSession
@@ -237,7 +237,7 @@ def count_try(actor: Actor, checkout_id: str) -> None:
     window = TRIES_WINDOW_SECONDS
     rate_limits.hit("giftcard_session", checkout_id, limit=TRIES_PER_SESSION, window_seconds=window)
     if actor.address:
-        who = f"{actor.tenant_id}:{actor.address}"
+        who = f"{actor.tenant_id}:{addresses.line(actor.address)}"
         rate_limits.hit("giftcard_address", who, limit=TRIES_PER_ADDRESS, window_seconds=window)
 
 
