@@ -24,7 +24,7 @@ from app.services.checkout import dues, panel, totals
 from app.services.checkout.subscribing import RECURRING
 from app.services.operations.settings import checkout_settings
 from app.services.payments import offers
-from app.web import languages
+from app.web import frames, languages
 from app.web.languages import language
 from app.web.slots import Drawn, Slot
 
@@ -135,7 +135,7 @@ def sandbox(view: dict[str, Any], step: str) -> Markup | None:
     here = panel.is_here(view["mode"])
     if view["mode"] != "test" or not (here or step == "pay"):
         return None
-    key = (language(), step, here, view["card_form"])
+    key = (language(), step, here, view["card_form"], frames.current() is not None)
     if key not in _PANELS:
         drawn = render_template(
             "checkout/_sandbox.html",
@@ -144,7 +144,7 @@ def sandbox(view: dict[str, Any], step: str) -> Markup | None:
                 "actions": _actions(step, view["card_form"]) if here else [],
                 "codes": panel.decline_codes() if step == "pay" else [],
             },
-            **{name: Slot.named(name) for name in ("hosted_id", "csrf", "nonce")},
+            **{name: Slot.named(name) for name in ("hosted_id", "csrf", "origin", "nonce")},
         )
         _PANELS[key] = Markup(drawn)  # noqa: S704 - our own template
     return _PANELS[key]
@@ -155,7 +155,9 @@ def filled_sandbox(view: dict[str, Any], step: str, nonce: str) -> Markup | None
     drawn = sandbox(view, step)
     if drawn is None:
         return None
-    values = {"hosted_id": str(view["hosted_id"]), "csrf": generate_csrf(), "nonce": nonce}
+    values = {"hosted_id": str(view["hosted_id"]), "nonce": nonce}
+    frame = frames.current()
+    values |= {"csrf": frame.token, "origin": frame.origin} if frame else {"csrf": generate_csrf()}
     return Markup(Drawn(drawn).fill(values))  # noqa: S704 - our own template, filled with escaped values
 
 

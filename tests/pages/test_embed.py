@@ -167,6 +167,16 @@ def test_a_session_that_is_over_starts_again_in_the_frame(visitor: FlaskClient, 
     assert 'data-frame-error="session_over"' in gone.text
 
 
+def test_the_panel_of_test_mode_works_in_a_frame(visitor: FlaskClient, framed: Shop) -> None:
+    session = framed.session()
+    page = show(visitor, token_of(framed, session))
+    panel = page.text.split(f'action="/pay/{session.hosted_id}/sandbox"')[1].split("</form>")[0]
+    carried = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', panel))
+    done = visitor.post(f"/pay/{session.hosted_id}/sandbox", data={**carried, "action": "approve"})
+    assert (done.status_code, ancestors(done)) == (200, f"{SHOP} {ALSO}")
+    assert 'data-step="receipt"' in done.text
+
+
 def test_the_script_may_be_loaded_by_any_page_and_the_hosted_page_framed_by_none(
     visitor: FlaskClient, framed: Shop
 ) -> None:
