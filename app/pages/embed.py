@@ -69,7 +69,7 @@ def _stay_in_the_frame(response: Response) -> Response:
     frame = frames.current()
     if frame is None or response.status_code != 303:
         return response
-    hosted_id = urlsplit(response.headers["Location"]).path.removeprefix("/pay/")
+    hosted_id = urlsplit(response.headers["Location"]).path.split("/")[2]
     session, _, _ = sessions.find_hosted(hosted_id)
     if session.id != frame.session_id:
         frames.move_to(session)

@@ -128,7 +128,10 @@ def claimed_origin() -> str:
     """Where a frame that opens says that it stands; embed.js says so, and browsers in their `Referer`."""
     given = request.args.get("origin")
     if given is None:
-        parts = urlsplit(request.referrer or "")
+        try:
+            parts = urlsplit(request.referrer or "")
+        except ValueError:  # no browser's
+            return ""
         given = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
         own = f"{request.scheme}://{request.host}"
         return "" if given == own else given

@@ -177,6 +177,15 @@ def test_the_panel_of_test_mode_works_in_a_frame(visitor: FlaskClient, framed: S
     assert 'data-step="receipt"' in done.text
 
 
+def test_what_leads_nowhere_in_a_frame_shows_its_step(visitor: FlaskClient, framed: Shop) -> None:
+    session = framed.session()
+    carried = fields(show(visitor, token_of(framed, session)))
+    left = visitor.post(f"/pay/{session.hosted_id}/cancel", data=carried)
+    assert (left.status_code, ancestors(left)) == (200, f"{SHOP} {ALSO}")
+    nonsense = visitor.get(f"/embed/{carried['embed_token']}", headers={"Referer": "https://[shop.example/"})
+    assert nonsense.status_code == 200
+
+
 def test_the_script_may_be_loaded_by_any_page_and_the_hosted_page_framed_by_none(
     visitor: FlaskClient, framed: Shop
 ) -> None:
