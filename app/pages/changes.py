@@ -18,7 +18,7 @@ from app.kit.ids import random_token
 from app.models.checkout.session import CheckoutSession
 from app.pages import checkout
 from app.pages.checkout import blueprint
-from app.pages.forms import AddressForm, CardForm
+from app.pages.forms import AddressForm, CardForm, good_nonce
 from app.pages.parts import COLLECT
 from app.services.checkout import details, hosted, panel, payment, sessions, shipping, stored_value
 from app.web.opens import To, opens
@@ -103,7 +103,8 @@ def sandbox(hosted_id: str) -> AnyResponse:
     """The panel of test mode: make something happen."""
     session, profile, intent = sessions.find_hosted(hosted_id)
     action, code = request.form.get("action", ""), request.form.get("code", "")
-    order = payment.Order(request.form.get("nonce") or random_token(), keep_for=checkout.kept_for(session))
+    nonce = good_nonce(request.form.get("nonce", "")) or random_token()
+    order = payment.Order(nonce, keep_for=checkout.kept_for(session))
     return checkout.attempt(
         session,
         profile,

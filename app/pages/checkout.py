@@ -26,7 +26,7 @@ from app.kit.ids import random_token, uuid_of
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.pages import skeleton, steps, views
-from app.pages.forms import CardForm, good_email
+from app.pages.forms import CardForm, good_email, good_nonce
 from app.services.checkout import calculations, copies, dues, hosted, payment, sessions
 from app.services.checkout.subscribing import RECURRING
 from app.services.payments import methods
@@ -134,7 +134,7 @@ def pay_by_card(hosted_id: str) -> AnyResponse:
         postal_code=(session.billing_address or {}).get("postal_code") or form.postal_code.data,
     )
     order = payment.Order(
-        form.nonce.data or random_token(),
+        good_nonce(form.nonce.data or "") or random_token(),
         form.quote.data,
         form.email.data or None,
         keep_for=kept_for(session),
@@ -156,7 +156,7 @@ def pay_by_method(hosted_id: str) -> AnyResponse:
     chosen = request.form.get("method", "")
     form = CardForm(formdata=None)
     order = payment.Order(
-        request.form.get("nonce") or random_token(),
+        good_nonce(request.form.get("nonce", "")) or random_token(),
         request.form.get("quote"),
         good_email(request.form.get("contact_email", "")),
     )

@@ -38,6 +38,11 @@ def good_email(text: str) -> str | None:
     return text if good else None
 
 
+def good_nonce(text: str) -> str | None:
+    """What tells one form from another, and is kept with the payment; None for what no page made."""
+    return text if re.fullmatch(r"[\w-]{1,64}", text, re.ASCII) and not holds_card_number(text) else None
+
+
 class CardForm(FlaskForm):  # type: ignore[misc]
     """The card form; nothing that is typed into its card fields is kept or shown again."""
 

@@ -212,6 +212,19 @@ def test_a_coupon_comes_and_goes(client: FlaskClient, shop: Shop) -> None:
     assert fixed.send("coupon", remove="SAVE10").status_code == 422
 
 
+# --- nonces
+
+
+@pytest.mark.parametrize("form", ["method", "sandbox"])
+def test_a_nonce_that_no_page_of_ours_made_is_refused(client: FlaskClient, shop: Shop, form: str) -> None:
+    for nonce in ("n" * 81, "4242424242424242"):
+        visit = Visit(client, shop.session())
+        sent = {**visit.hidden(), "nonce": nonce, "method": "ideal", "action": "approve"}
+        assert client.post(f"{visit.url}/{form}", data=sent).status_code == 303
+        [attempt] = shop.attempts(visit.session)
+        assert attempt.nonce != nonce
+
+
 # --- contact
 
 
