@@ -11,9 +11,13 @@
     const answer = await fetch(mark.dataset.scan, { method: "POST", body, keepalive: true });
     if (!answer.ok) return;
     mark.remove(); // the form would tell of it once more
-    const address = new URL(location.href);
-    address.searchParams.delete("via"); // and so would a reload, or whoever gets this address from here
-    history.replaceState(null, "", address);
+    const unscanned = (given) => {
+      const address = new URL(given);
+      address.searchParams.delete("via"); // and so would a reload, or whoever gets this address from here
+      return address.href;
+    };
+    for (const link of document.querySelectorAll(".languages a")) link.href = unscanned(link.href);
+    history.replaceState(null, "", unscanned(location.href));
   };
   if (document.prerendering) document.addEventListener("prerenderingchange", tell, { once: true });
   else tell();

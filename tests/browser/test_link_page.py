@@ -41,6 +41,8 @@ def test_a_link_is_scanned_once_copied_and_paid(till: Till, browser: Browser, ax
         page.goto(f"{till.base}/l/harbour?via=qr&utm_source=poster")
     assert told.value.status == 204
     page.wait_for_url(f"{till.base}/l/harbour?utm_source=poster")
+    assert page.locator(".languages-list a").count() > 1
+    assert page.locator("a[href*='via=qr']").count() == 0, "another language would count it once more"
     page.reload()
     assert details(till)["scans"] == 1
     page.add_script_tag(content=axe)
