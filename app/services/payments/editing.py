@@ -66,7 +66,9 @@ def _change_money(actor: Actor, intent: PaymentIntent, wanted: IntentChange) -> 
         raise InvalidState("This is a part of a split payment", code="part_of_split")
     if intent.status not in EDITABLE:
         raise InvalidState(f"A payment that is {intent.status} cannot be changed; its metadata can")
-    if intent.paid_for is not None and (wanted.amount, wanted.capture_mode) != (None, None):
+    options = wanted.payment_method_options
+    by_options = card_options.capture_mode(None, options or {})
+    if intent.paid_for is not None and (wanted.amount, wanted.capture_mode, by_options) != (None, None, None):
         raise InvalidState("What it pays for decides the amount", code="amount_follows_order")
     if wanted.amount is not None and wanted.amount != intent.amount:
         if intent.checkout_id is not None:
@@ -74,7 +76,6 @@ def _change_money(actor: Actor, intent: PaymentIntent, wanted: IntentChange) -> 
         largest = checkout_settings(actor.tenant).amounts.largest(intent.currency)
         intents.check_amount(wanted.amount, intent.currency, largest)
         intent.amount = wanted.amount
-    options = wanted.payment_method_options
     if options is not None:
         intent.payment_method_options = dict(options)
     if options is not None or wanted.capture_mode is not None:

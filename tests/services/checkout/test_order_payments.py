@@ -189,7 +189,8 @@ def test_its_payment_confirmed_on_the_payments_surface_pays_the_order(ann: Actor
     sweep(31, 120, 600)
     intent_id = str(order_making.get(ann, order.number).payment_intent_id)
     assert intents.get(ann, intent_id).status == "requires_payment_method"
-    for change in (IntentChange(amount=1), IntentChange(capture_mode="manual")):
+    by_hand = IntentChange(payment_method_options={"card": {"capture_method": "manual"}})
+    for change in (IntentChange(amount=1), IntentChange(capture_mode="manual"), by_hand):
         with pytest.raises(InvalidState):
             editing.change(ann, intent_id, change)
     keeps(ann, "5555555555554444")
