@@ -85,6 +85,8 @@ def periods_of(
 def update(actor: Actor, subscription_id: str, change: Change) -> Subscription:
     """Change how a subscription is paid, or whether it ends with its period; what is owed is tried at once.
 
+    One that is past due ends at once, as in `cancel`.
+
     Raises:
         NotFound: see `get`; or no such method.
         InvalidState: it is canceled.
@@ -113,6 +115,8 @@ def update(actor: Actor, subscription_id: str, change: Change) -> Subscription:
             _try_now(db, subscription)
         db.flush()
         subscription.note("subscription.updated", cause="api", before=before)
+        if change.cancel_at_period_end and subscription.current_period_end <= clock.now():
+            subscribing.cancel(db, subscription, "requested", cause="api")
         return subscription
 
 

@@ -261,6 +261,17 @@ def test_canceled_with_its_period_it_is_not_charged_again(club: Club) -> None:
     assert (after.status, after.cancel_reason, captured()) == ("canceled", "moved away", [900])
 
 
+def test_told_to_end_while_it_is_past_due_it_is_not_charged_again(club: Club) -> None:
+    member = club.member(NO_FUNDS)
+    with later(MONTH):
+        renewals.renew_due()
+        changed = subscriptions.update(club.shop.actor, member, Change(cancel_at_period_end=True))
+        assert (changed.status, changed.cancel_reason) == ("canceled", "requested")
+    with later(MONTH + 90000):
+        assert renewals.renew_due() == 0
+    assert club.statuses(member) == ["paid", "void"]
+
+
 def test_canceled_while_its_charge_is_on_the_way_the_money_goes_back(club: Club) -> None:
     member = club.member(TIMES_OUT_AFTER)
     with later(MONTH):
