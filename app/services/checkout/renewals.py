@@ -34,6 +34,9 @@ _Period = period_lifecycle.Status
 #: When one is looked at again whose payment is on its way, or that could not be asked for.
 ON_ITS_WAY, AFTER_TROUBLE = timedelta(minutes=1), timedelta(hours=1)
 
+#: Refusals that say nothing about the buyer.
+_NOT_THE_BUYERS = frozenset({"no_connector", "tx_limit_exceeded"})
+
 
 @dataclass(frozen=True, slots=True)
 class _Charge:
@@ -53,11 +56,12 @@ def renew_due(limit: int = 50) -> int:
 
 def renew(subscription_id: str) -> bool:
     """Charge what is owed of a subscription, if it is time; doing it twice charges once."""
-    charge = _prepare(subscription_id)
-    if charge is None:
-        return False
-    failpoint("renewal_written")
+    charge = None
     try:
+        charge = _prepare(subscription_id)
+        if charge is None:
+            return False
+        failpoint("renewal_written")
         intents.confirm(
             charge.actor,
             charge.intent_id,
@@ -71,7 +75,7 @@ def renew(subscription_id: str) -> bool:
     except (RateLimited, ServiceUnavailable):
         _put_off(subscription_id)
     except (NotFound, Unprocessable) as refused:
-        if refused.code == "no_connector":
+        if charge is None or refused.code in _NOT_THE_BUYERS:
             _put_off(subscription_id)
         else:
             _refuse(charge, refused.code)

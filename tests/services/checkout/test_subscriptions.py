@@ -32,6 +32,7 @@ from app.services.operations import invariants
 from app.services.payments import intents, methods, refunds, saved_methods
 from tests.databases import environment
 from tests.payments_api import Api
+from tests.risks import choose
 from tests.shops import GOOD, NO_FUNDS, TIMES_OUT_AFTER, TIMES_OUT_BEFORE, Shop, card, later, make
 
 RENEW = """
@@ -213,6 +214,35 @@ def test_a_method_that_is_refused_for_good_is_not_asked_again(club: Club, why: s
     with reading() as db:
         asked = db.scalar(text("SELECT count(*) FROM attempts WHERE off_session"))
     assert asked == (1 if why == "stolen" else 0)
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+def test_a_limit_of_the_merchant_is_no_decline(
+    club: Club, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    member = club.member()
+    with later(MONTH):
+        if written:  # the period's payment stands already, and no gateway could take it
+            monkeypatch.setattr(intents, "confirm", _no_connector)
+            renewals.renew_due()
+            monkeypatch.undo()
+    choose(club.shop, max_authorization_amount=899)
+    with later(MONTH + 3700):
+        renewals.renew_due()
+        put_off = club.read(member)
+        assert put_off.next_query_at == clock.now() + renewals.AFTER_TROUBLE
+    assert (put_off.status, [period.tries for period in club.periods(member)][1:]) == (
+        "active",
+        [0] * written,
+    )
+    choose(club.shop, max_authorization_amount=900)
+    with later(MONTH + 7400):
+        renewals.renew_due()
+    assert (club.read(member).status, captured()) == ("active", [900, 900])
+
+
+def _no_connector(*_: Any, **__: Any) -> None:
+    raise Unprocessable("No connector can take this payment method now", code="no_connector")
 
 
 @pytest.mark.parametrize(("number", "came"), [(TIMES_OUT_AFTER, True), (TIMES_OUT_BEFORE, False)])
