@@ -20,6 +20,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.checkout.subscription import Subscription, SubscriptionPeriod
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
+from app.services.checkout import wallet
 from app.services.operations import jobs
 from app.services.payments import attempts, settling
 
@@ -178,6 +179,7 @@ def _renew(db: Session, session: CheckoutSession, intent: PaymentIntent | None, 
     """The sale pays the period that is owed; where none is, or its own payment is on its way, the next."""
     subscription = locked(db, session.options[RENEWS])
     if subscription.status == _S.CANCELED:
+        wallet.undo(db, session, cause=cause)
         if intent is not None:
             _give_back(db, intent)
         return

@@ -21,11 +21,21 @@ from app.db import reading, transaction
 from app.domain.errors import DomainError, InvalidState, NotFound, Unprocessable
 from app.domain.rules import periods
 from app.kit import clock
+from app.models.catalogue.stored_value import GiftCard
 from app.models.checkout.session import CheckoutSession
 from app.models.checkout.subscription import Subscription, SubscriptionPeriod
 from app.models.events.journal import JournalEntry
 from app.models.payments.refund import Refund
-from app.services.checkout import payment, renewals, rollback, sessions, simple_sessions, subscriptions
+from app.services.checkout import (
+    gift_cards,
+    payment,
+    renewals,
+    rollback,
+    sessions,
+    simple_sessions,
+    stored_value,
+    subscriptions,
+)
 from app.services.checkout.simple_sessions import SimpleDraft
 from app.services.checkout.subscriptions import Change
 from app.services.operations import invariants
@@ -361,6 +371,24 @@ def test_what_is_paid_for_a_canceled_subscription_goes_back(club: Club) -> None:
     for wanted in (club.read(member).public_id, "no-such"):
         with pytest.raises(DomainError, match="Product, price or subscription not found"):
             club.session(price_id=None, subscription_id=wanted)
+
+
+@pytest.mark.parametrize("covered", [500, 900])
+def test_stored_value_paid_for_a_canceled_subscription_goes_back(club: Club, covered: int) -> None:
+    member = club.member()
+    renewal = club.session(price_id=None, subscription_id=club.read(member).public_id)
+    issued = gift_cards.issue(club.shop.actor, covered, "GBP", code="PRESENT-1")
+    stored_value.apply_gift_card(club.shop.actor, renewal.id, "PRESENT-1")
+    subscriptions.cancel(club.shop.actor, member, at_period_end=False)
+    if covered == 900:
+        payment.finish_free(club.shop.actor, renewal.id, payment.Order("free"))
+    else:
+        club.pay(renewal, keep_for=None)
+        refunds.give_back_canceled(club.shop.intent(renewal).id)
+        assert club.shop.intent(renewal).amount_refunding == 400
+    with reading() as db:
+        assert db.get_one(GiftCard, issued.id).balance == covered
+    assert invariants.check() == []
 
 
 def test_a_sale_that_is_rolled_back_ends_its_subscription(club: Club) -> None:
