@@ -112,6 +112,29 @@ def test_of_two_who_use_a_link_at_once_one_chooses_the_password(owner: Desk, sho
     assert users.check_password("n@shop.test", won, "192.0.2.1")
 
 
+def test_a_link_lasts_no_longer_than_the_right_to_make_it(app: Flask, owner: Desk, shop: Shop) -> None:
+    clerk, boss = lead(app, shop), owner_actor(owner)
+    roles.create(shop.actor, "junior", ["intents:read"])
+    risen, risen_token = invitations.invite(owner_actor(clerk), "r@shop.test", "R", "junior")
+    grown, grown_token = invitations.invite(owner_actor(clerk), "g@shop.test", "G", "junior")
+    _, kept = invitations.invite(boss, "k@shop.test", "K", "junior")
+    assert invitations.find(risen_token).id == risen.id
+    roles.assign(boss, "payments_admin", risen.id)
+    with pytest.raises(NotFound):  # its maker would come into an account that may do everything
+        invitations.accept(risen_token, CHOSEN)
+    assert invitations.find(grown_token).id == grown.id
+    roles.change(boss, "junior", ["intents:read", "refunds:create"], "")
+    with pytest.raises(NotFound):
+        invitations.accept(grown_token, CHOSEN)
+    assert invitations.find(kept).email == "k@shop.test"
+    _, left = invitations.invite(owner_actor(desk.at(app, shop, "admin")), "l@shop.test", "L", "admin")
+    maker = users.by_email("admin@test-shop.test")
+    assert maker is not None and invitations.find(left).email == "l@shop.test"
+    team.disable(boss, maker.id)
+    with pytest.raises(NotFound):  # whoever leaves takes no way in along
+        invitations.accept(left, CHOSEN)
+
+
 def owner_actor(at: Desk):  # type: ignore[no-untyped-def]
     return tokens.person(at.user.id, "test")
 

@@ -1,7 +1,8 @@
 """Invitations: a person of the team gets in by a link that works once and is handed over by whoever asked.
 
 The link lets its holder choose a password; a second factor that is in force stays so. Nobody makes one for
-somebody who may do more than they do themselves: it would be a way into that account.
+somebody who may do more than they do themselves: it would be a way into that account. So it holds for as long
+as whoever made it could make it still.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.db import reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode
@@ -23,7 +24,7 @@ from app.domain.errors import (
     PermissionDenied,
     Unprocessable,
 )
-from app.domain.permissions import TEAM_MANAGE
+from app.domain.permissions import TEAM_MANAGE, allows
 from app.domain.rules import page_choices
 from app.kit import clock, crypto
 from app.kit.ids import new_id, random_token
@@ -99,11 +100,13 @@ def find(token: str) -> User:
     """Whose link this is.
 
     Raises:
-        NotFound: it was used, replaced, or is too old; or there never was one.
+        NotFound: it was used, replaced, is too old, or its maker may make it no more; or there never was one.
     """
+    maker = aliased(User)
     statement = (
-        select(User)
+        select(User, maker)
         .join(Invitation, Invitation.user_id == User.id)
+        .outerjoin(maker, maker.id == Invitation.created_by)
         .where(
             Invitation.token_hash == hash_token(token),
             Invitation.expires_at > clock.now(),
@@ -111,10 +114,10 @@ def find(token: str) -> User:
         )
     )
     with reading() as db:
-        user = db.scalars(statement).one_or_none()
-    if user is None:
-        raise _over()
-    return user
+        row = db.execute(statement).one_or_none()
+        if row is None or (row[1] is not None and not _may_make(db, row[1], row[0])):
+            raise _over()
+    return row[0]
 
 
 def open_for(user_ids: list[str]) -> set[str]:
@@ -148,6 +151,12 @@ def clean() -> int:
     with transaction() as db:
         over = delete(Invitation).where(Invitation.expires_at < clock.now())
         return int(db.execute(over).rowcount)  # type: ignore[attr-defined]
+
+
+def _may_make(db: Session, maker: User, user: User) -> bool:
+    held = roles.permissions_of(db, maker)
+    wanted = (TEAM_MANAGE, *roles.permissions_of(db, user))
+    return maker.disabled_at is None and all(allows(held, word) for word in wanted)
 
 
 def _over() -> DomainError:
