@@ -200,6 +200,19 @@ def test_disabling_says_what_becomes_of_their_keys(app: Flask, owner: Desk, shop
     assert users.get(owner.user.id)[0].disabled_at is not None, "another admin is left"
 
 
+def test_disabling_somebody_makes_no_key_of_theirs_do_more(app: Flask, owner: Desk, shop: Shop) -> None:
+    clerk, leaver = lead(app, shop), desk.at(app, shop, "admin")
+    _, secret = keys.create(tokens.person(leaver.user.id, "test"), "Their server")
+    roles.create(shop.actor, "junior", ["intents:read"])
+    roles.assign(owner_actor(owner), "junior", leaver.user.id)
+    assert keys.authenticate(secret).permissions == {"intents:read"}
+    page = f"/team/{leaver.user.id}"
+    assert clerk.post(page + "/disable", keys=owner.user.id).status_code == 403
+    assert keys.authenticate(secret).permissions == {"intents:read"}
+    assert clerk.post(page + "/disable", keys=clerk.user.id).status_code == 303, "they hold all that it may"
+    assert keys.authenticate(secret).permissions == {"team.manage", "intents:read"}
+
+
 def test_the_last_who_may_do_everything_cannot_go(owner: Desk) -> None:
     assert owner.post(f"/team/{owner.user.id}/disable", keys="revoke").status_code == 409
     assert owner.get("").status_code == 200

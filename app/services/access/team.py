@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import Actor
 from app.domain.errors import Conflict, NotFound, PermissionDenied
-from app.domain.permissions import TEAM_MANAGE
+from app.domain.permissions import TEAM_MANAGE, cut
 from app.kit import clock
 from app.models.access.user import User
 from app.models.events.journal import record
@@ -53,7 +52,8 @@ def disable(actor: Actor, user_id: str, *, keys_to: str | None = None, revoke_ke
     """Let somebody in no more: what they are signed in with ends now, and their keys go to somebody else.
 
     Raises:
-        PermissionDenied: the caller does not manage the team, or the person may do more than they.
+        PermissionDenied: the caller does not manage the team, or the person may do more than they; or a key
+            would, in the hands of whoever gets it.
         NotFound: nobody of this merchant.
         Conflict: `keys_remain`, live keys of theirs would stop working unasked; or `last_admin`.
     """
@@ -61,7 +61,7 @@ def disable(actor: Actor, user_id: str, *, keys_to: str | None = None, revoke_ke
         raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
     with transaction(actor) as db:
         people, user = roles.locked_people(db, actor, user_id)
-        _refuse_beyond(db, actor, user)
+        _refuse_beyond(actor, roles.permissions_of(db, user))
         if user.disabled_at is not None:
             return
         heir = roles.locked_people(db, actor, keys_to)[1] if keys_to is not None else None
@@ -69,6 +69,7 @@ def disable(actor: Actor, user_id: str, *, keys_to: str | None = None, revoke_ke
         roles.expect_admin(db, people)
         for key in key_owners.answered_for(db, actor.tenant_id, user_id):
             if heir is not None and heir.disabled_at is None:
+                _refuse_beyond(actor, cut(key.scopes, roles.permissions_of(db, heir)))
                 key_owners.hand_over(db, key, heir.id)
             elif revoke_keys:
                 keys.revoke_row(db, key)
@@ -100,7 +101,7 @@ def enable(actor: Actor, user_id: str) -> None:
         raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
     with transaction(actor) as db:
         _, user = roles.locked_people(db, actor, user_id)
-        _refuse_beyond(db, actor, user)
+        _refuse_beyond(actor, roles.permissions_of(db, user))
         if user.disabled_at is None:
             return
         user.disabled_at = None
@@ -116,7 +117,7 @@ def enable(actor: Actor, user_id: str) -> None:
         )
 
 
-def _refuse_beyond(db: Session, actor: Actor, user: User) -> None:
-    beyond = sorted(word for word in roles.permissions_of(db, user) if not actor.can(word))
+def _refuse_beyond(actor: Actor, words: frozenset[str]) -> None:
+    beyond = sorted(word for word in words if not actor.can(word))
     if beyond:
         raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")
