@@ -135,6 +135,13 @@ def test_a_link_lasts_no_longer_than_the_right_to_make_it(app: Flask, owner: Des
         invitations.accept(left, CHOSEN)
 
 
+def test_a_new_password_ends_the_link_to_another(owner: Desk, shop: Shop) -> None:
+    _, token = invitations.renew(owner_actor(owner), owner.user.id)
+    users.change_password(owner.user.id, PASSWORD, CHOSEN, keep="")
+    with pytest.raises(NotFound):
+        invitations.accept(token, "fox under the old bridge")
+
+
 def owner_actor(at: Desk):  # type: ignore[no-untyped-def]
     return tokens.person(at.user.id, "test")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
@@ -18,6 +18,7 @@ from app.domain.errors import InvalidRequest, NotFound, PermissionDenied, Unauth
 from app.domain.rules import passwords
 from app.kit import addresses, clock, crypto
 from app.kit.ids import new_id
+from app.models.access.invitation import Invitation
 from app.models.access.tenant import Tenant
 from app.models.access.user import User
 from app.models.events.journal import record
@@ -75,7 +76,7 @@ def number_of(actor: Actor) -> int:
 
 
 def set_password(user_id: str, password: str, *, keep: str = "") -> None:
-    """Give a person a new password; their lock-out ends, and what was signed in before, but for `keep`.
+    """Give a person a new password; their lock-out ends, a link to another one, and all sign-ins but `keep`.
 
     Raises:
         InvalidRequest: the password is too short, too long, too common, or made of their own names.
@@ -102,6 +103,7 @@ def put_hash(db: Session, user_id: str, hashed: str, keep: str = "") -> None:
     user.password_hash = hashed
     user.failed_logins, user.locked_until = 0, None
     user.tokens_valid_after = clock.now()
+    db.execute(delete(Invitation).where(Invitation.user_id == user.id))
     sign_ins.end_all(db, user.id, "password_set", keep)
     _note(db, user, "user.password_set")
 
