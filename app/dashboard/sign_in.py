@@ -167,7 +167,7 @@ def _invitation(token: str, form: FlaskForm, status: int = 200, refused: str | N
     page = render_template(
         "dashboard/sign_in/invitation.html", form=form, errors=errors, user=user, token=token, tenant=tenant
     )
-    return Response(page, status, {"Referrer-Policy": "no-referrer"}, mimetype="text/html")
+    return Response(page, status, {"Referrer-Policy": "strict-origin"}, mimetype="text/html")
 
 
 def _page(template: str, form: FlaskForm, status: int = 200, refused: str | None = None) -> Response:

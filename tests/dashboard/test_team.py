@@ -54,7 +54,7 @@ def test_somebody_is_invited_by_a_link_that_works_once(app: Flask, owner: Desk, 
     assert link not in owner.get("/team").text and "Invited" in owner.get("/team").text
     newcomer = app.test_client()
     page = newcomer.get(link)
-    assert "nora@shop.test" in page.text and page.headers["Referrer-Policy"] == "no-referrer"
+    assert "nora@shop.test" in page.text and page.headers["Referrer-Policy"] == "strict-origin"
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
     assert token is not None
     weak = newcomer.post(link, data={"csrf_token": token.group(1), "new_secret": "password"})
@@ -70,6 +70,25 @@ def test_somebody_is_invited_by_a_link_that_works_once(app: Flask, owner: Desk, 
     told = [row.type for row in rows]
     assert told[:3] == ["user.invited", "user.password_set", "user.signed_in"]
     assert all(link.rsplit("/", 1)[1] not in str(row.data) for row in rows)
+
+
+def test_a_link_works_over_tls_and_its_token_is_in_no_referrer(
+    app: Flask, owner: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In production a form over TLS has to come with a referrer, which is what the page's policy leaves of it."""
+    monkeypatch.setitem(app.config, "WTF_CSRF_SSL_STRICT", True)
+    _, token = invitations.invite(owner_actor(owner), "n@shop.test", "N", "read_only")
+    newcomer, link = app.test_client(), f"/dashboard/invitation/{token}"
+    page = newcomer.get(link, base_url="https://localhost")
+    origin = "https://localhost/"
+    sent = {"no-referrer": "", "strict-origin": origin}.get(page.headers["Referrer-Policy"], origin + link)
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+    assert found is not None and token not in sent
+    form = {"csrf_token": found.group(1), "new_secret": CHOSEN}
+    done = newcomer.post(
+        link, data=form, base_url="https://localhost", headers={"Referer": sent} if sent else {}
+    )
+    assert done.status_code == 303
 
 
 def test_a_new_link_ends_the_one_before_and_an_old_one_lapses(owner: Desk, shop: Shop) -> None:
