@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Blueprint, Response, redirect, render_template, request, session
 from flask_login import current_user
@@ -68,7 +68,7 @@ def submit() -> AnyResponse:
     _leave()
     if step.needs_otp:
         session[_PENDING] = [step.user_id, clock.now().timestamp()]
-        return redirect(f"/dashboard/sign-in/code?next={_onward()}", 303)
+        return redirect(f"/dashboard/sign-in/code?next={quote(_onward())}", 303)
     return _enter(step.user_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pyotp
 import pytest
@@ -69,6 +70,16 @@ def test_the_way_on_after_signing_in_stays_on_this_site(client: FlaskClient, sho
         answer = post(client, "/dashboard/sign-in", address, email="owner@shop.test", password=PASSWORD)
         assert answer.location == "/dashboard/test"
         client.delete_cookie("till")
+
+
+def test_the_way_on_is_kept_whole_over_the_second_step(client: FlaskClient, shop: Shop) -> None:
+    user = person(shop)
+    totp.begin(user.id)
+    totp.enable_without_code(user.id)
+    wanted = "/dashboard/test/payments?status=failed&q=ada"
+    address = f"/dashboard/sign-in?next={quote(wanted)}"
+    answer = post(client, "/dashboard/sign-in", address, email="owner@shop.test", password=PASSWORD)
+    assert parse_qs(urlsplit(answer.location).query)["next"] == [wanted]
 
 
 def test_a_form_without_its_token_is_refused(owner: FlaskClient, shop: Shop) -> None:
