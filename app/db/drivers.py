@@ -41,11 +41,13 @@ class Drivers:
         Raises:
             ServiceUnavailable: the database cannot be reached, or did not say that it was done.
         """
-        connection = self._take()
+        connection = None
         try:
+            connection = self._take()
             changed = change(connection, sql, [values])
         except BaseException as error:
-            connection.close()
+            if connection is not None:
+                connection.close()
             if isinstance(error, self._lost) and not _answered(error):
                 self._drop_idle()
                 raise ServiceUnavailable("The database cannot be reached") from error
