@@ -7,13 +7,14 @@ prepared statement there, whatever it is given.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, Table
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
@@ -24,7 +25,8 @@ Converter = Callable[[Any], Any]
 class Plan:
     """A statement in one database's dialect; its parameters go by position, in this `order`.
 
-    One that `adds` is an INSERT of nothing but its values, which may stand there for several rows.
+    One that `adds` is an INSERT of nothing but its values, which may stand there for several rows. By `place`
+    a row comes after those that it refers to, and an UPDATE after each INSERT.
     """
 
     sql: str
@@ -32,6 +34,7 @@ class Plan:
     binders: tuple[tuple[str, Converter], ...]
     order: tuple[str, ...]
     table: str
+    place: int
     adds: bool
     as_text: bool
     converters: tuple[tuple[int, Converter], ...] | None = field(default=None)
@@ -51,6 +54,7 @@ class Plan:
             tuple((name, binder) for name, binder in binders if binder is not None),
             tuple(compiled.positiontup),
             statement.table.name if statement.is_dml else "",
+            _place(statement.table) if statement.is_insert else sys.maxsize,
             statement.is_insert and " ON CONFLICT " not in compiled.string,
             as_text,
         )
@@ -75,6 +79,11 @@ _TEXT: dict[type, Converter] = {
     datetime: datetime.isoformat,
     date: date.isoformat,
 }
+
+
+@lru_cache(maxsize=256)
+def _place(table: Table) -> int:
+    return table.metadata.sorted_tables.index(table)
 
 
 @lru_cache(maxsize=1)

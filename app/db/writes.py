@@ -140,7 +140,7 @@ def wrapped(error: Exception, *, lost: bool = False) -> Exception:
 
 def _send(session: Session, queue: list[_Write]) -> None:
     if any(len(write.rows) > MAX_ROWS for write in queue):
-        for write in queue:
+        for write in sorted(queue, key=lambda write: write.plan.place):  # each sees the ones before it alone
             changed = run(session, drivers.change, write.plan.sql, write.rows)
             _refuse_stale([changed] if write.exact else [])
     elif any(write.exact for write in queue):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Column, ForeignKey, MetaData, String, Table, Update, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db import Command, engine, reading, transaction
@@ -90,6 +90,24 @@ def test_any_number_of_rows(shop: Shop, rows: int) -> None:
         for _ in range(rows):
             ADD.later(db, record(shop))
     assert count() == rows
+
+
+@pytest.mark.parametrize("rows", [1, MAX_ROWS + 1])
+def test_rows_come_after_those_that_they_refer_to(shop: Shop, rows: int) -> None:
+    tables = MetaData()
+    above = Table("above", tables, Column("id", String, primary_key=True))
+    below = Table(
+        "below", tables, Column("id", String, primary_key=True), Column("of", ForeignKey("above.id"))
+    )
+    tables.create_all(engine())
+    add_above, add_below = Command(lambda _: insert(above)), Command(lambda _: insert(below))
+    with transaction() as db:
+        add_above.run(db, {"id": "a"})
+        add_below.later(db, {"id": "first", "of": "a"})
+        add_above.later(db, {"id": "b"})
+        add_below.later(db, *({"id": str(number), "of": "b"} for number in range(rows)))
+    with reading() as db:
+        assert db.scalar(select(func.count()).select_from(below)) == 1 + rows
 
 
 def test_one_that_cannot_be_written_takes_all_with_it(shop: Shop) -> None:
