@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, ForeignKey, MetaData, String, Table, Update, func, insert, select, update
+from sqlalchemy import Column, ForeignKey, MetaData, String, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db import Command, engine, reading, transaction
