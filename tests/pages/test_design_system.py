@@ -19,7 +19,7 @@ TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 STYLES = sorted((ROOT / "static/css").glob("*.css"))
 SCRIPTS = sorted((ROOT / "static/js").glob("*.js"))
 #: Filters and extensions that the web floor and Flask-Babel add.
-ADDED_FILTERS = ("money", "datetime", "date", "iso")
+ADDED_FILTERS = ("money", "datetime", "date", "iso", "percentage", "country_name", "refusal")
 
 
 def environment() -> Environment:
@@ -67,7 +67,7 @@ def test_script_evaluates_no_text(path: Path) -> None:
 @pytest.mark.parametrize("path", STYLES, ids=name_of)
 def test_style_is_ready_for_right_to_left(path: Path) -> None:
     physical = re.findall(
-        r"^\s*((?:margin|padding|border)-(?:left|right|top|bottom)|left|right|float|text-align: (?:left|right))\b",
+        r"^\s*((?:margin|padding|border)-(?:left|right|top|bottom)|left|right|(?:float|text-align): (?:left|right))\b",
         path.read_text(),
         flags=re.MULTILINE,
     )
