@@ -101,6 +101,7 @@ def started(folder: Path, database_url: str | None = None) -> Iterator[Till]:
         "PORT": str(port),
         "TILL_LOG_LEVEL": "ERROR",
         "TILL_ENV": "development",
+        "TILL_TRUSTED_PROXIES": "1",
         "TILL_API_READS_PER_SECOND": "0",
         "TILL_API_WRITES_PER_SECOND": "0",
     }

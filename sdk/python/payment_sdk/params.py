@@ -48,6 +48,7 @@ class SessionOptions(TypedDict, total=False):
 
     capture_mode: CaptureMode
     require_billing_address: bool
+    require_shipping_address: bool
     allow_coupon_code: bool
 
 

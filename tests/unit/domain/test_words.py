@@ -111,6 +111,7 @@ def test_merchants_can_subscribe_to_the_catalogue_of_op_17_and_to_how_the_rest_g
         "subscription.renewed",
         "subscription.past_due",
         "subscription.canceled",
+        "webhook_endpoint.disabled",
     }
 
 
