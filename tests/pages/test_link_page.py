@@ -50,7 +50,8 @@ def send(client: FlaskClient, slug: str = "boat", **form: str) -> tuple[int, str
 
 def started(shop: Shop) -> list[CheckoutSession]:
     with reading() as db:
-        return list(db.scalars(select(CheckoutSession).where(CheckoutSession.surface == "link")))
+        of_links = select(CheckoutSession).where(CheckoutSession.surface == "link")
+        return list(db.scalars(of_links.order_by(CheckoutSession.created_at)))
 
 
 def scans() -> int:
