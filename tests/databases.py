@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,15 @@ connector_logs.delay_seconds = None
 
 def settings_of(url: str, folder: Path) -> settings.Settings:
     """Settings for tests over a database."""
+    return _settings().model_copy(update={"database_url": url, "data_dir": folder})
+
+
+@cache
+def _settings() -> settings.Settings:
+    """Read once: that takes longer than many a test. The folder is each test's own."""
     return settings.load(
         env="test",
-        database_url=url,
-        data_dir=folder,
+        data_dir=Path(tempfile.gettempdir()),
         ephemeral=True,
         encryption_keys="t1:" + "A" * 43 + "=",
         secret_key="a secret of the tests",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from app.services.checkout import payment, sessions
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations import invariants
 from app.services.payments import attempts, intents
+from app.web import logs, rate_limits
 
 #: Test cards by what they do.
 GOOD, NO_FUNDS, CHALLENGED = "4242424242424242", "4000000000009995", "4000000000003220"
@@ -135,14 +137,31 @@ def shop(database: str) -> Shop:
 
 @pytest.fixture
 def app(database: str) -> Flask:
-    """The web application over the database of this test."""
-    from app.factory import create_app
+    """The web application over the database of this test, with nothing in its configuration but its own.
 
-    return create_app(
+    It is made once a process: six hundred routes and the templates take ten times as long as a test. Who
+    adds to it makes one of their own.
+    """
+    settings.use(
         settings.current().model_copy(
             update={"api_reads_per_second": 0, "api_writes_per_second": 0, "log_level": "CRITICAL"}
         )
     )
+    made, config = _made()
+    made.config.clear()
+    made.config.update(config)
+    logs.configure(settings.current().log_level)
+    rate_limits.install(made)
+    return made
+
+
+@cache
+def _made() -> tuple[Flask, dict[str, Any]]:
+    """The application of this process, and its configuration when it was new."""
+    from app.factory import create_app
+
+    made = create_app(settings.current())
+    return made, dict(made.config)
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from app import settings
 from app.dashboard.shell import screen
+from app.factory import create_app
 from app.web import opens
 from app.web.opens import Door, To
 
@@ -60,7 +62,8 @@ def test_every_route_declares_who_may_open_it(app: Flask) -> None:
     assert undeclared(app) == []
 
 
-def test_a_planted_route_is_found(app: Flask) -> None:
+def test_a_planted_route_is_found(database: str) -> None:
+    app = create_app(settings.current())
     app.add_url_rule("/planted", "planted", lambda: "open to all")
     bare = screen()(lambda mode: "open to everybody of the merchant")
     app.add_url_rule("/dashboard/<any(test, live):mode>/planted", "planted_screen", bare)
