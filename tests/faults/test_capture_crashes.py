@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from app.services.checkout import payment, payments
 from app.services.operations import invariants
 from app.services.payments import intents, methods
 from app.services.payments.intents import IntentDraft
-from tests.databases import environment
+from tests.processes import dies
 from tests.shops import GOOD, Shop, card, later
 
 CAPTURE = """
@@ -36,15 +34,7 @@ def test_dying_during_a_capture(database: str, tmp_path: Path, shop: Shop, point
     draft = IntentDraft(5000, "GBP", capture_mode="manual", payment_method_id=method.id)
     intent_id = intents.create(shop.actor, draft).id
     intents.confirm(shop.actor, intent_id, nonce="n1")
-    died = subprocess.run(
-        [sys.executable, "-c", CAPTURE, shop.secret, intent_id],
-        env={**environment(database, tmp_path), "TILL_FAILPOINT": point},
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert died.returncode == 137, died.stderr
+    dies(CAPTURE, shop.secret, intent_id, url=database, folder=tmp_path, at=point)
     assert intents.get(shop.actor, intent_id).status == "processing"
     with later(31):
         repeated = payments.capture(shop.actor, intent_id, 3000, nonce="capture-1")

@@ -6,8 +6,6 @@ finalisation). What is checked after restart and sweeps: the invariants, the gat
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from app.kit.failpoints import POINTS
 from app.models.checkout.session import CheckoutSession
 from app.services.checkout import payment, reservations, sessions
 from app.services.operations import invariants
-from tests.databases import environment
+from tests import processes
 from tests.shops import CHALLENGED, GOOD, Shop, later
 
 #: Pays in another process; the return from 3DS is a second run.
@@ -45,19 +43,7 @@ RETURNING = ["authorized", "capture_submitted", "capture_answered", "captured", 
 
 def run(url: str, folder: Path, shop: Shop, session: CheckoutSession, what: str, point: str | None) -> int:
     """Pay in a process of its own, which dies at `point`; its exit status."""
-    variables = environment(url, folder)
-    if point is not None:
-        variables["TILL_FAILPOINT"] = point
-    done = subprocess.run(
-        [sys.executable, "-c", PAY, shop.secret, session.id, what],
-        env=variables,
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode in (0, 137), done.stderr
-    return done.returncode
+    return processes.run(PAY, shop.secret, session.id, what, url=url, folder=folder, at=point)
 
 
 def recover() -> None:

@@ -6,8 +6,6 @@ run over the next half hour (reliability.md, finalisation).
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,8 +26,8 @@ from app.services.checkout import (
 from app.services.operations import invariants
 from app.services.payments import refunds
 from tests import finalizations
-from tests.databases import environment
 from tests.finalizations import charges, orders, ready
+from tests.processes import dies
 from tests.shops import Shop, later
 
 #: Does one thing in a process of its own.
@@ -61,15 +59,7 @@ CAPTURING = ("capture_submitted", "capture_answered", "captured", "finishing", "
 
 def act(url: str, folder: Path, shop: Shop, session: CheckoutSession, what: str, point: str) -> None:
     """Do it in a process that dies at `point`."""
-    died = subprocess.run(
-        [sys.executable, "-c", ACT, shop.secret, session.id, what],
-        env={**environment(url, folder), "TILL_FAILPOINT": point},
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert died.returncode == 137, died.stderr
+    dies(ACT, shop.secret, session.id, what, url=url, folder=folder, at=point)
 
 
 def recover() -> None:

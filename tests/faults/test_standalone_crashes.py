@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from app.services.checkout.payment import Order
 from app.services.operations import invariants
 from app.services.payments import intents, methods
 from app.services.payments.intents import IntentDraft
-from tests.databases import environment
+from tests.processes import dies
 from tests.shops import GOOD, Shop, card, later
 
 CONFIRM = """
@@ -40,15 +38,7 @@ def test_dying_before_and_after_the_gateway_took_it(
 ) -> None:
     method = methods.tokenize_card(shop.actor, card(GOOD))
     intent_id = intents.create(shop.actor, IntentDraft(5000, "GBP", payment_method_id=method.id)).id
-    died = subprocess.run(
-        [sys.executable, "-c", CONFIRM, shop.secret, intent_id],
-        env={**environment(database, tmp_path), "TILL_FAILPOINT": point},
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert died.returncode == 137, died.stderr
+    dies(CONFIRM, shop.secret, intent_id, url=database, folder=tmp_path, at=point)
     assert the_book() == ([("captured", 5000)] if taken else [])
     repeated = payments.confirm(shop.actor, intent_id, Order("confirm-1"))
     assert repeated.status == "processing"  # the same call asks for nothing more

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from app.services.payments import editing, intents, methods, refunds, saved_meth
 from app.services.payments.editing import IntentChange
 from app.services.payments.saved_methods import MethodChange
 from tests.catalogue import coupon
-from tests.databases import environment
+from tests.processes import dies
 from tests.shops import TIMES_OUT_AFTER, TIMES_OUT_BEFORE, Shop, card, later
 
 PAY = """
@@ -208,15 +206,7 @@ def test_dying_around_the_gateways_answer(
     database: str, tmp_path: Path, ann: Actor, point: str, came: bool
 ) -> None:
     number = order_making.create(ann, 5000, None).number
-    died = subprocess.run(
-        [sys.executable, "-c", PAY, ann.id, str(number)],
-        env={**environment(database, tmp_path), "TILL_FAILPOINT": point},
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert died.returncode == 137, died.stderr
+    dies(PAY, ann.id, str(number), url=database, folder=tmp_path, at=point)
     assert taken() == ([("captured", 5400)] if came else [])
     with pytest.raises(Conflict, match="Payment is being processed"):
         order_payments.pay(ann, number, "pay-1")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ from app.services.payments.threeds import Completion, Result
 from tests import catalogue
 from tests import disputes as disputed
 from tests.buyers import together
-from tests.databases import environment
+from tests.processes import dies
 from tests.shops import (
     CHALLENGED,
     GOOD,
@@ -611,15 +609,7 @@ def test_a_process_that_dies_leaves_all_or_nothing(
     database: str, tmp_path: Path, shop: Shop, point: str, second: str, outcome: str
 ) -> None:
     paid = Paid(shop, second=second, hosted=True)
-    died = subprocess.run(
-        [sys.executable, "-c", PAY, shop.secret, paid.id],
-        env={**environment(database, tmp_path), "TILL_FAILPOINT": point},
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert died.returncode == 137, died.stderr
+    dies(PAY, shop.secret, paid.id, url=database, folder=tmp_path, at=point)
     recover()
     assert paid.whole.status == outcome
     taken = [row for row in there() if row[0] in ("authorized", "captured")]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,8 +38,8 @@ from app.services.checkout.simple_sessions import SimpleDraft
 from app.services.checkout.subscriptions import Change
 from app.services.operations import invariants
 from app.services.payments import intents, methods, refunds, saved_methods
-from tests.databases import environment
 from tests.payments_api import Api
+from tests.processes import dies
 from tests.risks import choose
 from tests.shops import GOOD, NO_FUNDS, TIMES_OUT_AFTER, TIMES_OUT_BEFORE, Shop, card, later, make
 
@@ -271,15 +269,7 @@ def test_a_worker_that_dies_charges_once(
     database: str, tmp_path: Path, club: Club, point: str, came: bool
 ) -> None:
     member = club.member()
-    died = subprocess.run(
-        [sys.executable, "-c", RENEW, member],
-        env={**environment(database, tmp_path), "TILL_FAILPOINT": point},
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert died.returncode == 137, died.stderr
+    dies(RENEW, member, url=database, folder=tmp_path, at=point)
     assert captured() == ([900, 900] if came else [900])
     for seconds in (100, 300, 1000, 90000):
         with later(MONTH + seconds):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,7 @@ from app.services.operations import invariants
 from app.services.payments import refunds
 from tests import catalogue
 from tests.buyers import together
-from tests.databases import environment
+from tests.processes import dies
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card, later
 
 pytestmark = pytest.mark.usefixtures("holds")
@@ -301,15 +299,7 @@ def test_a_process_that_dies_takes_the_card_once_or_not_at_all(
     database: str, tmp_path: Path, shop: Shop, point: str
 ) -> None:
     session = with_card(shop)
-    died = subprocess.run(
-        [sys.executable, "-c", PAY, shop.secret, session.id],
-        env={**environment(database, tmp_path), "TILL_FAILPOINT": point},
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert died.returncode == 137, died.stderr
+    dies(PAY, shop.secret, session.id, url=database, folder=tmp_path, at=point)
     assert catalogue.on_card(shop) == (1000, 1000)
     for seconds in (31, 120):
         with later(seconds):
