@@ -15,6 +15,7 @@ from app.domain.errors import (
     Conflict,
     DomainError,
     Gone,
+    InvalidRequest,
     InvalidState,
     NotFound,
     RateLimited,
@@ -27,7 +28,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.pages import skeleton, steps, views
 from app.pages.forms import CardForm, good_email, good_nonce
-from app.services.checkout import calculations, copies, dues, hosted, payment, sessions
+from app.services.checkout import calculations, copies, dues, hosted, links, payment, sessions
 from app.services.checkout.subscribing import RECURRING
 from app.services.payments import methods
 from app.web import frames, refusals
@@ -208,9 +209,16 @@ def pay_another_way(hosted_id: str) -> AnyResponse:
 @blueprint.post("/<hosted_id>/again")
 @opens(To.ADDRESS)
 def again(hosted_id: str) -> AnyResponse:
-    """A fresh copy of a session that is over."""
+    """The fresh copy of a session that is over; where there can be none, the page says how things stand."""
     session, profile, _ = sessions.find_hosted(hosted_id)
-    fresh = copies.copy(actor_of(session, profile), session.id)
+    try:
+        fresh = copies.copy(actor_of(session, profile), session.id)
+    except InvalidState:
+        return redirect(f"/pay/{hosted_id}", 303)
+    except (Conflict, InvalidRequest):
+        if session.payment_link_id is None or frames.current() is not None:
+            raise
+        return redirect(f"/l/{links.slug_of(session.payment_link_id)}", 303)  # it says what it takes now
     return redirect(f"/pay/{fresh.hosted_id}", 303)
 
 
@@ -368,11 +376,10 @@ def _receipt_context(
 def _ended_context(
     session: CheckoutSession, profile: TenantProfile, intent: PaymentIntent | None
 ) -> dict[str, Any]:
-    money = views.money_taken(intent)
-    copyable = money != "kept" and copies.allowed(session, profile)
+    copyable = copies.allowed(session, profile)
     return {
         "again_url": f"/pay/{session.hosted_id}/again" if copyable else None,
         "back_url": session.cancel_url,
         "reason": None,
-        "money": money,
+        "money": views.money_taken(intent),
     }

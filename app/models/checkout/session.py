@@ -58,6 +58,13 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
             postgresql_where=text("order_id IS NOT NULL"),
         ),
         Index(
+            "uq_checkout_sessions_copied_from",
+            "copied_from",
+            unique=True,
+            sqlite_where=text("copied_from IS NOT NULL"),
+            postgresql_where=text("copied_from IS NOT NULL"),
+        ),
+        Index(
             "ix_checkout_sessions_failed",
             "tenant_id",
             "mode",
@@ -131,6 +138,8 @@ class CheckoutSession(Owned, Timestamped, Stateful, Base):
     product_id: Mapped[str | None] = mapped_column(String(36))
     price_id: Mapped[str | None] = mapped_column(String(36))
     subscription_id: Mapped[str | None] = mapped_column(String(36))
+    #: The session that it is a fresh copy of: of each there is one at most.
+    copied_from: Mapped[str | None] = mapped_column(String(40))
     success_url: Mapped[str | None]
     cancel_url: Mapped[str | None]
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)

@@ -48,6 +48,7 @@ class SessionDraft:
     product_id: str | None = None
     price_id: str | None = None
     subscription_id: str | None = None
+    copied_from: str | None = None
 
 
 def resolve_cart(actor: Actor, draft: SessionDraft) -> CartSnapshot:

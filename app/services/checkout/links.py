@@ -166,6 +166,12 @@ def by_slug(slug: str) -> tuple[PaymentLink, TenantProfile]:
     return row[0], row[1].profile()
 
 
+def slug_of(link_id: str) -> str:
+    """The last part of a link's address."""
+    with reading() as db:
+        return db.get_one(PaymentLink, link_id).slug
+
+
 def has_expired(link: PaymentLink) -> bool:
     """Whether its time is up."""
     return link.expires_at is not None and link.expires_at <= clock.now()
@@ -263,6 +269,31 @@ def _draft(link: PaymentLink, profile: TenantProfile, price: int, quantity: int)
         reference=link.reference,
         hosted=True,
         payment_link_id=link.id,
+    )
+
+
+def once_more(db: Session, actor: Actor, old: CheckoutSession) -> SessionDraft:
+    """What an earlier payment over a link is made from again, at the link's terms of now, holding one use.
+
+    What its payer chose and answered stays where the link still takes it.
+
+    Raises:
+        Conflict: `link_not_payable`.
+        InvalidRequest: their amount, quantity or method is none of the link's any more.
+    """
+    link = db.get_one(PaymentLink, old.payment_link_id, populate_existing=True)
+    page, line = link_page.of(link.page), old.cart_snapshot["lines"][0]
+    chosen = line["unit_price"] if link.amount is None else None
+    price, count = link_terms.price(link, chosen), link_page.quantity(page, line["quantity"])
+    link_uses.hold(db, link.id)
+    return replace(
+        _draft(link, actor.tenant, price, count),
+        customer=old.customer,
+        method_types=link_terms.methods(actor.tenant, link, tuple(old.method_types)),
+        options={**old.options, "allow_coupon_code": page.promotion_codes},
+        promotion_codes=tuple(old.promotion_codes) if page.promotion_codes else (),
+        metadata=old.metadata_,
+        owner=(old.owner_type, old.owner_id),
     )
 
 

@@ -103,6 +103,7 @@ def _row(
         product_id=draft.product_id,
         price_id=draft.price_id,
         subscription_id=draft.subscription_id,
+        copied_from=draft.copied_from,
         metadata_=draft.metadata,
         created_by=actor.created_by or actor.id,
         created_at=now,
@@ -309,11 +310,15 @@ def expire_now(actor: Actor, checkout_id: str) -> CheckoutSession:
 def _expire(checkout_id: str) -> bool:
     with transaction() as db:
         session = db.get_one(CheckoutSession, checkout_id, with_for_update=True)
-        if session.status not in lifecycle.OPEN or session.expires_at > clock.now():
-            return False
-        profile = db.get_one(Tenant, session.tenant_id).profile()
-        _end(db, session, profile, reason="expired", cause="expiry")
-        return True
+        return end_lapsed(db, session, db.get_one(Tenant, session.tenant_id).profile())
+
+
+def end_lapsed(db: Session, session: CheckoutSession, profile: TenantProfile) -> bool:
+    """End a locked session whose time is up, in the caller's transaction; False where it is not."""
+    if session.status not in lifecycle.OPEN or session.expires_at > clock.now():
+        return False
+    _end(db, session, profile, reason="expired", cause="expiry")
+    return True
 
 
 def _end(

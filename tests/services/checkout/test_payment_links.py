@@ -12,11 +12,15 @@ from app.domain.errors import Conflict, InvalidRequest, NotFound, VersionConflic
 from app.kit import clock
 from app.models.checkout.payment_link import PaymentLink
 from app.services.checkout import copies, links, sessions
+from app.services.checkout.link_page import Asked
 from app.services.checkout.link_terms import LinkDraft
 from tests.buyers import together
 from tests.shops import CHALLENGED, NO_FUNDS, Shop, later, make
 
 pytestmark = pytest.mark.usefixtures("holds")
+
+
+ASKS = {"maxQuantity": 3, "fields": [{"key": "size", "label": "Size"}]}
 
 
 def link(shop: Shop, **values: Any) -> PaymentLink:
@@ -187,11 +191,31 @@ def test_links_are_switched_off_changed_and_end(shop: Shop) -> None:
 
 def test_a_fresh_copy_outlives_no_link(shop: Shop) -> None:
     made = link(shop, expires_at=clock.now() + timedelta(seconds=2000))
-    session = links.pay("boat-trip")
+    session, late = links.pay("boat-trip"), links.pay("boat-trip")
     with later(1801):
         sessions.expire_due()
         assert copies.copy(shop.actor, session.id).grand_total == 9900
     with later(2001), pytest.raises(Conflict) as refused:
-        copies.copy(shop.actor, session.id)
+        copies.copy(shop.actor, late.id)
     assert refused.value.code == "link_not_payable"
     assert counts(made) == (1, 0)
+
+
+def test_a_fresh_copy_takes_the_links_terms_of_now_and_its_one_use_over(shop: Shop) -> None:
+    made = link(shop, amount=None, min_amount=500, max_amount=2000, usage_limit=1, page=ASKS)
+    asked = Asked(quantity=2, answers={"size": "L"}, campaign={"utm_source": "mail"})
+    session = links.pay("boat-trip", amount=1500, asked=asked)
+    with later(1801):
+        links.update(shop.actor, made.id, {"max_amount": 1000})
+        with pytest.raises(InvalidRequest) as refused:
+            copies.copy(shop.actor, session.id)
+        assert refused.value.code == "invalid_amount"
+        links.update(
+            shop.actor, made.id, {"min_amount": None, "max_amount": None, "amount": 2500, "title": "Boat"}
+        )
+        copy = copies.copy(shop.actor, session.id)
+        assert (copy.title, copy.grand_total, copy.surface) == ("Boat", 5000, "link")
+        assert copy.metadata_ == {"size": "L", "utm_source": "mail"}
+        assert (shop.read(session).status, counts(made)) == ("canceled", (1, 0))
+        shop.pay(copy)
+    assert counts(made) == (0, 1)

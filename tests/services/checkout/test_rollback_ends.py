@@ -16,6 +16,7 @@ from app.providers.base import OrderRefused, OrdersUnavailable
 from app.providers.builtin.billing import BuiltinBilling
 from app.services.checkout import (
     cancellation,
+    copies,
     finalization,
     finalization_jobs,
     handover,
@@ -89,7 +90,12 @@ def test_a_capture_that_is_kept_can_be_rolled_back_after_its_session_was_cancele
     with pytest.raises(FinalizationFailed):
         finalization.finalize(shop.actor, session.id)
     cancellation.cancel(shop.actor, session.id, release_inventory=True)
+    with pytest.raises(InvalidState) as kept:
+        copies.copy(shop.actor, session.id)
+    assert kept.value.code == "payment_in_progress", "its money is not back"
+    assert not copies.allowed(session, shop.actor.tenant)
     after, run = rollback.roll_back(shop.actor, session.id)
+    assert copies.copy(shop.actor, session.id).status == "created"
     assert (after.status, run.status) == ("canceled", "undone")
     assert (charges(), shop.left("MUG")) == ([("captured", 1620, 1620)], (100, 0, 0))
 

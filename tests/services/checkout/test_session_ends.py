@@ -10,6 +10,7 @@ from app.services.checkout import holds as stock_holds
 from app.services.events import timeline
 from app.services.operations import invariants
 from app.services.payments import intents
+from tests.buyers import together
 from tests.shops import CHALLENGED, NO_FUNDS, Shop, later
 
 pytestmark = pytest.mark.usefixtures("holds")
@@ -120,6 +121,21 @@ def test_an_ended_session_starts_again_as_a_fresh_copy(shop: Shop) -> None:
         assert fresh.cart_snapshot == session.cart_snapshot
         assert fresh.totals == session.totals
         assert not hosted.has_lapsed(fresh)
+        shop.pay(fresh)
+        assert copies.copy(shop.actor, session.id).id == fresh.id, "asking again leads to what was paid"
+
+
+def test_however_many_start_again_at_once_there_is_one_copy(shop: Shop) -> None:
+    """Also where nobody has swept by: what the old session holds is free for the copy, which is priced afresh."""
+    session = shop.session(quantity=100)
+    stock_holds.reserve(shop.actor, session.id, ttl_seconds=7200)
+    with later(3601):
+        made = together(16, lambda _: copies.copy(shop.actor, session.id).id)
+        assert len(set(made)) == 1, made
+        old, fresh = shop.read(session), sessions.get(shop.actor, str(made[0]))
+        assert (old.status, old.cancel_reason, fresh.copied_from) == ("canceled", "expired", old.id)
+        stock_holds.reserve(shop.actor, fresh.id)
+    assert shop.left("MUG") == (100, 100, 0)
 
 
 def test_a_session_without_a_page_is_given_one_and_keeps_it(shop: Shop) -> None:
