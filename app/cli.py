@@ -384,7 +384,7 @@ def _operator(tenant_slug: str, mode: str) -> Actor:
     tenant = tenants.by_slug(tenant_slug)
     if tenant is None:
         raise click.ClickException(f"no merchant {tenant_slug}")
-    return system_actor(tenant.profile(), mode, _name())
+    return system_actor(tenant.profile(mode), mode, _name())
 
 
 def _name() -> str:

@@ -21,13 +21,13 @@ def tenant(database: str) -> Tenant:
 @pytest.fixture
 def actor(tenant: Tenant) -> Actor:
     """Somebody of that merchant, in test mode."""
-    return system_actor(tenant.profile(), "test")
+    return system_actor(tenant.profile("test"), "test")
 
 
 @pytest.fixture
 def stranger(tenant: Tenant) -> Actor:
     """Somebody of another merchant."""
-    return system_actor(tenants.create("Other", "other", "GBP").profile(), "test")
+    return system_actor(tenants.create("Other", "other", "GBP").profile("test"), "test")
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,7 @@ def card(number: str) -> CardDetails:
 def make(name: str = "Test shop") -> Shop:
     """A merchant with 100 mugs."""
     tenant = tenants.create(name, tenants.slug_of(name), "GBP")
-    actor = system_actor(tenant.profile(), "test", "tests")
+    actor = system_actor(tenant.profile("test"), "test", "tests")
     _, secret = keys.create(actor, "tests")
     shop = Shop(keys.authenticate(secret), secret)
     shop.stock("MUG", 100)

@@ -30,7 +30,7 @@ def show(mode: str) -> Response:
     """The form, and the hosted page beside it."""
     row, version = settings.read(actor())
     values = {name: getattr(row, name) for name in _CHOICES}
-    return _form(mode, {"name": tenants.profile(actor().tenant_id).name, **values}, version)
+    return _form(mode, {"name": tenants.name_of(actor().tenant_id), **values}, version)
 
 
 @blueprint.post("")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import fields
-from app.dashboard.shell import actor, render, screen
+from app.dashboard.shell import actor, render, screen, signed_in
 from app.domain.errors import DomainError
 from app.domain.lifecycles import intents as lifecycle
 from app.domain.rules.fraud import BY_CODE, MAX_SCORE, Action
@@ -118,11 +119,12 @@ def _rules() -> dict[str, dict[str, Any]]:
 
 
 def _form(errors: fields.Errors | None = None, status: int = 200) -> Response:
-    _, version = settings.read(actor())
+    who = actor()
+    version = settings.read(who)[1]
     return render(
         "dashboard/fraud/edit.html",
         status,
-        book=fraud.rules(actor()),
+        book=fraud.rules(replace(who, tenant=signed_in().tenant)),  # what it would change
         version=version,
         errors=errors or [],
         typed=request.form,

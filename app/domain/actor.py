@@ -48,6 +48,13 @@ class TenantProfile:
     default_currency: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     public_id: str = ""
+    test_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def in_mode(self, mode: str) -> TenantProfile:
+        """The merchant as it is in a mode: in test mode with what was chosen for that alone."""
+        if mode != Mode.TEST or not self.test_settings:
+            return self
+        return replace(self, settings={**self.settings, **self.test_settings}, test_settings={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,11 @@ class Actor:
     def is_shopper(self) -> bool:
         """Whether the request comes from a shopper's own browser, not from a merchant's server or people."""
         return self.kind not in _MERCHANTS
+
+    @property
+    def is_test_key(self) -> bool:
+        """Whether it is a key of test mode, or its token: what it does must not reach live mode."""
+        return self.mode == Mode.TEST and self.kind in (ActorKind.API_KEY, ActorKind.MACHINE_TOKEN)
 
     @property
     def tenant_id(self) -> str:

@@ -50,7 +50,7 @@ def bank(challenge_id: str) -> AnyResponse:
     if not found.open:
         return redirect(found.return_url, 303)
     authorization = {
-        "merchant_name": tenants.profile(found.tenant_id).name,
+        "merchant_name": tenants.name_of(found.tenant_id),
         "amount": found.amount,
         "currency": found.currency,
         "method": found.method_type,
@@ -78,7 +78,7 @@ def answer_bank(challenge_id: str) -> AnyResponse:
 
 def _acs(found: Challenge, errors: list[dict[str, str]] | None = None, status: int = 200) -> Response:
     challenge: dict[str, Any] = {
-        "merchant_name": tenants.profile(found.tenant_id).name,
+        "merchant_name": tenants.name_of(found.tenant_id),
         "amount": found.amount,
         "currency": found.currency,
         "brand": None,

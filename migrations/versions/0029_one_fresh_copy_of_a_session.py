@@ -1,13 +1,18 @@
-"""Which session one is a fresh copy of, and logos"""
+"""Which session one is a fresh copy of, settings of test mode alone"""
 
 from alembic import op
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 revision = "0029"
 down_revision = "0028"
 
 
+_JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+
+
 def upgrade() -> None:
+    op.add_column("tenants", sa.Column("test_settings", _JSON, nullable=True))
     op.add_column("checkout_sessions", sa.Column("copied_from", sa.String(length=40), nullable=True))
     op.create_index(
         "uq_checkout_sessions_copied_from",
@@ -22,3 +27,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("uq_checkout_sessions_copied_from", table_name="checkout_sessions")
     op.drop_column("checkout_sessions", "copied_from")
+    op.drop_column("tenants", "test_settings")

@@ -25,6 +25,7 @@ CHECKOUT = {
     "max_payment_attempts": "3",
     "redirect_hosts": "shop.example\nwww.shop.example",
 }
+FRAUD = {"challenge_from": 77, "deny_from": 88}
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def version(shop: Shop) -> str:
 def test_branding_is_seen_by_shoppers_and_is_all_or_nothing(owner: Desk, shop: Shop) -> None:
     sent = {**BRANDING, "support_email": "help@mugs.example", "version": version(shop)}
     assert owner.post("/settings", sent).status_code == 303
-    profile = tenants.profile(shop.actor.tenant_id)
+    profile = tenants.profile(shop.actor.tenant_id, "test")
     assert profile.name == "Mug & Co"
     assert checkout_settings(profile).brand_accent == "#1a73e8"
     session = shop.session()
@@ -49,7 +50,7 @@ def test_branding_is_seen_by_shoppers_and_is_all_or_nothing(owner: Desk, shop: S
     refused = owner.post("/settings", bad)
     assert refused.status_code == 422 and 'value="Other"' in refused.text and "nobody" in refused.text
     assert owner.post("/settings", {**sent, "name": " ", "version": version(shop)}).status_code == 422
-    assert tenants.profile(shop.actor.tenant_id).name == "Mug & Co"
+    assert tenants.profile(shop.actor.tenant_id, "test").name == "Mug & Co"
     with reading() as db:
         found = db.query(JournalEntry).filter_by(tenant_id=shop.actor.tenant_id, type="tenant.renamed").all()
     assert [(row.actor_id, row.data["after"]["name"]) for row in found] == [(owner.user.id, "Mug & Co")]
@@ -128,6 +129,23 @@ def test_what_cannot_be_says_what_to_mend_and_changes_nothing(
     assert version(shop) == before
 
 
+def test_what_a_test_key_chose_is_told_in_test_mode_and_is_never_saved_for_both(
+    owner: Desk, shop: Shop
+) -> None:
+    settings.change(shop.actor, {"redirect_hosts": ["evil.example"], "hold_ttl_seconds": 60, "fraud": FRAUD})
+    form = owner.get("/settings/checkout")
+    assert "redirect hosts" in form.text and "for test mode alone" in form.text
+    assert "evil.example" not in form.text, "the form shows what it would change"
+    assert 'value="77"' not in owner.get("/fraud/edit").text
+    assert "for test mode alone" not in owner.get("/dashboard/live/settings/checkout").text
+    assert owner.post("/settings/checkout", {**CHECKOUT, "version": version(shop)}).status_code == 303
+    for mode in ("test", "live"):
+        row = checkout_settings(tenants.profile(shop.actor.tenant_id, mode))
+        assert (row.redirect_hosts, row.hold_ttl_seconds) == (("shop.example", "www.shop.example"), 450)
+    assert "for test mode alone" in owner.get("/settings/checkout").text, "of the fraud rules it still is"
+    assert "same in test mode and in live mode" in owner.get("/team").text
+
+
 def test_a_change_of_somebody_else_is_not_written_over(owner: Desk, shop: Shop) -> None:
     seen = version(shop)
     settings.change(shop.actor, {"max_payment_attempts": 9})
@@ -186,4 +204,6 @@ def test_another_merchants_settings_stay(owner: Desk) -> None:
     stranger = shops.make("Stranger")
     before = version(stranger)
     owner.post("/settings", {**BRANDING, "version": "1"})
-    assert version(stranger) == before and tenants.profile(stranger.actor.tenant_id).name == "Stranger"
+    assert (
+        version(stranger) == before and tenants.profile(stranger.actor.tenant_id, "test").name == "Stranger"
+    )

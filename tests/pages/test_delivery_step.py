@@ -155,7 +155,7 @@ def test_goods_are_collected_in_place_of_a_delivery(client: FlaskClient, shop: S
 
 def _with_places(shop: Shop, places: list[dict[str, Any]]) -> Any:
     settings.change(shop.actor, {"pickup_locations": places})
-    return tenants.profile(shop.actor.tenant_id)
+    return tenants.profile(shop.actor.tenant_id, "test")
 
 
 def test_nothing_is_paid_before_it_is_known_where_the_goods_go(shop: Shop, ways: None) -> None:

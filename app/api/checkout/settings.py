@@ -224,7 +224,10 @@ def get(actor: Actor) -> Answer:
 
 @surface.patch("/settings", "CK-068", body=SettingsChange, returns=SettingsView, permission="settings:write")
 def update(actor: Actor, body: SettingsChange) -> Answer:
-    """Change checkout settings; `If-Match` or `version` guards against overwriting somebody else's change."""
+    """Change checkout settings, with a key of test mode for that alone.
+
+    `If-Match` or `version` guards against overwriting somebody else's change.
+    """
     return _answer(actor, _change(actor, body.changes(), body.version, body.chosen()))
 
 

@@ -101,7 +101,10 @@ def get(actor: Actor) -> Answer:
 
 @surface.patch("/settings", "PY-081", body=SettingsChange, returns=SettingsView, permission="settings:write")
 def update(actor: Actor, body: SettingsChange) -> Answer:
-    """Change payment settings; `If-Match` or `version` guards against overwriting somebody else's change."""
+    """Change payment settings, with a key of test mode for that alone.
+
+    `If-Match` or `version` guards against overwriting somebody else's change.
+    """
     return _answer(*settings.change(actor, body.changes(), expected=versions.expected_version(body.version)))
 
 

@@ -24,13 +24,15 @@ class Tenant(Timestamped, Base):
     name: Mapped[str]
     default_currency: Mapped[CurrencyCode]
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: What keys of test mode have chosen otherwise, for test mode alone (docs/adr/0040).
+    test_settings: Mapped[dict[str, Any] | None]
     settings_version: Mapped[int] = mapped_column(Integer, default=1)
     inbound_secrets: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Sign-ins and tokens from before are over.
     tokens_valid_after: Mapped[datetime | None]
 
-    def profile(self) -> TenantProfile:
-        """What an actor carries of its merchant."""
+    def profile(self, mode: str) -> TenantProfile:
+        """What an actor in that mode carries of its merchant."""
         return TenantProfile(
             id=self.id,
             slug=self.slug,
@@ -38,4 +40,5 @@ class Tenant(Timestamped, Base):
             default_currency=self.default_currency,
             settings=self.settings,
             public_id=self.public_id,
-        )
+            test_settings=self.test_settings or {},
+        ).in_mode(mode)

@@ -19,7 +19,7 @@ def recalled(given: dict[str, Any]) -> Actor:
     return Actor(
         ActorKind(given["kind"]),
         given["id"],
-        tenants.profile(given["tenant_id"]),
+        tenants.profile(given["tenant_id"], given["mode"]),
         Mode(given["mode"]),
         frozenset({"*"}),
         given["label"],

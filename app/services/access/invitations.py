@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from app.db import reading, transaction
-from app.domain.actor import Actor, ActorKind, Mode
+from app.domain.actor import Actor
 from app.domain.errors import (
     Conflict,
     DomainError,
@@ -182,7 +182,7 @@ def _refuse_others(actor: Actor) -> None:
     """People are let in by those who manage the team; what they may do holds in live mode, too."""
     if not actor.can(TEAM_MANAGE):
         raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
-    if actor.mode == Mode.TEST and actor.kind in (ActorKind.API_KEY, ActorKind.MACHINE_TOKEN):
+    if actor.is_test_key:
         raise PermissionDenied("Rights of people are given by people or live keys", code="live_mode_required")
 
 

@@ -52,6 +52,7 @@ _KEYS = (
         Tenant.name.label("tenant_name"),
         Tenant.default_currency,
         Tenant.settings,
+        Tenant.test_settings,
         Tenant.tokens_valid_after,
         User.role.label("maker_role"),
         User.disabled_at.label("maker_disabled_at"),
@@ -95,7 +96,8 @@ def _actor(row: Any) -> Actor:
         row.default_currency,
         row.settings,
         row.tenant_public_id,
-    )
+        row.test_settings or {},
+    ).in_mode(row.mode)
     kind = ActorKind.API_KEY if row.kind == "sk" else ActorKind.PUBLISHABLE_KEY
     return Actor(
         kind,

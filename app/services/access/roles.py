@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
-from app.domain.actor import Actor, ActorKind, Mode
+from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from app.domain.permissions import PERMISSIONS, ROLES
 from app.kit.ids import new_id
@@ -183,7 +183,7 @@ def assign(actor: Actor, name: str, user_id: str) -> None:
             a key of test mode: what people may do holds in live mode, too.
         Conflict: `last_admin`, nobody else may do everything.
     """
-    if actor.mode == Mode.TEST and actor.kind in (ActorKind.API_KEY, ActorKind.MACHINE_TOKEN):
+    if actor.is_test_key:
         raise PermissionDenied("Rights of people are given by people or live keys", code="live_mode_required")
     with transaction(actor) as db:
         people, user = locked_people(db, actor, user_id)

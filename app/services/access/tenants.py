@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from app.db import reading, transaction
-from app.domain.actor import Actor, TenantProfile
+from app.domain.actor import Actor, Mode, TenantProfile
 from app.domain.errors import InvalidRequest, NotFound
 from app.kit import clock, signing
 from app.kit.ids import new_id, new_uuid, random_token
@@ -132,8 +132,8 @@ def all_ids() -> list[str]:
         return list(db.scalars(select(Tenant.id).order_by(Tenant.id)))
 
 
-def profile(tenant_id: str) -> TenantProfile:
-    """What actors carry of a merchant.
+def profile(tenant_id: str, mode: str) -> TenantProfile:
+    """What actors in a mode carry of a merchant.
 
     Raises:
         NotFound: there is none.
@@ -142,7 +142,12 @@ def profile(tenant_id: str) -> TenantProfile:
         tenant = db.get(Tenant, tenant_id)
     if tenant is None:
         raise NotFound("No such merchant")
-    return tenant.profile()
+    return tenant.profile(mode)
+
+
+def name_of(tenant_id: str) -> str:
+    """What shoppers know the merchant by."""
+    return profile(tenant_id, Mode.LIVE).name
 
 
 def end_tokens(actor: Actor) -> datetime:

@@ -210,7 +210,7 @@ def _of_client_token(presented: str) -> Actor:
     return Actor(
         ActorKind.CLIENT_TOKEN,
         claims["sid"],
-        row[0].profile(),
+        row[0].profile(row[1]),
         Mode(row[1]),
         frozenset({"checkout:*", "intents:*", "methods:*"}),
         "client token",
@@ -237,7 +237,7 @@ def _of_client_secret(presented: str) -> Actor:
     return Actor(
         ActorKind.CLIENT_SECRET,
         intent_id,
-        row[0].profile(),
+        row[0].profile(row[1]),
         Mode(row[1]),
         frozenset({"intents:read", "intents:write"}),
         "client secret",
@@ -312,7 +312,7 @@ def _person(user_id: str, mode: str, *, issued: int | None, family_id: str | Non
     return Actor(
         ActorKind.USER,
         user.id,
-        tenant.profile(),
+        tenant.profile(mode),
         Mode(mode),
         permissions,
         user.name,

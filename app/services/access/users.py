@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
-from app.domain.actor import Actor, ActorKind, TenantProfile
+from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
 from app.domain.errors import InvalidRequest, NotFound, PermissionDenied, Unauthenticated
 from app.domain.rules import passwords
 from app.kit import addresses, clock, crypto
@@ -46,7 +46,7 @@ def create(tenant_id: str, email: str, name: str, role: str, password: str) -> U
     Raises:
         InvalidRequest: the password is too short, too long or too common.
     """
-    _refuse_weak(password, email, name, tenants.profile(tenant_id).name)
+    _refuse_weak(password, email, name, tenants.name_of(tenant_id))
     user = User(
         id=new_id("usr"),
         tenant_id=tenant_id,
@@ -133,7 +133,7 @@ def get(user_id: str) -> tuple[User, TenantProfile]:
         row = db.execute(statement).one_or_none()
     if row is None:
         raise NotFound("No such user")
-    return row[0], row[1].profile()
+    return row[0], row[1].profile(Mode.LIVE)
 
 
 def by_email(email: str) -> User | None:

@@ -38,7 +38,7 @@ class SignedIn:
         return Actor(
             ActorKind.USER,
             self.user.id,
-            self.tenant,
+            self.tenant.in_mode(mode),
             Mode(mode),
             self.permissions,
             self.user.name,
@@ -98,7 +98,9 @@ def load(token: str) -> SignedIn | None:
         permissions = roles.permissions_of(db, user)
     if now - session.last_seen_at > TOUCH:
         _touch(session.token_hash)
-    return SignedIn(session.token_hash, session.id, user, tenant.profile(), session.step_up, permissions)
+    return SignedIn(
+        session.token_hash, session.id, user, tenant.profile(Mode.LIVE), session.step_up, permissions
+    )
 
 
 def close(token_hash: str) -> None:

@@ -91,7 +91,7 @@ def _second_factor(user_id: str) -> str:
 
 
 def _roll_keys(tenant: Tenant) -> dict[str, str]:
-    actor = system_actor(tenant.profile(), MODE)
+    actor = system_actor(tenant.profile(MODE), MODE)
     for key in keys.list_all(actor):
         if key.name.startswith("Demo ") and key.revoked_at is None:
             keys.revoke(actor, key.id)

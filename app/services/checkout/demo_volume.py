@@ -50,7 +50,7 @@ T = TypeVar("T")
 def grow(tenant: Tenant, visits: int, tell: Callable[[int], object] = lambda _: None) -> None:
     """Let so many visits happen over the last `WEEKS` weeks; `tell` is called with each one's number."""
     now = clock.now()
-    actor = system_actor(tenant.profile(), MODE, "Demo")
+    actor = system_actor(tenant.profile(MODE), MODE, "Demo")
     trade = _Trade(actor, random.Random(f"{tenant.id}{now:%Y%m%d%H%M%S}"), now)
     with clock.frozen(now - timedelta(weeks=WEEKS)):
         trade.make_links()

@@ -116,7 +116,7 @@ def resume(run_id: str) -> None:
     with reading() as db:
         run = db.get_one(Finalization, run_id)
     if run.status == _Run.RUNNING:
-        _go_on(run_id, system_actor(tenants.profile(run.tenant_id), run.mode))
+        _go_on(run_id, system_actor(tenants.profile(run.tenant_id, run.mode), run.mode))
     with reading() as db:
         if db.get_one(Finalization, run_id).status == _Run.RUNNING:
             raise ServiceUnavailable("The finalisation waits for a gateway or another service")
@@ -229,7 +229,7 @@ def _sell(run_id: str, cause: str) -> None:
         with transaction() as db:
             session, run = runs.locked(db, run_id)
             if run.status == _Run.RUNNING and not run.sold:
-                profile = db.get_one(Tenant, run.tenant_id).profile()
+                profile = db.get_one(Tenant, run.tenant_id).profile(run.mode)
                 sale.take_goods(db, session, profile, cause=cause)
                 handover.conclude(db, session, run, profile, cause=cause)
     except Conflict as lost:

@@ -40,7 +40,7 @@ def go_along(db: Session, intent: PaymentIntent, cause: str, *, blocked: bool = 
         session.advance(_T.DECLINED, cause=cause)
     elif intent.status == _Intent.FAILED:
         session.advance(_T.FAILED, cause=cause, failure_reason="fraud" if blocked else "payment_declined")
-        profile = db.get_one(Tenant, session.tenant_id).profile()
+        profile = db.get_one(Tenant, session.tenant_id).profile(session.mode)
         reservations.release(db, session, profile, cause=cause)
         link_uses.release(db, session)
         wallet.release(db, session, cause=cause)

@@ -56,7 +56,7 @@ def receive(raw: bytes, headers: Mapping[str, str]) -> bool:
     event_id = provider_notices.event_id(raw, said)
     field = "action" if said.get("action") is not None else "decision"
     action = ACTIONS[provider_notices.one_of({"action": said.get(field)}, "action", tuple(ACTIONS))]
-    profile = tenants.profile(found.tenant_id)
+    profile = tenants.profile(found.tenant_id, found.mode)
     told = {
         "event_id": event_id,
         "action": str(action),

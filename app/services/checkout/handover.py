@@ -196,4 +196,4 @@ def _complete(run_id: str, cause: str) -> None:
 
 
 def _profile(db: Session, run: Finalization) -> TenantProfile:
-    return db.get_one(Tenant, run.tenant_id).profile()
+    return db.get_one(Tenant, run.tenant_id).profile(run.mode)

@@ -166,7 +166,7 @@ def _decide(db: Session, found: KycRequest, *, approved: bool, by: str, cause: s
 
 
 def _take(found: KycRequest, event_id: str, result: str) -> bool:
-    profile = tenants.profile(found.tenant_id)
+    profile = tenants.profile(found.tenant_id, found.mode)
     with transaction(system_actor(profile, found.mode, PROVIDER)) as db:
         session = db.get_one(CheckoutSession, found.checkout_id, with_for_update=True)
         request = db.get_one(KycRequest, found.id, with_for_update=True)

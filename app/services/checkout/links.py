@@ -163,7 +163,7 @@ def by_slug(slug: str) -> tuple[PaymentLink, TenantProfile]:
         row = db.execute(statement).one_or_none()
     if row is None:
         raise NotFound("Payment link not found")
-    return row[0], row[1].profile()
+    return row[0], row[1].profile(row[0].mode)
 
 
 def slug_of(link_id: str) -> str:

@@ -59,7 +59,7 @@ def _pay(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> No
             unique_key=f"refunds.give_back_canceled:{intent.id}",
         )
         return
-    profile = db.get_one(Tenant, order.tenant_id).profile()
+    profile = db.get_one(Tenant, order.tenant_id).profile(order.mode)
     order_making.settle_code(order, system_actor(profile, order.mode), used=True)
     order.advance(lifecycle.Trigger.PAID, cause=cause, payment_intent_id=intent.id)
 

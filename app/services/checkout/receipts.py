@@ -133,7 +133,7 @@ def by_token(token: str) -> Shown:
         row = db.execute(statement).one_or_none()
     if row is None:
         raise NotFound("There is no such receipt", code="receipt_not_found")
-    return Shown(row[0], row[1].profile(), row[2] or 0)
+    return Shown(row[0], row[1].profile(row[0].mode), row[2] or 0)
 
 
 def url_of(receipt: Receipt) -> str:
@@ -164,7 +164,7 @@ def _issue(checkout_id: str) -> bool:
         if order is None:
             return False
         session = db.get_one(CheckoutSession, checkout_id)
-        profile = db.get_one(Tenant, session.tenant_id).profile()
+        profile = db.get_one(Tenant, session.tenant_id).profile(session.mode)
         scope = Scope(profile, session.mode)
         said = draft(db, session, profile, order_id=order.public_number, receipt_id=order.receipt_id or "")
         registry.own_billing().issue_receipt(scope, said)

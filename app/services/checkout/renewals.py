@@ -94,7 +94,9 @@ def _prepare(subscription_id: str) -> _Charge | None:
             renewal_flow.decline(db, period, code, subscription.payment_method_id, cause="dunning")
             return None
         actor = system_actor(
-            db.get_one(Tenant, subscription.tenant_id).profile(), subscription.mode, "subscriptions"
+            db.get_one(Tenant, subscription.tenant_id).profile(subscription.mode),
+            subscription.mode,
+            "subscriptions",
         )
         intent = _intent(db, actor, subscription, period)
         if intent is None:

@@ -257,7 +257,7 @@ def _expire(checkout_id: str) -> bool:
         local = reservation is not None and reservation.held_by is None
         if reservation is None or (paying and local) or reservation.expires_at > clock.now():
             return False
-        profile = db.get_one(Tenant, session.tenant_id).profile()
+        profile = db.get_one(Tenant, session.tenant_id).profile(session.mode)
         if paying:  # a remote system lets go by itself unless it is told not to
             until = clock.now() + timedelta(seconds=checkout_settings(profile).hold_ttl_seconds)
             extend(reservation, profile, until, cause="payment under way")

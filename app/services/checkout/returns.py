@@ -105,7 +105,9 @@ def receive_three_ds(raw: bytes, header: str) -> bool:
     if intent is None or not good:
         raise Unauthenticated("The signature is not valid", code="invalid_signature")
     event = _event(body)
-    attempt = threeds.challenged(system_actor(tenants.profile(intent.tenant_id), intent.mode), intent.id)
+    attempt = threeds.challenged(
+        system_actor(tenants.profile(intent.tenant_id, intent.mode), intent.mode), intent.id
+    )
     if attempt is not None:
         threeds.check_transaction(attempt, event.completion)
     row_id = _store(intent, event, body)

@@ -124,7 +124,7 @@ def go_on_turning_away(tenant_id: str, mode: str, checkout_id: str) -> None:
         ServiceUnavailable: the gateway has yet to say what became of the payment, or another system of the
             order; the job runs again.
     """
-    actor = system_actor(tenants.profile(tenant_id), mode)
+    actor = system_actor(tenants.profile(tenant_id, mode), mode)
     if sessions.get(actor, checkout_id).status == Status.FAILED:
         with suppress(InvalidState):  # nothing of it was kept
             rollback.roll_back(actor, checkout_id)

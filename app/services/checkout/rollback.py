@@ -359,4 +359,4 @@ def _status(run: Finalization, name: str) -> str:
 def _look(run_id: str) -> tuple[Finalization, TenantProfile]:
     with reading() as db:
         run = db.get_one(Finalization, run_id)
-    return run, tenants.profile(run.tenant_id)
+    return run, tenants.profile(run.tenant_id, run.mode)

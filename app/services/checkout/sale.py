@@ -57,7 +57,7 @@ def _complete(attempt: Attempt, cause: str) -> HandedOver:
         if session.status == _S.COMPLETED or intent.status == _Intent.SUCCEEDED:
             fresh.next_query_at = None
             return HandedOver()
-        profile = db.get_one(Tenant, session.tenant_id).profile()
+        profile = db.get_one(Tenant, session.tenant_id).profile(session.mode)
         if intent.cancel_requested:  # settling sends the money back, so nothing is sold
             settling.settle(db, intent, fresh, cause)
             if session.status == _S.PAYMENT_PROCESSING:
@@ -118,7 +118,9 @@ def cancel_session(db: Session, session: CheckoutSession, cause: str) -> None:
     if run is not None:
         run.advance(run_lifecycle.Trigger.CANCELED, cause=cause)
     session.advance(_T.CANCELED, cause=cause, cancel_reason="requested")
-    reservations.release(db, session, db.get_one(Tenant, session.tenant_id).profile(), cause=cause)
+    reservations.release(
+        db, session, db.get_one(Tenant, session.tenant_id).profile(session.mode), cause=cause
+    )
     link_uses.release(db, session)
     wallet.release(db, session, cause=cause)
 
@@ -131,7 +133,7 @@ def _give_back(attempt: Attempt, lost: Conflict, cause: str) -> None:
             return
         settling.settle(db, intent, fresh, cause)
         fail_sold_out(db, session, lost, cause=cause)
-        profile = db.get_one(Tenant, session.tenant_id).profile()
+        profile = db.get_one(Tenant, session.tenant_id).profile(session.mode)
         refunds.create(
             system_actor(profile, session.mode), intent.id, reason="Sold out while you were paying"
         )

@@ -196,7 +196,7 @@ def find_hosted(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, Payment
     if row is None:
         raise NotFound("There is no such checkout page", code="checkout_not_found")
     session, tenant, intent = _PAGE.take(row)
-    return session, tenant.profile(), intent
+    return session, tenant.profile(session.mode), intent
 
 
 def list_page(
@@ -310,7 +310,7 @@ def expire_now(actor: Actor, checkout_id: str) -> CheckoutSession:
 def _expire(checkout_id: str) -> bool:
     with transaction() as db:
         session = db.get_one(CheckoutSession, checkout_id, with_for_update=True)
-        return end_lapsed(db, session, db.get_one(Tenant, session.tenant_id).profile())
+        return end_lapsed(db, session, db.get_one(Tenant, session.tenant_id).profile(session.mode))
 
 
 def end_lapsed(db: Session, session: CheckoutSession, profile: TenantProfile) -> bool:

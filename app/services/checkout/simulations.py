@@ -150,7 +150,7 @@ def run(job: dict[str, Any]) -> None:
     """
     if settings.current().production:
         raise NotFound("There is no sandbox here")
-    actor = system_actor(tenants.profile(job["tenant_id"]), Mode.TEST, "simulation")
+    actor = system_actor(tenants.profile(job["tenant_id"], Mode.TEST), Mode.TEST, "simulation")
     simulation = SIMULATIONS[job["type"]]
     simulation.run(actor, intents.get(actor, job["intent_id"]), job["nonce"])
 

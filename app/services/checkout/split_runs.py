@@ -332,7 +332,7 @@ def _complete(whole_id: str, cause: str) -> HandedOver:
         if not run.whole.settles_with_checkout:
             _succeed(db, run, cause)
             return HandedOver()
-        profile = db.get_one(Tenant, session.tenant_id).profile()
+        profile = db.get_one(Tenant, session.tenant_id).profile(session.mode)
         sale.take_goods(db, session, profile, cause=cause)
         _succeed(db, run, cause)
         return handover.conclude(db, session, runs.running(db, session), profile, cause=cause)
@@ -374,7 +374,7 @@ def _is_broken(part: PaymentIntent) -> bool:
 
 
 def _system(intent: PaymentIntent) -> Actor:
-    return system_actor(tenants.profile(intent.tenant_id), intent.mode)
+    return system_actor(tenants.profile(intent.tenant_id, intent.mode), intent.mode)
 
 
 def _call_on(db: Session, part: PaymentIntent, attempt: Attempt, cause: str) -> None:

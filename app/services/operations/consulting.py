@@ -117,7 +117,7 @@ def _ask(missing: NotAsked, started: float) -> dict[str, Any]:
 
 
 def _secrets(call: Call) -> list[str]:
-    found = inbound_secrets.find_all(call.tenant_id, inbound_secrets.of_provider(call.provider))
+    found = inbound_secrets.find_for(call.tenant_id, call.provider, call.mode)
     if not found:
         raise ProviderUnavailable(call.provider, "has no secret to sign with")
     return found

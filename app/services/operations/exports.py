@@ -236,7 +236,9 @@ def run(export_id: str) -> None:
             return
         export.runs += 1
         export.rows_written = 0
-        accounts = dict(checkout_settings(db.get_one(Tenant, export.tenant_id).profile()).gl_accounts)
+        accounts = dict(
+            checkout_settings(db.get_one(Tenant, export.tenant_id).profile(export.mode)).gl_accounts
+        )
     _drop_drafts(f".{export.id}-*")
     draft = places.folder() / f".{export.id}-{random_token(6)}.part"
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from app.db import reading
+from app.domain.actor import Mode
 from app.models.access.tenant import Tenant
 from app.services.operations import secrets_at_rest
 
@@ -28,6 +29,12 @@ def previous(kind: str) -> str:
     return f"{kind}.previous"
 
 
-def of_provider(name: str) -> str:
-    """The kind of the secret with which we sign what we ask a remote provider."""
-    return f"provider_{name}"
+def of_provider(name: str, *, alone: bool = False) -> str:
+    """The kind of the secret with which we sign what we ask a provider; `alone`: of test mode alone."""
+    return f"provider_{name}.test" if alone else f"provider_{name}"
+
+
+def find_for(tenant_id: str, provider: str, mode: str) -> list[str]:
+    """The secrets with which we sign what we ask a remote provider in that mode; see `find_all`."""
+    alone = find_all(tenant_id, of_provider(provider, alone=True)) if mode == Mode.TEST else []
+    return alone or find_all(tenant_id, of_provider(provider))

@@ -31,13 +31,15 @@ def check(actor: Actor, chosen: Any) -> None:
 def read(actor: Actor) -> dict[str, Any]:
     """What is chosen for each system."""
     with reading() as db:
-        tenant = db.get_one(Tenant, actor.tenant_id)
-    chosen: dict[str, Any] = tenant.settings.get("providers", {})
+        profile = db.get_one(Tenant, actor.tenant_id).profile(tenant_settings.reach(actor))
+    chosen: dict[str, Any] = profile.settings.get("providers", {})
     return {name: chosen.get(name, {"kind": providers.BUILTIN}) for name in providers.NAMES}
 
 
 def choose(actor: Actor, chosen: Mapping[str, Any], *, expected: int | None = None) -> dict[str, str]:
-    """Choose some systems, for both modes; what is not named stays. What is held at one is ended there.
+    """Choose some systems, see `settings.store`; what is not named stays. What is held at one is ended there.
+
+    A system that a key of test mode chooses is asked with a secret of its own: that key's holder reads it.
 
     Returns the secrets that were made for systems that had none; they are shown this once.
 
@@ -50,17 +52,19 @@ def choose(actor: Actor, chosen: Mapping[str, Any], *, expected: int | None = No
         tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
         if expected is not None and expected != tenant.settings_version:
             raise VersionConflict
-        before = tenant.settings.get("providers", {})
+        before = tenant.profile(tenant_settings.reach(actor)).settings.get("providers", {})
         after = {**before, **{name: dict(choice) for name, choice in chosen.items()}}
         made = {
-            name: _new_secret(tenant, name)
+            name: _new_secret(tenant, inbound_secrets.of_provider(name, alone=actor.is_test_key))
             for name, choice in chosen.items()
             if choice["kind"] == providers.HTTP
-            and inbound_secrets.of_provider(name) not in tenant.inbound_secrets
+            and inbound_secrets.of_provider(name, alone=actor.is_test_key) not in tenant.inbound_secrets
         }
-        if after != before:
-            tenant.settings = {**tenant.settings, "providers": after}
-            tenant.settings_version += 1
+        ends = not actor.is_test_key and "providers" in (tenant.test_settings or {})
+        if ends:
+            _forget_alone(tenant)
+        if after != before or ends:
+            tenant_settings.store(tenant, actor, {"providers": after})
             record(
                 db,
                 "settings.updated",
@@ -95,7 +99,7 @@ def roll_secret(actor: Actor, name: str) -> str:
         raise InvalidRequest(f"There is no provider {name}", field="provider")
     with transaction(actor) as db:
         tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
-        secret = _new_secret(tenant, name)
+        secret = _new_secret(tenant, inbound_secrets.of_provider(name, alone=actor.is_test_key))
         record(
             db,
             "provider_secret.rolled",
@@ -109,8 +113,14 @@ def roll_secret(actor: Actor, name: str) -> str:
         return secret
 
 
-def _new_secret(tenant: Tenant, name: str) -> str:
-    kind, secret = inbound_secrets.of_provider(name), generate_webhook_secret()
+def _forget_alone(tenant: Tenant) -> None:
+    """Drop the secrets of test mode alone: what is chosen for both modes holds there, too."""
+    alone = {inbound_secrets.of_provider(name, alone=True) for name in providers.NAMES}
+    tenant.inbound_secrets = {k: v for k, v in tenant.inbound_secrets.items() if k not in alone}
+
+
+def _new_secret(tenant: Tenant, kind: str) -> str:
+    secret = generate_webhook_secret()
     kept = {kind: secrets_at_rest.encrypt(secret, tenant.id, "inbound", kind)}
     if kind in tenant.inbound_secrets:
         old = inbound_secrets.previous(kind)

@@ -10,7 +10,7 @@ from app import settings as environment
 from app.connectors import registry
 from app.db import reading, transaction
 from app.domain import countries, money
-from app.domain.actor import Actor, TenantProfile
+from app.domain.actor import Actor, Mode, TenantProfile
 from app.domain.errors import InvalidRequest, VersionConflict
 from app.domain.rules import page_choices, risk_choices
 from app.domain.rules.amounts import AmountLimits
@@ -112,16 +112,41 @@ def checkout_settings(profile: TenantProfile) -> CheckoutSettings:
 
 
 def read(actor: Actor) -> tuple[CheckoutSettings, int]:
-    """The settings as they stand now, and their version."""
+    """The settings that the caller would change, and their version: see `store`."""
     with reading() as db:
         tenant = db.get_one(Tenant, actor.tenant_id)
-        return checkout_settings(tenant.profile()), tenant.settings_version
+        return checkout_settings(tenant.profile(reach(actor))), tenant.settings_version
+
+
+def reach(actor: Actor) -> Mode:
+    """What holds in live mode, or, to keys of test mode, what holds in test mode."""
+    return Mode.TEST if actor.is_test_key else Mode.LIVE
+
+
+def of_test_mode_alone(actor: Actor) -> list[str]:
+    """The names of what keys of test mode have chosen otherwise, for test mode alone."""
+    with reading() as db:
+        return sorted(db.get_one(Tenant, actor.tenant_id).test_settings or {})
+
+
+def store(tenant: Tenant, actor: Actor, values: Mapping[str, Any]) -> None:
+    """Write settings onto a locked merchant: for both modes, by a key of test mode for that alone.
+
+    What is written for both takes the place of what held in test mode alone (docs/adr/0040).
+    """
+    alone = tenant.test_settings or {}
+    if actor.is_test_key:
+        tenant.test_settings = {**alone, **values}
+    else:
+        tenant.settings = {**tenant.settings, **values}
+        tenant.test_settings = {name: alone[name] for name in alone.keys() - values.keys()} or None
+    tenant.settings_version += 1
 
 
 def change(
     actor: Actor, changes: Mapping[str, Any], *, expected: int | None = None
 ) -> tuple[CheckoutSettings, int]:
-    """Change what is given, for both modes; the rest stays. What is equal already is no change.
+    """Change what is given, see `store`; the rest stays. What is equal already is no change.
 
     Raises:
         InvalidRequest: no such setting, or not a value that it takes.
@@ -137,12 +162,13 @@ def change(
         tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
         if expected is not None and expected != tenant.settings_version:
             raise VersionConflict
-        old = checkout_settings(tenant.profile())
+        old = checkout_settings(tenant.profile(reach(actor)))
         _check_together(old, changes)
-        moved = {name: value for name, value in changes.items() if _plain(getattr(old, name)) != value}
+        moved = _moved(tenant, actor, changes)
         if moved:
-            tenant.settings = {**tenant.settings, **moved}
-            tenant.settings_version += 1
+            before = {name: moved[name][0] for name in moved}
+            after = {name: moved[name][1] for name in moved}
+            store(tenant, actor, after)
             record(
                 db,
                 "settings.updated",
@@ -151,10 +177,21 @@ def change(
                 entity="settings",
                 entity_id=tenant.id,
                 cause=str(actor.kind),
-                before={name: _plain(getattr(old, name)) for name in moved},
-                after=moved,
+                before=before,
+                after=after,
             )
-        return checkout_settings(tenant.profile()), tenant.settings_version
+        return checkout_settings(tenant.profile(reach(actor))), tenant.settings_version
+
+
+def _moved(tenant: Tenant, actor: Actor, changes: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Name → before and after, of what is other than it stands in a mode that the change reaches."""
+    stand = [checkout_settings(tenant.profile(mode)) for mode in (reach(actor), Mode.TEST)]
+    moved = {}
+    for name, value in changes.items():
+        others = [old for each in stand if (old := _plain(getattr(each, name))) != value]
+        if others:
+            moved[name] = (others[0], value)
+    return moved
 
 
 def method_types() -> list[str]:

@@ -30,7 +30,7 @@ def for_dispute(db: Session, dispute: Dispute) -> str:
 
 def void_for_refund(db: Session, refund: Refund) -> None:
     """Take back the credit note of a refund that came back."""
-    scope = Scope(tenants.profile(refund.tenant_id), refund.mode)
+    scope = Scope(tenants.profile(refund.tenant_id, refund.mode), refund.mode)
     registry.billing(scope.tenant).void_credit_note(scope, f"refund:{refund.id}")
     _tell(db, refund, "credit_note.voided", {"id": refund.credit_note_id, "refund_id": refund.id})
 
@@ -46,7 +46,7 @@ def _issue(db: Session, cause: Refund | Dispute, source: str, reason: str) -> st
         order_id=_word(metadata.get("order_id")),
         invoice_id=_word(metadata.get("invoice_id")),
     )
-    scope = Scope(tenants.profile(cause.tenant_id), cause.mode)
+    scope = Scope(tenants.profile(cause.tenant_id, cause.mode), cause.mode)
     note_id = registry.billing(scope.tenant).issue_credit_note(scope, draft)
     facts = {"id": note_id, "source": source, "amount": cause.amount, "currency": cause.currency}
     _tell(db, cause, "credit_note.issued", facts)

@@ -205,7 +205,7 @@ def give_back_canceled(intent_id: str) -> None:
     with transaction() as db:
         intent = db.get_one(PaymentIntent, intent_id, with_for_update=True)
         if left_to_refund(intent) > 0:
-            profile = tenants.profile(intent.tenant_id)
+            profile = tenants.profile(intent.tenant_id, intent.mode)
             create(system_actor(profile, intent.mode), intent.id, reason="Canceled while it was captured")
 
 

@@ -89,7 +89,7 @@ def screen(
         RateLimited: `velocity_limit_exceeded`.
     """
     actor: Actor | None = db.info.get("actor")
-    profile = actor.tenant if actor is not None else db.get_one(Tenant, intent.tenant_id).profile()
+    profile = actor.tenant if actor is not None else db.get_one(Tenant, intent.tenant_id).profile(intent.mode)
     chosen = policy.of(profile, intent.mode)
     limits.check_amount(chosen, intent.amount, intent.currency)
     limits.check_confirms(chosen, intent)

@@ -14,7 +14,7 @@ from app import settings as environment
 from app.db import reading
 from app.domain.errors import RateLimited, Unprocessable, VersionConflict
 from app.models.events.journal import JournalEntry
-from app.services.access import keys
+from app.services.access import keys, tenants, tokens
 from app.services.operations import settings
 from app.services.payments import intents, methods
 from tests import risks
@@ -251,3 +251,36 @@ def test_of_many_changes_of_one_version_one_wins(shop: Shop) -> None:
     assert sum(won) == 1
     assert settings.read(shop.actor)[1] == 2
     assert len(changes_told(shop)) == 1
+
+
+def test_a_key_of_test_mode_changes_test_mode_alone(client: FlaskClient, shop: Shop) -> None:
+    """Whoever holds such a key tries settings out, and touches nothing that takes real money (docs/adr/0040)."""
+    _, secret = keys.create(shop.actor, "live", mode="live")
+    live = {"Authorization": f"Bearer {secret}"}
+    machine = {"Authorization": f"Bearer {tokens.mint_jwt(shop.actor)}"}
+
+    def stands(headers: dict[str, str], path: str = PATH, name: str = "max_authorization_amount") -> Any:
+        answer = client.get(path, headers=headers).json
+        assert answer is not None
+        return answer[name]
+
+    sent = {"max_authorization_amount": 5000, "three_ds_policy": "always"}
+    assert client.patch(PATH, json=sent, headers=shop.bearer).status_code == 200
+    limits = "/v1/checkout/tx-limits"
+    assert client.patch(limits, json={"max_amount": 7000}, headers=machine).status_code == 200
+    assert (stands(shop.bearer), stands(live)) == (5000, None)
+    assert (stands(machine, limits, "max_amount"), stands(live, limits, "max_amount")) == (7000, None)
+    hosts = {"hosted_checkout": {"redirect_hosts": ["evil.example"]}}
+    assert client.patch("/v1/checkout/settings", json=hosts, headers=shop.bearer).status_code == 200
+    assert tenants.profile(shop.actor.tenant_id, "live").settings == {}
+    for headers, status in ((shop.bearer, 422), (live, 201)):
+        body = {"amount": 8000, "currency": "GBP"}
+        made = client.post("/v1/payments/intents", json=body, headers={**headers, "Idempotency-Key": "k-1"})
+        assert made.status_code == status, made.json
+
+    assert client.patch(PATH, json={"max_authorization_amount": 9000}, headers=live).status_code == 200
+    assert (stands(shop.bearer), stands(live)) == (9000, 9000), "what is set for both modes holds in both"
+    assert stands(shop.bearer, name="three_ds_policy") == "always", "the rest stays"
+    assert stands(live, name="three_ds_policy") == "automatic"
+    told = [change["after"] for change in changes_told(shop)]
+    assert told[0] == sent and told[-1] == {"max_authorization_amount": 9000}

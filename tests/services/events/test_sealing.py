@@ -87,7 +87,7 @@ def test_sealers_at_the_same_time_seal_each_row_and_fan_out_once(tenant: Tenant,
 
 
 def test_only_what_an_endpoint_lists_in_its_mode_is_fanned_out(tenant: Tenant, actor: Actor) -> None:
-    live = system_actor(tenant.profile(), Mode.LIVE)
+    live = system_actor(tenant.profile(Mode.LIVE), Mode.LIVE)
     paid, _ = webhooks.create(actor, "http://127.0.0.1/a", ["payment.succeeded", "checkout.completed"])
     live_one, _ = webhooks.create(live, "https://merchant.example/live", ["payment.succeeded"])
     off, _ = webhooks.create(actor, "http://127.0.0.1/off", ["payment.succeeded"])
