@@ -13,15 +13,17 @@ from werkzeug.wrappers import Response as AnyResponse
 from app import settings
 from app.domain import money
 from app.domain.actor import TenantProfile
-from app.domain.errors import DomainError
+from app.domain.errors import DomainError, RateLimited
 from app.domain.rules.cards import holds_card_number
-from app.kit import qr
+from app.kit import addresses, qr
 from app.kit.words import N_
 from app.models.checkout.payment_link import PaymentLink
 from app.pages import views
 from app.services.checkout import link_page, links
 from app.services.checkout.link_page import Asked
+from app.services.operations import rate_limits
 from app.web import refusals
+from app.web.authentication import client_address
 from app.web.languages import language
 from app.web.opens import To, opens
 
@@ -30,6 +32,8 @@ blueprint = Blueprint("links", __name__, url_prefix="/l")
 #: How somebody came by who scanned the code.
 QR = "qr"
 NO_EMAIL = N_("Enter an e-mail address like name@example.com")
+#: From one address: a queue at a market stall, all behind one line, stays below it.
+PAYMENTS_A_MINUTE, SCANS_A_MINUTE = 30, 120
 #: So much of what was typed, or stands in the address, is shown again.
 MAX_TYPED = 300
 
@@ -47,13 +51,24 @@ def show(slug: str) -> Response:
 def pay(slug: str) -> AnyResponse:
     """Start a payment and go to its page."""
     link = links.by_slug(slug)[0]
+    try:
+        _count("link_pay", PAYMENTS_A_MINUTE)
+    except RateLimited as refused:
+        return _too_often(link.slug, refused)
     if request.form.get("via") == QR:
         links.count_scan(slug)  # without script nobody has told of it yet
     try:
         email = request.form.get("email", "").strip() or None
         session = links.pay(
-            slug, amount=_amount(link), request_id=g.request_id, email=email, asked=_asked(link)
+            slug,
+            amount=_amount(link),
+            request_id=g.request_id,
+            email=email,
+            asked=_asked(link),
+            address=client_address(),
         )
+    except RateLimited as refused:
+        return _too_often(slug, refused)
     except DomainError as refused:
         words = _(NO_EMAIL) if refused.code == "invalid_email" else refusals.words(refused)
         errors = [{"field": refused.field, "text": words}]
@@ -66,6 +81,7 @@ def pay(slug: str) -> AnyResponse:
 def scan(slug: str) -> AnyResponse:
     """Count somebody who came by the QR code: their browser's script says so, which bots do not run."""
     links.by_slug(slug)
+    _count("link_scan", SCANS_A_MINUTE)
     links.count_scan(slug)
     return Response(status=204)
 
@@ -145,6 +161,25 @@ def view(link: PaymentLink, profile: TenantProfile) -> dict[str, Any]:
         "state": "open" if stands == "payable" else stands,
         "message": page.messages.get(stands),
     }
+
+
+def _count(name: str, limit: int) -> None:
+    """Count what somebody does by their address; one that is not public says nothing about who it is.
+
+    Raises:
+        RateLimited: too often in a minute.
+    """
+    who = addresses.counted(client_address())
+    if who is not None:
+        rate_limits.hit(name, who, limit=limit, window_seconds=60)
+
+
+def _too_often(slug: str, refused: RateLimited) -> Response:
+    """The page again with what was typed, and when another try makes sense."""
+    errors = [{"field": refused.field, "text": refusals.words(refused)}]
+    answer = _render(*links.by_slug(slug), errors, refused.http_status)
+    answer.headers["Retry-After"] = str(refused.retry_after)
+    return answer
 
 
 def _asked(link: PaymentLink) -> Asked:

@@ -1,7 +1,7 @@
 """What a shopper reads where a service refused something, in their language.
 
 Errors carry a stable code and an English message. English readers get the message; others get the words of
-the code, else those of the field, else those of the kind of error: less exact, never English.
+the code, else those of the kind of error, else those of the field: less exact, never English.
 """
 
 from __future__ import annotations
@@ -59,12 +59,13 @@ _ELSE = N_("This can't be done now. Check what you typed and try again.")
 
 def words(error: DomainError) -> str:
     """The words of a refusal in the language of this request."""
-    if language() == FALLBACK:
+    plain = error.message == error.default_message and error.http_status in _BY_STATUS
+    if language() == FALLBACK and not plain:
         return error.message
     found = (
         _BY_CODE.get(error.code)
-        or _BY_FIELD.get(error.field or "")
         or _BY_STATUS.get(error.http_status)
+        or _BY_FIELD.get(error.field or "")
         or _ELSE
     )
     return str(gettext(found))

@@ -12,8 +12,10 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from app import settings
+from app.domain.actor import shopper_actor
+from app.domain.errors import RateLimited
 from app.kit import clock
-from app.services.checkout import panel, payment, sessions
+from app.services.checkout import details, panel, payment, sessions, tries
 from tests import catalogue
 from tests.pages.hosted import Visit
 from tests.shops import Shop, later
@@ -210,6 +212,23 @@ def test_a_coupon_comes_and_goes(client: FlaskClient, shop: Shop) -> None:
     assert shop.intent(session).amount == 1350
     fixed = Visit(client, shop.session(promotion_codes=("SAVE10",)))
     assert fixed.send("coupon", remove="SAVE10").status_code == 422
+
+
+def test_promotion_codes_are_not_found_by_trying(
+    client: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue.coupon(shop)
+    monkeypatch.setitem(tries.PER_SESSION, tries.PROMOTION, 2)
+    visit = Visit(client, shop.session(options={"allow_coupon_code": True, "tax": "included"}))
+    assert [visit.send("coupon", coupon=f"NOPE{n}").status_code for n in range(2)] == [422, 422]
+    refused = visit.send("coupon", coupon="SAVE10")
+    assert refused.status_code == 429 and "Wait a moment" in refused.text
+    assert 0 < int(refused.headers["Retry-After"]) <= 600
+    shopper = shopper_actor(shop.actor.tenant, "test", visit.session.id, address="8.8.8.8")
+    guess = details.Change(promotion_codes=("SAVE10",))
+    with pytest.raises(RateLimited):
+        details.change(shopper, visit.session.id, guess)
+    assert details.change(shop.actor, visit.session.id, guess).grand_total == 1350, "its server may"
 
 
 # --- nonces

@@ -17,7 +17,8 @@ from app.db import reading
 from app.domain.errors import InvalidRequest
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
-from app.services.checkout import links, sessions
+from app.pages import links as pages
+from app.services.checkout import links, sessions, tries
 from app.services.checkout.link_terms import LinkDraft
 from app.services.payments import uploads
 from tests import catalogue
@@ -76,6 +77,31 @@ def test_what_a_payer_answers_is_kept_with_the_session(client: FlaskClient, shop
     page = client.get(target).text
     assert 'name="coupon"' in page
     assert links.by_slug("boat")[0].held == 1
+
+
+def test_who_pays_or_scans_or_guesses_too_often_waits(
+    client: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link(shop, {"promotionCodes": True})
+    monkeypatch.setattr(pages, "PAYMENTS_A_MINUTE", 3)
+    monkeypatch.setattr(pages, "SCANS_A_MINUTE", 2)
+    monkeypatch.setitem(tries.PER_ADDRESS, tries.PROMOTION, 1)
+    client.environ_base["REMOTE_ADDR"] = "8.8.8.8"
+    assert send(client, code="NOPE")[0] == 422
+    status, _, page = send(client, code="SAVE10", email="ann@example.com")
+    assert status == 429 and "Wait a moment" in page and 'value="ann@example.com"' in page
+    assert (send(client)[0], send(client)[0]) == (303, 429)
+    assert len(started(shop)) == 1 and links.by_slug("boat")[0].held == 1
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/l/boat").text)
+    assert token is not None
+    again = client.post("/l/boat", data={"csrf_token": token.group(1)})
+    assert 0 < int(again.headers["Retry-After"]) <= 60
+    scanned = [client.post("/l/boat/scan", data={"csrf_token": token.group(1)}) for _ in range(3)]
+    assert ([answer.status_code for answer in scanned], scans()) == ([204, 204, 429], 2)
+    client.environ_base["REMOTE_ADDR"] = "8.8.4.4"
+    assert send(client)[0] == 303, "somebody else"
+    client.environ_base["REMOTE_ADDR"] = "127.0.0.1"
+    assert {send(client)[0] for _ in range(5)} == {303}, "a proxy that is not known says nothing of who pays"
 
 
 MISTAKES = [

@@ -16,6 +16,7 @@ from app.domain.permissions import LINKS_MANAGE
 from app.services.checkout import hosted, links
 from app.services.checkout.link_page import Asked
 from app.services.checkout.link_terms import LinkDraft
+from app.web.authentication import client_address
 from app.web.endpoint import Answer
 from app.web.schemas import Body, Instant, Integer, Listing, PageQuery, View
 from app.web.surface import PUBLIC, SERVER, Idempotency, Limit
@@ -252,6 +253,7 @@ def pay(slug: str, body: LinkPay) -> LinkSession:
         request_id=g.request_id,
         method_types=tuple(body.methodTypes or ()),
         asked=asked,
+        address=client_address(),
     )
     return LinkSession(
         sessionId=session.public_id,

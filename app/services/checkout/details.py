@@ -13,7 +13,7 @@ from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest, PermissionDenied
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
-from app.services.checkout import addresses, buyers, reservations, shipping, totals, wallet
+from app.services.checkout import addresses, buyers, reservations, shipping, totals, tries, wallet
 from app.services.checkout.editing import edit
 from app.services.checkout.intents import edit_due
 from app.services.checkout.sessions import MAX_LIFETIME_SECONDS
@@ -32,15 +32,23 @@ class Change:
     version: int | None = None
 
 
-@consulting
 def change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
     """Change a session in part (CK-003). Unknown promotion codes become validation issues (OP-28).
 
     Raises:
+        RateLimited: a shopper tries too many codes.
         VersionConflict: it is no longer at `wanted.version`.
         Conflict: `session_immutable`: the lifetime of this session is fixed.
         InvalidRequest: naming the field that cannot be.
     """
+    if wanted.promotion_codes:
+        tries.count(actor, tries.PROMOTION, checkout_id)
+    return _change(actor, checkout_id, wanted)
+
+
+@consulting
+def _change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
+    """See `change`."""
     with edit_due(actor, checkout_id, version=wanted.version) as (db, session):
         if wanted.customer is not None:
             given = _as_far_as_allowed(actor, session, wanted.customer)

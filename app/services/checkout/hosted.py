@@ -14,7 +14,7 @@ from app.kit import clock
 from app.models.checkout.session import CheckoutSession
 from app.providers.base import MAX_QUANTITY, CartLine, CartSnapshot
 from app.services.access import tokens
-from app.services.checkout import drafts, reservations, sessions, totals
+from app.services.checkout import drafts, reservations, sessions, totals, tries
 from app.services.checkout.editing import edit
 from app.services.operations.consulting import consulting
 
@@ -77,14 +77,21 @@ def has_lapsed(session: CheckoutSession, now: datetime | None = None) -> bool:
     return over and session.status in lifecycle.OPEN
 
 
-@consulting
 def apply_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
-    """Add a coupon on the page; an invalid one changes nothing (OP-65).
+    """Add a coupon on the page; an invalid one changes nothing (OP-65). A shopper's tries are counted.
 
     Raises:
+        RateLimited: too many tries.
         Unprocessable: the code is not good now.
         InvalidState: coupons are not allowed here, or the session is over.
     """
+    tries.count(actor, tries.PROMOTION, checkout_id)
+    return _apply_coupon(actor, checkout_id, code)
+
+
+@consulting
+def _apply_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
+    """See `apply_coupon`."""
     with transaction(actor) as db:
         session = sessions.find(db, actor, checkout_id, lock=True)
         if not session.options.get("allow_coupon_code"):

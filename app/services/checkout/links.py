@@ -22,7 +22,7 @@ from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.providers.base import CartLine, CartSnapshot
-from app.services.checkout import buyers, link_page, link_terms, link_uses, sessions
+from app.services.checkout import buyers, link_page, link_terms, link_uses, sessions, tries
 from app.services.checkout.drafts import SessionDraft
 from app.services.checkout.link_page import Asked
 from app.services.checkout.link_terms import LinkDraft
@@ -215,7 +215,6 @@ def state(link: PaymentLink) -> str:
     return "used_up" if is_used_up(link) else "payable"
 
 
-@consulting
 def pay(
     slug: str,
     *,
@@ -224,23 +223,27 @@ def pay(
     method_types: tuple[str, ...] = (),
     email: str | None = None,
     asked: Asked | None = None,
+    address: str = "",
 ) -> CheckoutSession:
     """Start a payment over a link: a hosted session of half an hour, holding one use.
 
     `method_types` narrows the link's own methods; `email` is the payer's, where they gave it, and `asked`
-    what they answered to what the link's page asks.
+    what they answered to what the link's page asks. Tries of codes are counted by `address`.
 
     Raises:
         Conflict: `link_not_payable`.
         InvalidRequest: the payer's amount or quantity is outside the bounds, an answer is missing, the link
             takes none of the methods, or the address is none.
         Unprocessable: `promotion_invalid`: the code is not good here or now.
+        RateLimited: too many tries of codes.
     """
     link, profile = by_slug(slug)
     page, asked = link_page.of(link.page), asked or Asked()
     if state(link) != "payable":
         raise Conflict("This link cannot be paid", code="link_not_payable", explain={"reason": state(link)})
-    actor = Actor(ActorKind.PUBLIC, "public", profile, Mode(link.mode), request_id=request_id)
+    actor = Actor(
+        ActorKind.PUBLIC, "public", profile, Mode(link.mode), request_id=request_id, address=address
+    )
     draft = replace(
         _draft(link, profile, link_terms.price(link, amount), link_page.quantity(page, asked.quantity)),
         customer={"email": buyers.email(actor, email)} if email else {},
@@ -249,8 +252,16 @@ def pay(
         promotion_codes=link_page.codes(page, asked),
         metadata=link_page.metadata(page, asked),
     )
+    if draft.promotion_codes:
+        tries.count(actor, tries.PROMOTION)
+    return _start(actor, draft)
+
+
+@consulting
+def _start(actor: Actor, draft: SessionDraft) -> CheckoutSession:
+    """The session of a payer, holding one use; see `pay`."""
     with transaction(actor) as db:
-        link_uses.hold(db, link.id)
+        link_uses.hold(db, draft.payment_link_id or "")
         session = sessions.add(db, actor, draft)
         if session.validation_issues:
             raise link_page.bad_code()

@@ -26,7 +26,7 @@ from app.models.insertion import insert_now
 from app.models.payments.intent import PaymentIntent
 from app.models.reading import Reader
 from app.providers.base import CartSnapshot
-from app.services.checkout import buyers, drafts, link_uses, reservations, runs, totals, wallet
+from app.services.checkout import buyers, drafts, link_uses, reservations, runs, totals, tries, wallet
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations import sweeping
 from app.services.operations.consulting import consulting
@@ -39,9 +39,20 @@ _S, _T = lifecycle.Status, lifecycle.Trigger
 MAX_LIFETIME_SECONDS = 24 * 3600
 
 
-@consulting
 def create(actor: Actor, draft: SessionDraft) -> CheckoutSession:
-    """Make a session with its totals; see `drafts.resolve_cart` for what is refused."""
+    """Make a session with its totals; see `drafts.resolve_cart` for what is refused.
+
+    Raises:
+        RateLimited: a shopper tries too many codes.
+    """
+    if draft.promotion_codes:
+        tries.count(actor, tries.PROMOTION)
+    return _create(actor, draft)
+
+
+@consulting
+def _create(actor: Actor, draft: SessionDraft) -> CheckoutSession:
+    """See `create`."""
     with transaction(actor) as db:
         return add(db, actor, draft)
 

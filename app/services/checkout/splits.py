@@ -24,7 +24,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.services.checkout import dues, reservations, sessions, split_runs, stored_value, totals
+from app.services.checkout import dues, reservations, sessions, split_runs, stored_value, totals, tries
 from app.services.checkout import intents as session_intents
 from app.services.checkout.wallet import GIFT_CARD, STORE_CREDIT
 from app.services.operations.consulting import consulting
@@ -70,7 +70,7 @@ def split(actor: Actor, intent_id: str, allocations: Sequence[Allocation]) -> Pa
     chosen = [methods.usable(actor, a.method_id) if a.method_id else None for a in allocations]
     for allocation in allocations:
         if allocation.code is not None:
-            stored_value.count_try(actor, checkout_id)
+            tries.count(actor, tries.GIFT_CARD, checkout_id)
     return _replace(actor, checkout_id, intent_id, allocations, chosen)
 
 

@@ -16,21 +16,17 @@ from app.db import reading
 from app.domain.actor import Actor
 from app.domain.errors import NotFound, Unprocessable
 from app.domain.lifecycles import wallet_holds as lifecycle
-from app.kit import addresses, clock
+from app.kit import clock
 from app.kit.ids import new_id
 from app.models.catalogue.stored_value import GiftCard, StoreCredit
 from app.models.checkout.session import CheckoutSession
 from app.models.checkout.wallet_hold import WalletHold
 from app.models.insertion import insert_now
-from app.services.checkout import dues, gift_cards, intents, sessions, totals, wallet
+from app.services.checkout import dues, gift_cards, intents, sessions, totals, tries, wallet
 from app.services.checkout.wallet import GIFT_CARD, STORE_CREDIT
-from app.services.operations import rate_limits
 from app.services.operations.consulting import consulting
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
-
-#: How many codes a shopper may try within ten minutes: per session, and from one network address.
-TRIES_PER_SESSION, TRIES_PER_ADDRESS, TRIES_WINDOW_SECONDS = 10, 30, 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ class Wallet:
 
 def apply_gift_card(actor: Actor, checkout_id: str, code: str) -> tuple[CheckoutSession, Part]:
     """See `hold_gift_card`; a shopper's tries are counted (CK-050)."""
-    count_try(actor, checkout_id)
+    tries.count(actor, tries.GIFT_CARD, checkout_id)
     return hold_gift_card(actor, checkout_id, code)
 
 
@@ -224,21 +220,6 @@ def _hold(
 def _refresh(db: Session, actor: Actor, session: CheckoutSession) -> None:
     if session.totals_stale:
         totals.calculate(db, session, actor.tenant)
-
-
-def count_try(actor: Actor, checkout_id: str) -> None:
-    """Codes must not be found by trying; a merchant's server may try as many as it likes.
-
-    Raises:
-        RateLimited: too many.
-    """
-    if not actor.is_shopper:
-        return
-    window = TRIES_WINDOW_SECONDS
-    rate_limits.hit("giftcard_session", checkout_id, limit=TRIES_PER_SESSION, window_seconds=window)
-    if actor.address:
-        who = f"{actor.tenant_id}:{addresses.line(actor.address)}"
-        rate_limits.hit("giftcard_address", who, limit=TRIES_PER_ADDRESS, window_seconds=window)
 
 
 def _good_card(db: Session, actor: Actor, session: CheckoutSession, code: str) -> GiftCard:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from app.db import reading
 from app.kit import clock
 from app.models.operations.idempotency import IdempotencyRecord
-from app.services.checkout import stored_value
+from app.services.checkout import tries
 from tests import catalogue
 from tests.checkout_api import Checkout
 from tests.shops import Shop, later, make
@@ -207,7 +207,7 @@ def test_a_repeated_call_under_its_key_holds_once(checkout: Checkout) -> None:
 
 
 def test_a_shopper_cannot_find_codes_by_trying(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_value, "TRIES_PER_SESSION", 3)
+    monkeypatch.setitem(tries.PER_SESSION, tries.GIFT_CARD, 3)
     browser = checkout.browser()
     for number in range(3):
         assert browser.of("/apply-giftcard", {"code": f"GUESS-{number}"}, 422)["code"] == "giftcard_invalid"

@@ -1,0 +1,30 @@
+"""Codes must not be found by trying: how many a shopper may try. A merchant's server may try all it likes."""
+
+from __future__ import annotations
+
+from app.domain.actor import Actor
+from app.kit import addresses
+from app.services.operations import rate_limits
+
+#: Within ten minutes: of one session, and from one network address. A code of a gift card is money.
+GIFT_CARD, PROMOTION = "giftcard", "promotion"
+PER_SESSION = {GIFT_CARD: 10, PROMOTION: 20}
+PER_ADDRESS = {GIFT_CARD: 30, PROMOTION: 60}
+WINDOW_SECONDS = 600
+
+
+def count(actor: Actor, kind: str, checkout_id: str | None = None) -> None:
+    """Count one try of a code, before it is looked up; of no session yet by the address alone.
+
+    Raises:
+        RateLimited: too many.
+    """
+    if not actor.is_shopper:
+        return
+    if checkout_id is not None:
+        rate_limits.hit(
+            f"{kind}_session", checkout_id, limit=PER_SESSION[kind], window_seconds=WINDOW_SECONDS
+        )
+    if actor.address:
+        who = f"{actor.tenant_id}:{addresses.line(actor.address)}"
+        rate_limits.hit(f"{kind}_address", who, limit=PER_ADDRESS[kind], window_seconds=WINDOW_SECONDS)
