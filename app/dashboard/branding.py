@@ -1,4 +1,4 @@
-"""Branding: the merchant's name, colour and contact, with the hosted page beside them as shoppers see it."""
+"""Branding: the merchant's name, logo, colour and contact, with the hosted page beside them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.settings import READ, WRITE, tabs
-from app.dashboard.shell import actor, render, screen, status_of
-from app.domain.errors import DomainError
+from app.dashboard.shell import actor, render, screen, signed_in, status_of
+from app.domain.errors import DomainError, InvalidRequest
 from app.domain.rules import page_choices
-from app.services.access import tenants
+from app.services.access import logos, tenants
 from app.services.operations import settings
+from app.web import shop_signs
 from app.web.headers import policy
 
 blueprint = Blueprint("branding", __name__, url_prefix="/dashboard/<any(test, live):mode>/settings")
@@ -28,9 +29,14 @@ _CHOICES = ("brand_accent", "support_email", "terms_url")
 @screen(READ)
 def show(mode: str) -> Response:
     """The form, and the hosted page beside it."""
+    return _stored(mode)
+
+
+def _stored(mode: str, errors: list[dict[str, Any]] | None = None, status: int = 200) -> Response:
+    """The form with what is stored."""
     row, version = settings.read(actor())
     values = {name: getattr(row, name) for name in _CHOICES}
-    return _form(mode, {"name": tenants.name_of(actor().tenant_id), **values}, version)
+    return _form(mode, {"name": tenants.name_of(actor().tenant_id), **values}, version, errors, status)
 
 
 @blueprint.post("")
@@ -48,6 +54,30 @@ def change(mode: str) -> AnyResponse:
     return redirect(f"/dashboard/{mode}/settings", 303)
 
 
+@blueprint.post("/logo")
+@screen(WRITE)
+def put_logo(mode: str) -> AnyResponse:
+    """Take a logo."""
+    file = request.files.get("logo")
+    try:
+        if file is None or not file.filename:
+            raise InvalidRequest("Choose a file", field="logo")
+        logos.keep(actor(), file.read(logos.MAX_BYTES + 1))
+    except DomainError as refused:
+        return _stored(mode, [{"field": "logo", "text": refused.message}], status_of(refused))
+    flash("Your logo was saved: shoppers see it from now on.", "success")
+    return redirect(f"/dashboard/{mode}/settings", 303)
+
+
+@blueprint.post("/logo/remove")
+@screen(WRITE)
+def remove_logo(mode: str) -> AnyResponse:
+    """Go without."""
+    logos.remove(actor())
+    flash("Your logo was removed.", "success")
+    return redirect(f"/dashboard/{mode}/settings", 303)
+
+
 @blueprint.route("/preview", methods=["GET", "POST"])
 @screen(READ)
 def preview(mode: str) -> Response:
@@ -56,7 +86,7 @@ def preview(mode: str) -> Response:
     accent = sent["brand_accent"]
     merchant = {
         "name": sent["name"][:100] or actor().tenant.name,
-        "logo_url": None,
+        **shop_signs.logo(signed_in().tenant),
         "accent": accent if page_choices.accent(accent) is None and accent else None,
         "support_email": sent["support_email"] or None,
         "terms_url": sent["terms_url"] if page_choices.terms(sent["terms_url"]) is None else None,
@@ -111,6 +141,7 @@ def _form(
         values=values,
         version=version,
         own_accent=OWN_ACCENT,
+        logo=shop_signs.logo(signed_in().tenant),
         errors=errors or [],
         form=FlaskForm(),
     )

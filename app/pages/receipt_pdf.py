@@ -7,6 +7,7 @@ labels in English (docs/adr/0034).
 
 from __future__ import annotations
 
+import io
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 from babel.dates import format_datetime
 from flask_babel import gettext as _
 
+from app.domain.actor import TenantProfile
 from app.domain.money import format_money
 from app.kit.words import N_
+from app.services.access import logos
 from app.services.checkout.receipts import Shown
 from app.web.languages import direction, language
 
@@ -38,12 +41,16 @@ _METHODS = {
 UNDRAWN = frozenset({"ja", "zh"})
 #: Millimetres of an A4 page, and of a line of text.
 MARGIN, WIDTH, LINE = 20, 170, 6
+#: Millimetres that a logo may take, and the colour of a plate behind a pale one.
+LOGO_WIDTH, LOGO_HEIGHT, DARK = 60, 14, (18, 32, 26)
 
 
 def draw(shown: Shown) -> bytes:
     """The file of a receipt, in the reader's language; the same receipt gives the same bytes."""
     receipt, content = shown.receipt, shown.receipt.content
-    pdf = _page(f"{_('Receipt')} {receipt.public_number}", content["seller"]["name"], receipt.issued_at)
+    pdf = _page(
+        f"{_('Receipt')} {receipt.public_number}", shown.profile, content["seller"]["name"], receipt.issued_at
+    )
     if receipt.voided_at:
         _text(pdf, _("This receipt is void."), bold=True)
     for line in content["lines"]:
@@ -64,7 +71,7 @@ def draw(shown: Shown) -> bytes:
     return bytes(pdf.output())
 
 
-def _page(title: str, seller: str, issued_at: datetime) -> FPDF:
+def _page(title: str, profile: TenantProfile, seller: str, issued_at: datetime) -> FPDF:
     from fpdf import FPDF  # half a second and some megabytes, for those who want a file
 
     pdf = FPDF(format="A4")
@@ -78,10 +85,28 @@ def _page(title: str, seller: str, issued_at: datetime) -> FPDF:
     pdf.set_lang(language())
     pdf.set_creation_date(issued_at)
     pdf.add_page()
+    _logo(pdf, profile)
     _text(pdf, seller, size=12)
     _text(pdf, title, size=20, bold=True)
     pdf.ln(LINE)
     return pdf
+
+
+def _logo(pdf: FPDF, profile: TenantProfile) -> None:
+    """The merchant's logo where reading starts, on a dark plate where it could not be seen on paper."""
+    logo, picture = logos.of(profile), logos.for_paper(profile)
+    if logo is None or picture is None:
+        return
+    scale = min(LOGO_WIDTH / logo.width, LOGO_HEIGHT / logo.height)
+    wide, high = logo.width * scale, logo.height * scale
+    plate = 2 if logo.backing == "dark" else 0
+    left = MARGIN + (WIDTH - wide - 2 * plate if direction(language()) == "rtl" else 0)
+    top = pdf.get_y()
+    if plate:
+        pdf.set_fill_color(*DARK)
+        pdf.rect(left, top, wide + 2 * plate, high + 2 * plate, "F")
+    pdf.image(io.BytesIO(picture), left + plate, top + plate, wide, high, alt_text=profile.name)
+    pdf.set_y(top + high + 2 * plate + LINE / 2)
 
 
 @lru_cache(maxsize=2)

@@ -24,7 +24,7 @@ from app.services.checkout import dues, panel, totals
 from app.services.checkout.subscribing import RECURRING
 from app.services.operations.settings import checkout_settings
 from app.services.payments import offers
-from app.web import frames, languages
+from app.web import frames, languages, shop_signs
 from app.web.languages import language
 from app.web.slots import Drawn, Slot
 
@@ -45,7 +45,7 @@ def merchant(profile: TenantProfile) -> dict[str, Any]:
     languages.fall_back_to(settings.default_language)
     return {
         "name": profile.name,
-        "logo_url": None,
+        **shop_signs.logo(profile),
         "accent": settings.brand_accent or None,
         "support_email": settings.support_email or None,
         "terms_url": settings.terms_url or None,

@@ -42,8 +42,8 @@ PAGE = {
     "report-to": "csp",
 }
 API = {"default-src": "'none'", "frame-ancestors": "'none'"}
-#: Versioned files that belong to nobody may be kept by browsers.
-KEPT = ("/static/", "/vendor/")
+#: What may be kept: versioned files that belong to nobody, and logos, which everybody sees.
+KEPT = ("/static/", "/vendor/", "/logo/")
 
 
 def wrong(path: str, answer: TestResponse) -> list[str]:

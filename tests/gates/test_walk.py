@@ -165,9 +165,11 @@ class Walk:
         """No id of the merchant's things is in the answer, but for those that were in the question."""
         ids = self.owned.ids
         asked = one.path + str(bodies.smallest(one.policy, ids)) + str(bodies.asked(one.policy, ids))
-        told = [text for text in self.owned.ids.values() if len(text) > 12 and text not in asked]
+        merchant = self.shop.actor.tenant
+        told = [text for text in ids.values() if len(text) > 12 and text not in asked]
+        told = [text for text in told if text != merchant.public_id]
         if not who.live:
-            told += [self.shop.actor.tenant_id, self.shop.actor.tenant.name]
+            told += [merchant.id, merchant.public_id, merchant.name]
         leaked = [text for text in told if text in answer.text]
         self.expect(not leaked, one, who, answer, f"told {leaked}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.db import reading, transaction
+from app.domain.actor import ActorKind
 from app.kit import clock
 from app.models.access.invitation import Invitation
 from app.models.events.delivery import Delivery
@@ -24,7 +25,7 @@ from app.models.operations.idempotency import IdempotencyRecord
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.treasury.settlement import Settlement
-from app.services.access import invitations, users
+from app.services.access import invitations, logos, tenants, users
 from app.services.checkout import (
     gift_cards,
     hosted,
@@ -48,7 +49,7 @@ from app.services.operations import exports
 from app.services.operations.secrets_at_rest import hash_token
 from app.services.payments import uploads
 from app.services.treasury import reconciliations
-from tests import treasuries
+from tests import drawings, treasuries
 from tests.checkout_api import Checkout
 from tests.payments_api import Api
 from tests.reviewers import person, run_jobs
@@ -286,6 +287,7 @@ def _house(shop: Shop) -> dict[str, str]:
         )
         key = select(IdempotencyRecord.scope_hash).where(IdempotencyRecord.tenant_id == shop.actor.tenant_id)
         return {
+            **_logo(shop),
             "team/user_id": user.id,
             "invitation/token": f"link-of-{user.id}",
             "entry_id": db.scalars(entry).first() or "",
@@ -293,6 +295,15 @@ def _house(shop: Shop) -> dict[str, str]:
             "roles/name": "admin",
             "settings/name": "checkout",
         }
+
+
+def _logo(shop: Shop) -> dict[str, str]:
+    """The merchant's logo, by the parts of its address."""
+    whole = replace(shop.actor, kind=ActorKind.USER)
+    logos.keep(whole, drawings.file(drawings.mark()))
+    kept = logos.of(tenants.profile(shop.actor.tenant_id, "live"))
+    assert kept is not None
+    return {"logo/public_id": shop.actor.tenant.public_id, "digest": kept.digest}
 
 
 def _catalogue(shop: Shop) -> dict[str, str]:

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 
 from app.db import reading, transaction
 from app.domain.actor import Actor, Mode, TenantProfile
-from app.domain.errors import InvalidRequest, NotFound
+from app.domain.errors import InvalidRequest, NotFound, PermissionDenied
 from app.kit import clock, signing
 from app.kit.ids import new_id, new_uuid, random_token
 from app.models.access.tenant import Tenant
@@ -77,13 +77,25 @@ def inbound_secret(actor: Actor, kind: str) -> str:
         return secrets_at_rest.decrypt(tenant.inbound_secrets[kind], tenant.id, "inbound", kind)
 
 
+def refuse_test_keys(actor: Actor) -> None:
+    """What belongs to the merchant as a whole is not a test key's to change (docs/adr/0040).
+
+    Raises:
+        PermissionDenied: `live_mode_required`.
+    """
+    if actor.is_test_key:
+        raise PermissionDenied("This is changed by people or live keys", code="live_mode_required")
+
+
 def brand(actor: Actor, name: str, changes: Mapping[str, Any], *, expected: int | None = None) -> None:
     """Change the merchant's name and the settings of its look together.
 
     Raises:
         InvalidRequest: no name, or see `settings.change`.
         VersionConflict: the settings were changed since `expected` was read.
+        PermissionDenied: `live_mode_required`.
     """
+    refuse_test_keys(actor)
     wanted = name.strip()
     if not 0 < len(wanted) <= MAX_NAME or not wanted.isprintable():
         raise InvalidRequest(f"Enter a name of at most {MAX_NAME} characters", field="name")

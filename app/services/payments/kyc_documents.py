@@ -26,6 +26,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.upload import Upload
 from app.models.risk.kyc import KycRequest
+from app.services.operations import stored_files
 from app.services.payments import uploads
 from app.services.risk import kyc
 
@@ -73,7 +74,7 @@ def store(actor: Actor, request: KycRequest, content_type: str, content: bytes) 
     upload = _new(request, actor.id)
     digest = hashlib.sha256(content).hexdigest()
     path = _path(upload, digest)
-    uploads.write(path, content)
+    stored_files.write(path, content)
     try:
         with transaction(actor) as db:
             _came(db, request.id, "api")
@@ -97,7 +98,7 @@ def put(upload: Upload, content_type: str, content: bytes) -> Upload:
     if upload.stored_at is not None:
         return _same(upload, digest)
     path = _path(upload, digest)
-    uploads.write(path, content)
+    stored_files.write(path, content)
     kept = False
     try:
         with transaction() as db:

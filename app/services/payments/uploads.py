@@ -7,7 +7,6 @@ each writes its own and the row names the winner's.
 from __future__ import annotations
 
 import hashlib
-import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,9 +26,10 @@ from app.domain.errors import (
 )
 from app.domain.rules import documents
 from app.kit import clock, signing
-from app.kit.ids import new_id, random_token
+from app.kit.ids import new_id
 from app.models.events.journal import record
 from app.models.payments.upload import Upload
+from app.services.operations import stored_files
 
 #: How long a signed address may be used.
 LIFETIME = timedelta(minutes=15)
@@ -64,7 +64,7 @@ def store(actor: Actor, filename: str, content_type: str, content: bytes) -> Upl
     upload = _new(actor, filename, content_type)
     upload.size, upload.sha256 = len(content), hashlib.sha256(content).hexdigest()
     upload.stored_at = clock.now()
-    write(_path(upload.tenant_id, upload.id, upload.sha256), content)
+    stored_files.write(_path(upload.tenant_id, upload.id, upload.sha256), content)
     with transaction(actor) as db:
         db.add(upload)
         _tell(db, upload, "upload.stored", "api")
@@ -118,7 +118,7 @@ def put(upload: Upload, content_type: str, content: bytes) -> Upload:
     check(upload.content_type, content)
     digest = hashlib.sha256(content).hexdigest()
     path = _path(upload.tenant_id, upload.id, digest)
-    write(path, content)
+    stored_files.write(path, content)
     with transaction() as db:
         won = db.execute(
             update(Upload)
@@ -244,19 +244,3 @@ def check(content_type: str, content: bytes, allowed: tuple[str, ...] = document
 
 def _path(tenant_id: str, upload_id: str, sha256: str) -> Path:
     return settings.current().data_dir / "uploads" / tenant_id / f"{upload_id}.{sha256}"
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file so that it is whole or not there, and survives a power cut."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{random_token(9)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # a new name is kept by its folder
-    finally:
-        os.close(folder)
