@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
@@ -11,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from app import settings
-from app.dashboard import histories
+from app.dashboard import histories, link_pages
 from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import (
     amount,
@@ -29,7 +30,7 @@ from app.domain import money
 from app.domain.errors import DomainError, InvalidRequest
 from app.domain.permissions import LINKS_MANAGE
 from app.models.checkout.payment_link import PaymentLink
-from app.services.checkout import links
+from app.services.checkout import link_page, links
 from app.services.checkout.link_terms import LinkDraft
 from app.services.events import timeline
 from app.services.operations.settings import checkout_settings
@@ -78,8 +79,18 @@ def show(mode: str, link_id: str) -> Response:
         link=link,
         state=links.state(link),
         url=f"{settings.current().base_url}/l/{link.slug}",
+        page=link_page.of(link.page),
+        campaign=_campaign(link),
+        campaign_names=link_page.CAMPAIGN[:3],
+        reasons=link_pages.REASON_WORDS,
         entries=histories.lines(timeline.of_entity(who, link.id)),
     )
+
+
+def _campaign(link: PaymentLink) -> str | None:
+    """The link's address for a campaign that the screen's address names; None where it names none."""
+    named = {name: text for name in link_page.CAMPAIGN if (text := request.args.get(name, "").strip()[:100])}
+    return f"{settings.current().base_url}/l/{link.slug}?{urlencode(named)}" if named else None
 
 
 @blueprint.get("/<link_id>/edit")
@@ -125,6 +136,7 @@ def _terms(code: str) -> dict[str, Any]:
         "expires_at": moment("expires_at"),
         "usage_limit": whole("usage_limit"),
         "method_types": _methods(),
+        **link_pages.changes(),
     }
 
 
@@ -172,12 +184,14 @@ def _held(link: PaymentLink) -> MultiDict[str, str]:
         }
     )
     held.setlist("method_types", list(link.method_types))
+    held.update(link_pages.typed(link.page))
     return held
 
 
 def _complaint(refused: DomainError) -> list[dict[str, str]]:
     named = {"slug_taken": "slug", "version_conflict": ""}
     found = complaint(refused)
+    found[0]["field"] = link_pages.FIELDS.get(found[0]["field"], found[0]["field"])
     if refused.code in named:
         found[0]["field"] = named[refused.code]
     if refused.code == "version_conflict":
@@ -204,4 +218,5 @@ def _form(
         chosen=values.getlist("method_types") if asked else ["card"] if not link else list(allowed),
         link=link,
         form=FlaskForm(),
+        **link_pages.choices(values),
     )

@@ -21,6 +21,7 @@ MAX_PIXELS = 16_000_000
 #: A logo: its longest side at least, how many times longer than the other, the boxes that it is fitted into.
 LEAST, MOST_STRETCHED = 48, 8
 PAGE_BOX, PRINT_BOX = (320, 96), (1024, 512)
+PHOTO_BOX, PHOTO_BYTES = (1280, 1280), 400_000
 #: Above so many bytes a picture is drawn with 256 colours.
 PLAIN_BYTES = {PAGE_BOX: 12_000, PRINT_BOX: 150_000}
 
@@ -79,6 +80,20 @@ def logo(content: bytes) -> Logo:
         *on_page.size,
         _backing(on_page),
     )
+
+
+def photo(content: bytes) -> tuple[str, bytes]:
+    """A picture for a page, as its type and bytes: JPEG, or PNG where one can see through it.
+
+    Raises:
+        PictureRefused: no picture that is taken, or too many pixels.
+    """
+    fitted = _fitted(_drawn(content), PHOTO_BOX)
+    if fitted.getchannel("A").getextrema() != (255, 255):
+        return "image/png", _png(fitted, PHOTO_BYTES)
+    file = io.BytesIO()
+    fitted.convert("RGB").save(file, "JPEG", quality=82, optimize=True, progressive=True)
+    return "image/jpeg", file.getvalue()
 
 
 def _drawn(content: bytes) -> Image:

@@ -5,8 +5,10 @@ It is stored as the API has it, in one JSON value of the link: only its page rea
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +105,16 @@ def check(db: Session, actor: Actor, stored: Mapping[str, Any] | None) -> None:
             raise _wrong("messages", f"Words of 1 to 300 characters for {', '.join(REASONS)}")
     if page.picture is not None:
         _check_picture(db, actor, page.picture)
+
+
+def key_of(label: str, taken: Collection[str]) -> str:
+    """A key for a question that has words alone; none of those that are taken."""
+    plain = unicodedata.normalize("NFKD", label.casefold()).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:28].strip("_")
+    if not _KEY.fullmatch(stem) or stem in _TAKEN:
+        stem = f"answer_{stem}"[:28].strip("_")
+    names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def quantity(page: LinkPage, wanted: int) -> int:
