@@ -17,7 +17,7 @@ from app.domain.errors import PermissionDenied
 from app.kit import pictures
 from app.models.events.journal import JournalEntry
 from app.services.access import logos
-from app.services.checkout import links, receipts
+from app.services.checkout import hosted, links, receipts
 from app.services.checkout.link_terms import LinkDraft
 from app.services.operations import settings
 from tests import at_desk as desk
@@ -76,6 +76,10 @@ def test_a_logo_is_seen_wherever_shoppers_are_until_it_is_taken_away(owner: Desk
     assert shown.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert shown.headers["X-Content-Type-Options"] == "nosniff" and "Set-Cookie" not in shown.headers
     assert opened(shown.data).size == (215, 96)
+    settings.change(shop.actor, {"embed_origins": ["https://shop.example"]})
+    framed = hosted.embed_token(shop.actor, session.id)[0]
+    frame = client.get(f"/embed/{framed}", query_string={"origin": "https://shop.example"}).text
+    assert address(frame) == where and "shop-framed" in frame
     with_logo = client.get(f"{receipt}.pdf").data
     assert b"/Subtype /Image" in with_logo and b"/Subtype /Image" not in plain_pdf
     assert with_logo == client.get(f"{receipt}.pdf").data, "the same receipt gives the same bytes"

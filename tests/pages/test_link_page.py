@@ -104,6 +104,26 @@ def test_who_pays_or_scans_or_guesses_too_often_waits(
     assert {send(client)[0] for _ in range(5)} == {303}, "a proxy that is not known says nothing of who pays"
 
 
+def test_starting_again_leads_to_the_link_where_it_takes_no_such_payment_any_more(
+    client: FlaskClient, shop: Shop
+) -> None:
+    link(shop, amount=None, max_amount=5000)
+    page, form = send(client, amount="20")[1], {}
+    with later(1801):
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(page).text)
+        assert found is not None, "it offers to start again"
+        form["csrf_token"] = found.group(1)
+        links.update(shop.actor, "boat", {"max_amount": 1000})
+        assert client.post(f"{page}/again", data=form).location == "/l/boat"
+        assert len(started(shop)) == 1
+        links.update(shop.actor, "boat", {"max_amount": 2000})
+        fresh = client.post(f"{page}/again", data=form).location
+        assert client.get(fresh).status_code == 200 and "£20.00" in client.get(fresh).text
+        assert client.post(f"{page}/again", data=form).location == fresh
+        assert client.post(f"{fresh}/again", data=form).location == fresh, "it is not over"
+    assert len(started(shop)) == 2
+
+
 MISTAKES = [
     ({"quantity": "5"}, "quantity from 1 to 4"),
     ({"quantity": "0"}, "quantity from 1 to 4"),
