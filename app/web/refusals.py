@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask_babel import gettext
 
-from app.domain.errors import DomainError
+from app.domain.errors import DomainError, RateLimited
 from app.domain.languages import FALLBACK
 from app.kit.words import N_
 from app.web.languages import language
@@ -59,8 +59,8 @@ _ELSE = N_("This can't be done now. Check what you typed and try again.")
 
 def words(error: DomainError) -> str:
     """The words of a refusal in the language of this request."""
-    plain = error.message == error.default_message and error.http_status in _BY_STATUS
-    if language() == FALLBACK and not plain:
+    too_often = isinstance(error, RateLimited) and error.message == error.default_message
+    if language() == FALLBACK and not too_often:
         return error.message
     found = (
         _BY_CODE.get(error.code)
