@@ -6,7 +6,7 @@ from flask import Blueprint, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.shell import actor, screen
-from app.services.operations import provider_settings
+from app.domain.rules.providers import url_of
 
 blueprint = Blueprint("catalogue", __name__, url_prefix="/dashboard/<any(test, live):mode>/catalogue")
 
@@ -20,4 +20,4 @@ def index(mode: str) -> AnyResponse:
 
 def elsewhere(provider: str) -> bool:
     """Whether a system of the merchant's own is asked in place of this part."""
-    return bool(provider_settings.read(actor())[provider]["kind"] != "builtin")
+    return url_of(actor().tenant.settings, provider) is not None

@@ -123,12 +123,6 @@ def reach(actor: Actor) -> Mode:
     return Mode.TEST if actor.is_test_key else Mode.LIVE
 
 
-def of_test_mode_alone(actor: Actor) -> list[str]:
-    """The names of what keys of test mode have chosen otherwise, for test mode alone."""
-    with reading() as db:
-        return sorted(db.get_one(Tenant, actor.tenant_id).test_settings or {})
-
-
 def store(tenant: Tenant, actor: Actor, values: Mapping[str, Any]) -> None:
     """Write settings onto a locked merchant: for both modes, by a key of test mode for that alone.
 
