@@ -1,17 +1,17 @@
-"""Python's cyclic garbage collector, set for a process that serves for long: it looks seldom, and at what is new."""
+"""Python's collector of cyclic garbage, set for a process that serves for long."""
 
 from __future__ import annotations
 
 import gc
 
-#: New objects that may be kept before the youngest are looked through; Python's own 700 are a tenth of a request.
+#: New objects that may be kept before the youngest are looked through; Python's own 700 are part of a request.
 YOUNG = 20_000
 #: Collections of a generation before the next older one is looked through.
 OLDER = 20
 
 
 def settle() -> None:
-    """Call once everything is loaded: that is set aside for good, and what comes is collected in larger heaps."""
+    """Call once everything is loaded: that is looked through no more, and what comes seldom."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, OLDER, OLDER)
