@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-#: New objects that may be kept before the youngest are looked through; Python's own 700 are part of a request.
+#: New objects before the youngest are looked through; Python's own 700 are a small part of a request.
 YOUNG = 20_000
 #: Collections of a generation before the next older one is looked through.
 OLDER = 20
