@@ -108,6 +108,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("STRIPE_API_BASE", "stripe_api_base"),
         description="Another address only for tests or an outgoing proxy",
     )
+    stripe_js_url: str = Field(
+        "https://js.stripe.com/v3/",
+        validation_alias=AliasChoices("STRIPE_JS_URL", "stripe_js_url"),
+        description="Stripe's script, with the card fields of `elements`; another address only for tests",
+    )
     failpoint: str | None = Field(
         None, description="Test settings only: the named point of a payment at which to die"
     )

@@ -40,8 +40,8 @@ class Configurable(Protocol):
 class Deployable(Protocol):
     """Can also be configured once for the whole deployment, and is used here only where it is."""
 
-    def is_deployed(self) -> bool:
-        """Whether the deployment has credentials for it."""
+    def is_deployed(self, mode: str | None = None) -> bool:
+        """Whether the deployment has credentials for it, in that mode (None: in any)."""
         ...
 
 

@@ -4,7 +4,19 @@ from flask import Flask
 from flask_wtf import CSRFProtect
 
 from app import settings
-from app.pages import changes, checkout, docs, downloads, embed, links, logos, receipts, returns, sandbox
+from app.pages import (
+    cards,
+    changes,
+    checkout,
+    docs,
+    downloads,
+    embed,
+    links,
+    logos,
+    receipts,
+    returns,
+    sandbox,
+)
 
 
 def register(app: Flask, csrf: CSRFProtect) -> None:
@@ -18,6 +30,7 @@ def register(app: Flask, csrf: CSRFProtect) -> None:
 
 
 __all__ = [
+    "cards",
     "changes",
     "checkout",
     "docs",

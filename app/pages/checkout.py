@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, redirect, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.connectors.base import CardDetails
+from app.connectors.hosting import CardFrames
 from app.domain.actor import Actor, TenantProfile, shopper_actor
 from app.domain.errors import (
     Conflict,
@@ -27,11 +27,11 @@ from app.kit.ids import random_token, uuid_of
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.pages import skeleton, steps, views
-from app.pages.forms import CardForm, good_email, good_nonce
+from app.pages.forms import OF_A_CARD, CardForm, FramesForm, good_email, good_nonce
 from app.services.checkout import calculations, copies, dues, hosted, links, payment, sessions
 from app.services.checkout.subscribing import RECURRING
-from app.services.payments import methods
-from app.web import frames, refusals
+from app.services.payments import attempts, methods, offers
+from app.web import frames, headers, refusals
 from app.web.authentication import client_address
 from app.web.languages import language
 from app.web.opens import To, opens
@@ -113,40 +113,6 @@ def address_of_a_form(hosted_id: str) -> AnyResponse:
 
 for _name in FORMS:
     blueprint.add_url_rule(f"/<hosted_id>/{_name}", view_func=address_of_a_form, methods=["GET"])
-
-
-@blueprint.post("/<hosted_id>/card")
-@opens(To.ADDRESS)
-def pay_by_card(hosted_id: str) -> AnyResponse:
-    """Pay with the card that was typed."""
-    session, profile, intent = sessions.find_hosted(hosted_id)
-    form = CardForm()
-    good = form.validate_on_submit()
-    if session.options.get(RECURRING):
-        good = form.require_consent() and good
-    if not good:
-        return render(session, profile, intent, form=form, status=422)
-    card = CardDetails(
-        number=form.card_number.data,
-        exp_month=int(form.exp_month.data),
-        exp_year=int(form.exp_year.data),
-        cvc=form.cvc.data.strip() or None,
-        name=form.card_name.data,
-        postal_code=(session.billing_address or {}).get("postal_code") or form.postal_code.data,
-    )
-    order = payment.Order(
-        good_nonce(form.nonce.data or "") or random_token(),
-        form.quote.data,
-        form.email.data or None,
-        keep_for=kept_for(session),
-    )
-    return attempt(
-        session,
-        profile,
-        intent,
-        form,
-        lambda actor: payment.pay_by_card(actor, session.id, card, order),
-    )
 
 
 @blueprint.post("/<hosted_id>/method")
@@ -308,12 +274,23 @@ def render(
         )
         context |= {"summary": summary, "typed": typed or {}}
         context |= _pay_context(context["checkout"], intent, form, _said(refused, errors))
-    else:
-        context |= _later_context(step, session, profile, intent)
-        if step in (steps.ACTION, steps.WAITING, steps.UNKNOWN):
-            context["sandbox"] = views.filled_sandbox(context["checkout"], step.name, random_token())
-    answer = status if step is steps.PAY and status else step.status
-    return Response(render_template(step.template, **context), answer, mimetype="text/html")
+        return _page(step, context, status, context["checkout"]["frames"])
+    context |= _later_context(step, session, profile, intent)
+    if step in (steps.ACTION, steps.WAITING, steps.UNKNOWN):
+        context["sandbox"] = views.filled_sandbox(context["checkout"], step.name, random_token())
+    return _page(step, context, step.status, context.get("frames"))
+
+
+def _page(step: steps.Step, context: dict[str, Any], status: int | None, card: CardFrames | None) -> Response:
+    """The page; one with a gateway's frames lets in that gateway's hosts, and no other page does."""
+    page = Response(render_template(step.template, **context), status, mimetype="text/html")
+    if card is not None:
+        page.headers["Content-Security-Policy"] = headers.policy(
+            script_src=f"'self' {card.policy.scripts}",
+            frame_src=f"'self' {card.policy.frames}",
+            connect_src=f"'self' {card.policy.connects}",
+        )
+    return page
 
 
 def _said(refused: DomainError | None, errors: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
@@ -325,13 +302,15 @@ def _pay_context(
     view: dict[str, Any], intent: PaymentIntent | None, form: CardForm | None, errors: list[dict[str, Any]]
 ) -> dict[str, Any]:
     fresh = form is None
-    form = form or CardForm(formdata=None)
+    form = form or (FramesForm if view["frames"] else CardForm)(formdata=None)
     form.nonce.data, form.quote.data = random_token(18), None
     if fresh:
         form.email.data = view["email"]
     form.forget_card()
     if not errors and fresh:
         errors = views.decline(intent)
+    if view["frames"]:  # whose fields are all in one place
+        errors = [{**said, "field": "card"} if said["field"] in OF_A_CARD else said for said in errors]
     return {
         "form": form,
         "errors": errors,
@@ -348,6 +327,10 @@ def _later_context(
         assert intent is not None and intent.payment_method_id is not None
         method = methods.get(actor_of(session, profile), intent.payment_method_id)
         shown = views.action(session, intent, method)
+        if shown["kind"] == "frames":
+            attempt = attempts.newest(actor_of(session, profile), intent.id)
+            shown["back_url"] = f"/return/{attempt.return_nonce}" if attempt else None
+            return {"action": shown, "frames": offers.frames_of(method)}
         return {"action": shown, "auto": shown["kind"] == "link", "poll_seconds": POLL_SECONDS}
     if step is steps.RECEIPT:
         return _receipt_context(session, profile, intent)

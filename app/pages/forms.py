@@ -43,6 +43,10 @@ def good_nonce(text: str) -> str | None:
     return text if re.fullmatch(r"[\w-]{1,64}", text, re.ASCII) and not holds_card_number(text) else None
 
 
+#: The fields of a card itself.
+OF_A_CARD = ("card_number", "exp_month", "exp_year", "cvc", "card_name", "postal_code")
+
+
 class CardForm(FlaskForm):  # type: ignore[misc]
     """The card form; nothing that is typed into its card fields is kept or shown again."""
 
@@ -91,6 +95,22 @@ class CardForm(FlaskForm):  # type: ignore[misc]
         """Nothing of the card goes back into the page."""
         for field in (self.card_number, self.cvc):
             field.data = ""
+
+
+class FramesForm(CardForm):
+    """What comes with a card that was typed into a gateway's own fields: a token of it, and no card field."""
+
+    card_number = exp_month = exp_year = cvc = card_name = postal_code = None
+    card_token = StringField(
+        validators=[
+            InputRequired(_("Enter your card again")),
+            Regexp(r"^[A-Za-z0-9_]{8,128}$", message=_("Enter your card again")),
+        ]
+    )
+
+    def forget_card(self) -> None:
+        """A token counts once."""
+        self.card_token.data = ""
 
 
 #: What is asked of an address, in the order of the form.

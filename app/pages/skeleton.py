@@ -2,7 +2,8 @@
 
 Drawing it with all its macros takes most of a request's time, and what differs between two sessions of a
 merchant is little: names, amounts and tokens. A page with errors, a coupon or quantity form, an address to
-give, stored value, an end that is near, or very many lines is drawn in full (docs/adr/0008).
+give, a gateway's own card fields, stored value, an end that is near, or very many lines is drawn in full
+(docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -25,7 +26,16 @@ MAX_LINES = 8
 
 _SHAPES: dict[Hashable, Drawn] = {}
 #: Optional parts that only a page drawn in full has.
-_EXTRAS = ("allow_coupon", "allow_quantity", "billing", "delivery", "wallet", "closes_in", "renews_every")
+_EXTRAS = (
+    "allow_coupon",
+    "allow_quantity",
+    "billing",
+    "delivery",
+    "frames",
+    "wallet",
+    "closes_in",
+    "renews_every",
+)
 _SUMS = ("sub_total", "discount_total", "tax_total", "shipping_total", "fee_total")
 
 

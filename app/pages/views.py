@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from babel import Locale
@@ -16,6 +17,7 @@ from app.domain.countries import is_country
 from app.domain.decline_codes import describe
 from app.domain.rules import payment_methods as method_rules
 from app.domain.rules.cards import brand_of
+from app.domain.rules.routing import Facts
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
@@ -57,13 +59,8 @@ def checkout(
 ) -> dict[str, Any]:
     """A session as its page shows it."""
     options, lines = session.options, session.cart_snapshot["lines"]
-    settings = checkout_settings(profile)
-    country = (session.billing_address or session.shipping_address or {}).get("country")
-    wanted = method_rules.in_country(
-        session.method_types or settings.allowed_methods, country, settings.allowed_apms
-    )
     actor = shopper_actor(profile, session.mode, session.id)
-    offer = offers.of(actor, wanted)
+    offered = offer(session, profile)
     return {
         "hosted_id": session.hosted_id,
         "mode": session.mode,
@@ -86,8 +83,11 @@ def checkout(
         "coupon_codes": [promotion["code"] for promotion in session.applied_promotions],
         "allow_quantity": bool(options.get("allow_quantity")) and len(lines) == 1,
         "quantity": lines[0]["quantity"],
-        "methods": offer.methods,
-        "card_form": offer.card_form,
+        "methods": offered.methods,
+        "card_form": offered.card_form,
+        "simulated": offered.card_form or "card" not in offered.methods,
+        "frames": offered.frames.card if offered.frames else None,
+        "frame_amount": offered.frames.amount if offered.frames else None,
         "selected_shipping": session.selected_shipping,
         "quote_hash": totals.quote(session),
         "cancel_url": session.cancel_url,
@@ -96,6 +96,24 @@ def checkout(
         "renewal_amount": totals.undiscounted(session),
         "renews_every": _renews_every(options.get(RECURRING)),
     }
+
+
+def offer(session: CheckoutSession, profile: TenantProfile) -> offers.Offer:
+    """What a session can be paid with here, as its payment would be routed.
+
+    Who will be charged again agrees on this page, so that then no card leads on to a gateway's own.
+    """
+    settings = checkout_settings(profile)
+    country = (session.billing_address or session.shipping_address or {}).get("country")
+    wanted = method_rules.in_country(
+        session.method_types or settings.allowed_methods, country, settings.allowed_apms
+    )
+    due = dues.due(session) or session.grand_total
+    facts = Facts(due, session.currency, country)
+    found = offers.of(shopper_actor(profile, session.mode, session.id), wanted, facts)
+    if session.options.get(RECURRING) and not found.card_form and found.frames is None:
+        return replace(found, methods=[method for method in found.methods if method != "card"])
+    return found
 
 
 def _renews_every(plan: dict[str, Any] | None) -> str | None:
@@ -128,12 +146,12 @@ def decline(intent: PaymentIntent | None) -> list[dict[str, str | None]]:
 
 
 def sandbox(view: dict[str, Any], step: str) -> Markup | None:
-    """The panel of test cards and actions, in test mode; with slots for what is a session's own.
+    """The panel of test cards and actions, where payments are simulated; with slots for what is a session's own.
 
     It is the same for everybody at a step, so it is drawn once a language.
     """
     here = panel.is_here(view["mode"])
-    if view["mode"] != "test" or not (here or step == "pay"):
+    if view["mode"] != "test" or not view["simulated"] or not (here or step == "pay"):
         return None
     key = (language(), step, here, view["card_form"], frames.current() is not None)
     if key not in _PANELS:
@@ -220,8 +238,11 @@ _KINDS = {"qr_code": "qr", "awaiting_webhook": "transfer"}
 def action(session: CheckoutSession, intent: PaymentIntent, method: PaymentMethod) -> dict[str, Any]:
     """What the shopper has to do next: go to a bank's page, scan a QR code, or make a transfer."""
     given = intent.next_action or {}
+    challenge = given.get("challenge") or {}
+    framed = bool(challenge.get("client_secret")) and not given.get("url")
     return {
-        "kind": _KINDS.get(given.get("type", ""), "link"),
+        "kind": "frames" if framed else _KINDS.get(given.get("type", ""), "link"),
+        "challenge": challenge,
         "url": given.get("url"),
         "qr_url": f"/pay/{session.hosted_id}/action.svg",
         "fields": {},

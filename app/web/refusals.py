@@ -42,6 +42,10 @@ _BY_CODE = {
     "card_number_refused": N_(
         "This looks like a card number. Don't type one here: you enter it on the next page."
     ),
+    "card_number_not_taken": N_(
+        "This page takes no card numbers itself. Nothing was charged; choose how to pay once more."
+    ),
+    "card_not_read": N_("Enter your card again"),
     "checkout_expired": N_("This payment page has expired."),
 }
 _BY_FIELD = {

@@ -108,6 +108,7 @@
     const carried = form.querySelector("[data-carry-email]");
     if (typed && carried) carried.value = typed.value;
   });
+  document.addEventListener("till:release", (event) => release(event.target)); // see stripe.js
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) each("form[data-sent]", release);
   });
@@ -116,10 +117,12 @@
   const home = () => one("[data-handoff]") && one("[data-handoff]").dataset.handoff.replace(/\/step$/, "");
   const names = (page) => [...page.querySelectorAll("[data-part]")].map((part) => part.dataset.part).join();
   const card = (page) => page.getElementById("card-form");
+  const scripts = (page) => [...page.querySelectorAll("script[src]")].map((script) => script.getAttribute("src")).join();
 
   function takeOver(page) {
     if (names(page) !== names(document) || !card(page) !== !card(document)) {
       one("main").replaceWith(page.querySelector("main"));
+      document.dispatchEvent(new Event("till:replaced"));
       return;
     }
     each("[data-part]", (part) => part.replaceWith(page.querySelector(`[data-part="${part.dataset.part}"]`)));
@@ -153,7 +156,7 @@
       release(form); // Offline for a moment: the shopper may press again.
       return;
     }
-    if (page.body.dataset.step !== document.body.dataset.step) {
+    if (page.body.dataset.step !== document.body.dataset.step || scripts(page) !== scripts(document)) {
       turn(home() || location.href);
       return;
     }

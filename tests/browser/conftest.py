@@ -92,8 +92,8 @@ def address_of(server: URL) -> str:
 
 
 @contextmanager
-def started(folder: Path, database_url: str | None = None) -> Iterator[Till]:
-    """A Till in its own processes, with the demo merchant and a receiver for its webhooks."""
+def started(folder: Path, database_url: str | None = None, **more: str) -> Iterator[Till]:
+    """A Till in its own processes, with the demo merchant and a receiver for its webhooks; `more` variables."""
     port = _free_port()
     variables = {
         **os.environ,
@@ -104,6 +104,7 @@ def started(folder: Path, database_url: str | None = None) -> Iterator[Till]:
         "TILL_TRUSTED_PROXIES": "1",
         "TILL_API_READS_PER_SECOND": "0",
         "TILL_API_WRITES_PER_SECOND": "0",
+        **more,
     }
     for name in ("DATABASE_URL", "TILL_FAILPOINT"):
         variables.pop(name, None)

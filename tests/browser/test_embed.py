@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -26,9 +27,9 @@ Till.mount(place, {{ token, onComplete: tell("complete"), onError: tell("error")
 </script></html>"""
 
 
-@pytest.fixture(scope="module")
-def pages(till: Till) -> Iterator[tuple[str, str]]:
-    """A shop's pages on two origins of another site than Till's; the merchant has listed the first of them."""
+@contextmanager
+def shop_of(till: Till) -> Iterator[str]:
+    """The origin of a shop's page on another site than Till's."""
 
     class Shop(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -42,15 +43,19 @@ def pages(till: Till) -> Iterator[tuple[str, str]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Shop) for _ in range(2)]
-    for server in servers:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    listed, other = (f"http://localhost:{server.server_address[1]}" for server in servers)
-    call(till, "PATCH", "/v1/checkout/settings", {"hosted_checkout": {"embed_origins": [listed]}})
-    yield listed, other
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://localhost:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def pages(till: Till) -> Iterator[tuple[str, str]]:
+    """A shop's pages on two origins; the merchant has listed the first of them."""
+    with shop_of(till) as listed, shop_of(till) as other:
+        call(till, "PATCH", "/v1/checkout/settings", {"hosted_checkout": {"embed_origins": [listed]}})
+        yield listed, other
 
 
 def call(till: Till, method: str, path: str, body: object = None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The hosted page where cards are taken on Stripe's page: no card form of ours, and there and back again."""
+"""The hosted page where cards are Stripe's: in its fields on our page, or on its own page, and never in fields of ours."""
 
 from __future__ import annotations
 

@@ -31,11 +31,20 @@ class Account:
         self.behaviours: dict[str, Behaviour] = {}
         self.methods: dict[str, str] = {}
         self.shown: dict[str, Json] = {}
+        self.said: dict[str, Json] = {}
+        self.keeps: dict[str, tuple[str | None, str]] = {}
 
     def method(self, sample: str) -> str:
         """A payment method as Stripe's frames make one, which does what `sample` does."""
         made = new("pm")
         self.methods[made] = sample
+        return made
+
+    def confirmation_token(self, sample: str = "pm_card_visa", **said: Any) -> str:
+        """A token as the Payment Element makes one, for the amount that it was told."""
+        made = new("ctoken")
+        self.methods[made] = sample
+        self.said[made] = {"last4": "4242", "setup_future_usage": None, **said}
         return made
 
     def find(self, kind: str, object_id: str) -> Json:
@@ -54,6 +63,7 @@ class Account:
         card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2034, "wallet": None}
         card |= {"country": "GB", "fingerprint": "fp_1"}
         shown: Json = {"id": token, "object": kind, "type": "card", "card": card, "customer": None}
+        card["last4"] = self.said.get(token, card)["last4"]
         if kind == "confirmation_token":
             return {"id": token, "object": kind, "payment_method_preview": {"type": "card", "card": card}}
         return shown | ({"used": False} if kind == "token" else {}) | self.shown.get(token, {})
@@ -91,6 +101,7 @@ class Account:
             raise invalid(None, "the suite expects a capture method, confirmed at once")
         if "return_url" not in body and body.get("off_session") != "true":
             raise invalid(None, "return_url is needed to confirm")
+        self._use(token, body)
         intent = self.intent(amount + behaviour.extra_amount, behaviour.other_currency or currency, body)
         self.behaviours[intent["id"]] = behaviour
         if behaviour.challenge and body.get("error_on_requires_action") == "true":
@@ -102,6 +113,30 @@ class Account:
             self._decline(intent, behaviour.code, behaviour.decline)
         self._hold(intent, "pass")
         return intent
+
+    def _use(self, token: str, body: Json) -> None:
+        """A ConfirmationToken counts once, and for what the page showed."""
+        said = self.said.get(token)
+        if said is None:
+            return
+        if said.get("used_by"):
+            raise invalid("resource_missing", "This ConfirmationToken was used already")
+        shown = {name: said[name] for name in ("amount", "currency") if name in said}
+        if shown != {name: type(shown[name])(body[name]) for name in shown}:
+            raise invalid(None, f"the page showed {shown}")
+        if said["setup_future_usage"] != body.get("setup_future_usage"):
+            raise invalid(None, "setup_future_usage differs")
+        said["used_by"] = body
+
+    def create_customer(self, body: Json) -> Json:
+        found: Json = {"id": new("cus"), "object": "customer", "created": now(), "metadata": body["metadata"]}
+        self.objects[found["id"]] = found
+        return found
+
+    def cards_of(self, customer: str) -> Json:
+        """What a first payment left with a customer."""
+        kept = [o for o in self.objects.values() if o["object"] == "payment_method"]
+        return {"object": "list", "data": [o for o in kept if o["customer"] == customer], "has_more": False}
 
     def intent(self, amount: int, currency: str, body: Json) -> Json:
         intent_id = new("pi")
@@ -125,6 +160,7 @@ class Account:
             "status": "requires_payment_method",
         }
         self.objects[intent_id] = intent
+        self.keeps[intent_id] = (body.get("customer"), _token(body) if "customer" in body else "")
         return intent
 
     def authenticate(self, intent_id: str, *, ok: bool) -> None:
@@ -216,6 +252,10 @@ class Account:
                 },
             },
         }
+        customer, token = self.keeps.get(intent["id"], (None, ""))
+        if customer and token in self.said:
+            method = self.method(self.methods[token])
+            self.objects[method] = {"id": method, "object": "payment_method", "customer": customer}
         held = {"latest_charge": charge_id, "amount_capturable": intent["amount"]}
         intent |= {"status": "requires_capture", **held}
         if intent["capture_method"] == "automatic":

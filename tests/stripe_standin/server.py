@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 
+from tests.stripe_standin import browser
 from tests.stripe_standin.book import Account, now
 from tests.stripe_standin.errors import ApiError, invalid
 from tests.stripe_standin.tokens import TOKENS, Behaviour
@@ -25,7 +26,8 @@ Json = dict[str, Any]
 _TAKES = {
     "payment_intents": "amount currency payment_method payment_method_data payment_method_types customer "
     "confirmation_token capture_method confirm metadata description return_url off_session "
-    "error_on_requires_action payment_method_options expand",
+    "error_on_requires_action payment_method_options use_stripe_sdk setup_future_usage expand",
+    "customers": "metadata",
     "payment_intents/capture": "amount_to_capture expand",
     "payment_intents/cancel": "cancellation_reason expand",
     "refunds": "payment_intent amount reason metadata",
@@ -235,6 +237,7 @@ class StandIn:
                 account.find("payment_intent", object_id), body
             ),
             "payment_intents/cancel": lambda: account.cancel(account.find("payment_intent", object_id), body),
+            "customers": lambda: account.create_customer(body),
             "refunds": lambda: account.create_refund(body),
             "checkout/sessions": lambda: account.create_session(body, self.url),
             "checkout/sessions/expire": lambda: account.expire_session(
@@ -266,6 +269,8 @@ _TOKENS = {
 def _read(account: Account, kind: str, object_id: str, query: Json) -> Json:
     if kind == "balance":
         return account.balance()
+    if kind == "customers":
+        return account.cards_of(object_id)
     if kind in _TOKENS:
         return account.find_token(_TOKENS[kind], object_id)
     if object_id:
@@ -316,16 +321,32 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self._serve({})
+        if not self._browsed(b""):
+            self._serve({})
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self._browsed(raw):
+            return
         kind = self.headers.get("Content-Type", "")
         if kind.startswith("multipart/"):
             fields, content = _multipart(kind, raw)
             self._serve(fields, content)
         else:
             self._serve(_nested(parse_qsl(raw.decode(), keep_blank_values=True)))
+
+    def _browsed(self, raw: bytes) -> bool:
+        parts = urlsplit(self.path)
+        found = browser.answer(self.standin, self.command, parts.path, parts.query, raw)
+        if found is None:
+            return False
+        status, headers, body = found
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        return True
 
     def _serve(self, params: Json, files: bytes = b"") -> None:
         parts = urlsplit(self.path)

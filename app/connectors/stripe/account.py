@@ -38,7 +38,7 @@ FIELDS = (
     CredentialField(
         "integration",
         "How cards are taken",
-        hint="redirect: on Stripe's page; elements: as tokens from Stripe's frames in your own",
+        hint="redirect: on Stripe's page; elements: in Stripe's fields on ours (with the publishable key)",
         choices=(REDIRECT, ELEMENTS),
     ),
 )
@@ -78,9 +78,10 @@ def of(context: ConnectorContext) -> Account:
     return account
 
 
-def deployed() -> bool:
-    """Whether this deployment has a Stripe account for merchants without one of their own."""
-    return settings.current().stripe_secret_key is not None
+def deployed(mode: str | None = None) -> bool:
+    """Whether this deployment has a Stripe account for merchants without one of their own, in that mode."""
+    key = _text(settings.current().stripe_secret_key)
+    return bool(key) and (mode is None or key[2:].startswith(f"_{mode}_"))
 
 
 def webhook_secrets(given: list[str]) -> list[str]:

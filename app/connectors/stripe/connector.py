@@ -12,10 +12,11 @@ from datetime import datetime
 from app.connectors import base, settling
 from app.connectors.base import ConnectorContext
 from app.connectors.configuring import Ping
-from app.connectors.stripe import account
+from app.connectors.hosting import CardFrames
+from app.connectors.stripe import account, frames
 from app.connectors.subjects import EventSubject
 
-#: Methods that go by Stripe's page, cards apart.
+#: Methods that go by Stripe's page alone.
 _REDIRECTS = frozenset(
     {"apple_pay", "google_pay", "paypal", "ideal", "bancontact", "klarna", "buy_now_pay_later", "promptpay"}
 )
@@ -30,9 +31,9 @@ class StripeConnector:
     credentials = account.FIELDS
     shares_vault = False
 
-    def is_deployed(self) -> bool:
+    def is_deployed(self, mode: str | None = None) -> bool:
         """See `Deployable`."""
-        return account.deployed()
+        return account.deployed(mode)
 
     def ping(self, context: ConnectorContext) -> Ping:
         """See `Tests`."""
@@ -41,12 +42,26 @@ class StripeConnector:
         return ping.ping(context)
 
     def hosted_types(self, context: ConnectorContext) -> frozenset[str]:
-        """See `HostsPages`: everything that Stripe's page takes, cards where they go that way."""
+        """See `HostsPages`: everything, cards too: who has no script has no frames."""
         try:
-            as_cards = account.of(context).integration == account.REDIRECT
+            account.of(context)
         except account.NotConfigured:
             return frozenset()
-        return _REDIRECTS | {"card"} if as_cards else _REDIRECTS
+        return self.method_types
+
+    def card_frames(self, context: ConnectorContext) -> CardFrames | None:
+        """See `FramesCards`."""
+        return frames.card_frames(context)
+
+    def frame_amount(self, amount: int, currency: str) -> int | None:
+        """See `FramesCards`."""
+        return frames.frame_amount(amount, currency)
+
+    def redeem_framed(self, context: ConnectorContext, token: str, *, keep: bool) -> base.MethodToken:
+        """See `FramesCards`."""
+        from app.connectors.stripe import tokens
+
+        return tokens.redeem_framed(context, token, keep=keep)
 
     def tokenize_redirect(self, context: ConnectorContext, method_type: str) -> base.MethodToken:
         """See `TokenizesRedirects`."""

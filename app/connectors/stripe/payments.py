@@ -25,7 +25,7 @@ import stripe
 
 from app.connectors import base
 from app.connectors.base import ConnectorContext, GatewayStatus
-from app.connectors.stripe import api, checkout, errors, mapping, marks
+from app.connectors.stripe import api, checkout, errors, frames, mapping, marks
 from app.connectors.stripe.amounts import NotChargeable, to_stripe
 from app.connectors.stripe.api import Api, Json
 from app.kit import clock
@@ -49,11 +49,11 @@ def authorize(
         if request.token == checkout.TOKEN:
             state = mapping.session(checkout.open_session(at, context, request))
         else:
-            paid_by = _paid_by(request.token)
+            paid_by = _paid_by(at, request.token)
             if paid_by is None:
                 return base.Declined("processing_error")
             wanted = _wanted(context, request, "automatic" if sale else "manual")
-            intent = at.post(_INTENTS, request.key, **wanted, **paid_by)
+            intent = at.post(_INTENTS, request.key, **{**wanted, **paid_by})
             state = mapping.payment(intent, at.account.publishable_key)
     except errors.Failure as error:
         return errors.verdict(error, "processing_error", another_may=True)
@@ -229,8 +229,11 @@ def _wanted(context: ConnectorContext, request: base.AuthorizeRequest, capture_m
     return {**wanted, "return_url": request.return_url}
 
 
-def _paid_by(token: str) -> dict[str, Any] | None:
+def _paid_by(at: Api, token: str) -> dict[str, Any] | None:
     """The parameters that a token stands for; None for what Stripe's frames cannot have made."""
+    made_here = frames.parts(token)
+    if made_here is not None:
+        return _paid_on_our_page(at, *made_here)
     saved = _SAVED.fullmatch(token)
     if saved is not None:
         customer, method = saved.groups()
@@ -240,6 +243,20 @@ def _paid_by(token: str) -> dict[str, Any] | None:
     if re.fullmatch(r"tok_\w+", token):
         return {"payment_method_data": {"type": "card", "card": {"token": token}}}
     return None
+
+
+def _paid_on_our_page(at: Api, customer: str | None, token: str) -> dict[str, Any]:
+    """The parameters of a ConfirmationToken of our page, which has Stripe's script to do the rest.
+
+    A customer was made for the one card, which the first payment leaves with them: later ones charge it.
+    """
+    paid_by = {"confirmation_token": token, "use_stripe_sdk": True}
+    if customer is None:
+        return paid_by
+    kept = at.get(f"/v1/customers/{customer}/payment_methods", type="card", limit=1)["data"]
+    if kept:
+        return {"customer": customer, "payment_method": kept[0]["id"]}
+    return {**paid_by, "customer": customer, "setup_future_usage": "off_session"}
 
 
 def _answer(state: base.GatewayPayment) -> base.AuthorizeResult:

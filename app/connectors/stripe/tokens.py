@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from app.connectors.base import ConnectorContext, MethodToken, TokenRefused
-from app.connectors.stripe import api, errors
+from app.connectors.stripe import api, errors, frames, marks
 from app.connectors.stripe.account import NotConfigured
 from app.connectors.stripe.api import Json
 from app.connectors.tokens import CardToken
@@ -39,6 +40,24 @@ def redeem(context: ConnectorContext, token: str) -> MethodToken:
     if found.get("used"):
         raise TokenRefused("token_expired", "token")
     return _method(token, found)
+
+
+def redeem_framed(context: ConnectorContext, token: str, *, keep: bool) -> MethodToken:
+    """See `FramesCards.redeem_framed`: a ConfirmationToken, and a customer where the card is kept.
+
+    Raises:
+        TokenRefused: as `redeem`.
+        stripe.StripeError: Stripe did not say.
+    """
+    if not token.startswith("ctoken_"):
+        raise TokenRefused("token_not_found", "token")
+    found = redeem(context, token)
+    customer = None
+    if keep:
+        key = f"customer_{token}"
+        made = api.of(context).post("/v1/customers", key, metadata=marks.write(context, key))
+        customer = str(made["id"])
+    return replace(found, token=frames.token_of(token, customer))
 
 
 def _method(token: str, found: Json) -> MethodToken:

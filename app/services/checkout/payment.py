@@ -94,6 +94,11 @@ def _typed(actor: Actor, card: CardDetails, order: Order) -> PaymentMethod:
     return methods.tokenize_card(actor, card, customer_id=order.keep_for, consent=True)
 
 
+def pay_framed(actor: Actor, checkout_id: str, token: str, order: Order) -> CheckoutSession:
+    """Pay with a card typed into the gateway's own fields on our page; see `pay_by_card`."""
+    return _pay(actor, checkout_id, lambda: methods.framed(actor, token, customer_id=order.keep_for), order)
+
+
 def pay_by_redirect(actor: Actor, checkout_id: str, method_type: str, order: Order) -> CheckoutSession:
     """Pay by a method that leads to a bank's page or shows a QR code; see `pay_by_card`."""
     return _pay(actor, checkout_id, lambda: methods.redirect(actor, method_type), order)

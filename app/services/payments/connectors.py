@@ -27,7 +27,7 @@ from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.connector import ConnectorAccount, RoutingRule
 from app.services.operations import connector_configs
-from app.services.payments import gateway
+from app.services.payments import gateway, routing
 
 #: All of them are read for each payment: a bound on what one merchant makes of that.
 MAX_CONNECTORS = 50
@@ -85,6 +85,7 @@ def create(actor: Actor, draft: ConnectorDraft) -> ConnectorAccount:
             raise Unprocessable(f"There are {MAX_CONNECTORS} connectors already", code="too_many_connectors")
         db.add(account)
         account.begin(cause="api")
+    routing.look_again(actor)
     return account
 
 

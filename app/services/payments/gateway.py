@@ -22,6 +22,7 @@ from app.connectors.hosting import HostsPages
 from app.connectors.selling import Sells
 from app.domain.actor import Actor, Mode
 from app.domain.errors import ServiceUnavailable, Unprocessable
+from app.domain.rules.routing import Facts
 from app.kit.crypto import DecryptionError
 from app.models.payments.attempt import Attempt
 from app.models.payments.connector import ConnectorAccount
@@ -245,11 +246,14 @@ def accept_dispute(attempt: Attempt, request: base.AcceptRequest) -> base.Disput
 
 
 def makers(
-    actor: Actor, method_type: str | None, capability: type[R]
+    actor: Actor, method_type: str | None, capability: type[R], facts: Facts | None = None
 ) -> Iterator[tuple[R, ConnectorContext, Pick]]:
-    """The merchant's connectors that make tokens of a method, in order; shared vaults want no credentials."""
+    """The merchant's connectors that make tokens of a method, in order; shared vaults want no credentials.
+
+    With `facts` in the order in which such a payment would take them.
+    """
     _outside()
-    for pick in routing.makers(actor, method_type):
+    for pick in routing.makers(actor, method_type, facts):
         connector = registry.get(pick.type)
         if isinstance(connector, capability):
             try:

@@ -68,7 +68,7 @@ def create(actor: Actor, draft: MethodDraft) -> PaymentMethod:
     if draft.save and not draft.consent:
         raise consent_required()
     token = draft.source if isinstance(draft.source, str) else None
-    if token is not None and _is_used(actor, token):
+    if token is not None and _of_token(actor, token) is not None:
         raise _already_used(draft.place)
     try:
         connector, found = (
@@ -121,6 +121,35 @@ def tokenize_card(
     except TokenRefused as refused:
         raise _refusal(refused, "") from refused
     return _keep(actor, connector, token, customer_id=customer_id, consent=consent)
+
+
+def framed(actor: Actor, token: str, *, customer_id: str | None = None) -> PaymentMethod:
+    """The method of a token that a gateway's frames on our page made; kept for a customer who agreed to it.
+
+    A token makes one method, however often it is sent: a second click finds it.
+
+    Raises:
+        Unprocessable: `card_not_read`: no connector of the merchant knows the token, or it was used.
+    """
+    for _ in range(2):
+        known = _of_token(actor, token)
+        if known is not None:
+            return known
+        try:
+            connector, found = vault.redeem_framed(actor, token, keep=customer_id is not None)
+            return _keep(
+                actor,
+                connector,
+                found,
+                customer_id=customer_id,
+                consent=customer_id is not None,
+                source_token=token,
+            )
+        except TokenRefused as refused:
+            raise Unprocessable("Enter your card again", code="card_not_read", field="card") from refused
+        except IntegrityError:  # another request has just kept it
+            continue
+    raise AssertionError("a token that is taken has its method")
 
 
 def redirect(actor: Actor, method_type: str) -> PaymentMethod:
@@ -213,14 +242,15 @@ def _may_see(actor: Actor, method: PaymentMethod) -> bool:
         return db.scalar(chosen) is not None
 
 
-def _is_used(actor: Actor, token: str) -> bool:
-    statement = select(PaymentMethod.id).where(
+def _of_token(actor: Actor, token: str) -> PaymentMethod | None:
+    """The method that a client's token has made."""
+    statement = select(PaymentMethod).where(
         PaymentMethod.tenant_id == actor.tenant_id,
         PaymentMethod.mode == actor.mode,
         PaymentMethod.source_token == token,
     )
     with reading() as db:
-        return db.scalar(statement) is not None
+        return db.scalars(statement).one_or_none()
 
 
 def _already_used(place: str) -> Unprocessable:

@@ -6,6 +6,7 @@ belongs to a vault: only connectors that can charge it are candidates (docs/adr/
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, case, select
@@ -26,6 +27,11 @@ _A, _R = ConnectorAccount, RoutingRule
 
 #: Connectors that could not be reached several times in a row; they are tried last for a while.
 BREAKER = Breaker()
+
+#: (merchant, mode) → when it was last seen to have no connector of its own, by the monotonic clock.
+_ABSENT: dict[tuple[str, str], float] = {}
+ABSENT_SECONDS = 5.0
+_MAX_ABSENT = 10_000
 
 #: Every connector of a merchant with each of its rules; made once, for the hot path.
 _ALL = Lookup(
@@ -100,17 +106,40 @@ def picks(
     return [*ordered, *([default] if default is not None and _can_charge(default, method) else [])]
 
 
-def makers(actor: Actor, method_type: str | None) -> list[Pick]:
+def makers(actor: Actor, method_type: str | None, facts: rules.Facts | None = None) -> list[Pick]:
     """The connectors that may make a token of a method (None: of any), in the order of their priority.
 
-    The merchant's own come first, then those that work without an account.
+    The merchant's own come first, then those that work without an account. With `facts` the merchant's rules
+    count too: then the first is the one that such a payment would take.
     """
     with reading() as db:
-        accounts, _ = _read(db, actor.tenant_id, str(actor.mode))
+        accounts, all_rules = _read(db, actor.tenant_id, str(actor.mode))
     able = [account for account in accounts if _obstacle(account, method_type, None) is None]
-    ordered = _order(rules.Facts(0, ""), [], able)
+    ordered = _order(facts, all_rules, able) if facts is not None else _order(rules.Facts(0, ""), [], able)
     takers = registry.for_method(method_type) if method_type is not None else registry.all_connectors()
     return [*ordered, *_defaults(actor, [c.name for c in takers], accounts)]
+
+
+def has_no_accounts(actor: Actor) -> bool:
+    """Whether a merchant has no connector of its own, as was seen at most `ABSENT_SECONDS` ago.
+
+    The hosted page asks each time; in this process whoever makes one is believed at once.
+    """
+    key, now = (actor.tenant_id, str(actor.mode)), time.monotonic()
+    if now - _ABSENT.get(key, -ABSENT_SECONDS) < ABSENT_SECONDS:
+        return True
+    with reading() as db:
+        if _read(db, *key)[0]:
+            return False
+    if len(_ABSENT) >= _MAX_ABSENT:
+        _ABSENT.clear()
+    _ABSENT[key] = now
+    return True
+
+
+def look_again(actor: Actor) -> None:
+    """A merchant has a new connector."""
+    _ABSENT.pop((actor.tenant_id, str(actor.mode)), None)
 
 
 def holders(tenant_id: str, mode: str) -> list[Pick]:
@@ -255,14 +284,16 @@ def _works_without_account(mode: str, type_: str) -> bool:
     if connector is None:
         return False
     if isinstance(connector, Deployable):
-        return connector.is_deployed()
+        return connector.is_deployed(mode)
     fields = connector.credentials if isinstance(connector, Configurable) else ()
     optional = mode == Mode.TEST and not any(field.required for field in fields)
     return optional or not fields
 
 
 def _defaults(actor: Actor, types: list[str], accounts: list[_Account]) -> list[Pick]:
-    return [pick for type_ in types if (pick := _default(str(actor.mode), type_, accounts)) is not None]
+    """Those that the deployment has an account at come before the sandbox, which asks for none."""
+    found = [pick for type_ in types if (pick := _default(str(actor.mode), type_, accounts)) is not None]
+    return sorted(found, key=lambda pick: not isinstance(registry.get(pick.type), Deployable))
 
 
 def _label(type_: str) -> str:

@@ -5,7 +5,7 @@ What a connector raises is logged by its class alone: a library's words may quot
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
@@ -13,10 +13,12 @@ import structlog
 
 from app import db
 from app.connectors import base, registry, vaulting
+from app.connectors.hosting import FramesCards
 from app.domain.actor import Actor, Mode
 from app.domain.errors import DomainError, ServiceUnavailable, Unprocessable
 from app.models.payments.method import PaymentMethod
 from app.services.payments import gateway
+from app.services.payments.routing import Pick
 
 R = TypeVar("R")
 
@@ -57,9 +59,27 @@ def redeem(actor: Actor, token: str) -> tuple[str, base.MethodToken]:
         TokenRefused: no connector knows it, or it has expired.
         ServiceUnavailable: a connector could not be asked.
     """
-    for connector, caller, pick in gateway.makers(actor, None, vaulting.RedeemsTokens):  # type: ignore[type-abstract]
+    makers = gateway.makers(actor, None, vaulting.RedeemsTokens)  # type: ignore[type-abstract]
+    return _first_that_knows(
+        (pick, partial(connector.redeem, caller, token)) for connector, caller, pick in makers
+    )
+
+
+def redeem_framed(actor: Actor, token: str, *, keep: bool) -> tuple[str, base.MethodToken]:
+    """What a token of a gateway's frames on our page stands for; raises as `redeem`."""
+    makers = gateway.makers(actor, "card", FramesCards)  # type: ignore[type-abstract]
+    return _first_that_knows(
+        (pick, partial(connector.redeem_framed, caller, token, keep=keep))
+        for connector, caller, pick in makers
+    )
+
+
+def _first_that_knows(
+    asked: Iterable[tuple[Pick, Callable[[], base.MethodToken]]],
+) -> tuple[str, base.MethodToken]:
+    for pick, redeem in asked:
         try:
-            return pick.type, gateway.bound(pick, _kept("redeem", partial(connector.redeem, caller, token)))
+            return pick.type, gateway.bound(pick, _kept("redeem", redeem))
         except base.TokenRefused as refused:
             if refused.code != "token_not_found":
                 raise
