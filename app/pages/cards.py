@@ -67,7 +67,7 @@ def _by_frames(
         return checkout.render(session, profile, intent, form=blank, refused=refused, status=422)
     if not _is_good(form, session):
         return checkout.render(session, profile, intent, form=form, status=422)
-    token, order = form.card_token.data, _order(form, session)
+    token, order = form.card.data, _order(form, session)
     return checkout.attempt(
         session,
         profile,

@@ -101,16 +101,17 @@ class FramesForm(CardForm):
     """What comes with a card that was typed into a gateway's own fields: a token of it, and no card field."""
 
     card_number = exp_month = exp_year = cvc = card_name = postal_code = None
-    card_token = StringField(
+    card = StringField(
+        name="card_token",
         validators=[
             InputRequired(_("Enter your card again")),
             Regexp(r"^[A-Za-z0-9_]{8,128}$", message=_("Enter your card again")),
-        ]
+        ],
     )
 
     def forget_card(self) -> None:
         """A token counts once."""
-        self.card_token.data = ""
+        self.card.data = ""
 
 
 #: What is asked of an address, in the order of the form.

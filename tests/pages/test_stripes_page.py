@@ -1,44 +1,58 @@
-"""The hosted page where cards are Stripe's: in its fields on our page, or on its own page, and never in fields of ours."""
+"""The hosted page where cards are Stripe's: typed into its fields or on its page, and never into fields of ours."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 
 from app import settings
 from app.connectors import registry
+from app.db import reading
+from app.models.payments.method import PaymentMethod
+from tests.pages.hosted import CARD
+from tests.services.payments.test_stripe_frames import HOUSE, PUBLISHABLE, deploy
 from tests.shops import Shop
 from tests.stripe_standin import StandIn
 
 pytestmark = pytest.mark.usefixtures("holds")
 
-HOUSE = "sk_test_of_the_house"
+#: The fields of our own card form.
+OURS = re.compile(r'name="(card_number|exp_month|exp_year|cvc|card_name)"')
+STRIPES = "https://js.stripe.com https://*.js.stripe.com"
 
 
 @pytest.fixture
 def account(standin: StandIn, shop: Shop, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The deployment's account; the sandbox is not there, as in production."""
     monkeypatch.setattr(registry, "_ALL", tuple(c for c in registry._ALL if c.name == "stripe"))
-    configure()
+    deploy(mode="redirect")
     return standin.account(HOUSE)
 
 
-def configure(mode: str = "redirect", key: str = HOUSE) -> None:
-    house = {**settings.current().model_dump(), "stripe_secret_key": key, "stripe_mode": mode}
-    settings.use(settings.load(**house))
+def fields(page: str) -> dict[str, str]:
+    """What a form of the page carries, hidden."""
+    return dict(re.findall(r'name="(csrf_token|nonce|quote)"[^>]*value="([^"]+)', page))
+
+
+def policy(answer: Any) -> dict[str, str]:
+    """Directive → what it allows."""
+    parts = answer.headers["Content-Security-Policy"].split("; ")
+    return dict(part.split(" ", 1) for part in parts)
 
 
 def test_a_card_leads_to_stripes_page_and_back(account: Any, shop: Shop, client: FlaskClient) -> None:
     session = shop.session(method_types=("card", "ideal"))
-    page = client.get(f"/pay/{session.hosted_id}").get_data(as_text=True)
+    answer = client.get(f"/pay/{session.hosted_id}")
+    page = answer.get_data(as_text=True)
     assert 'name="method" value="card"' in page
     assert 'name="method" value="ideal"' in page
-    assert "card_number" not in page
-    sent = client.post(
-        f"/pay/{session.hosted_id}/method", data={"method": "card", "nonce": "n1", "csrf_token": token(page)}
-    )
+    assert not OURS.search(page)
+    assert "stripe" not in answer.headers["Content-Security-Policy"] + page
+    sent = client.post(f"/pay/{session.hosted_id}/method", data={**fields(page), "method": "card"})
     assert sent.status_code == 303
     [there] = [o for o in account.objects.values() if o["object"] == "checkout.session"]
     assert there["url"] in client.get(f"/pay/{session.hosted_id}").get_data(as_text=True)
@@ -49,18 +63,78 @@ def test_a_card_leads_to_stripes_page_and_back(account: Any, shop: Shop, client:
     assert shop.left("MUG") == (99, 0, 1)
 
 
-@pytest.mark.parametrize(("mode", "key"), [("elements", HOUSE), ("redirect", "sk_live_of_the_house")])
+@pytest.mark.parametrize("key", [HOUSE, "sk_live_of_the_house"])
 def test_a_card_is_not_offered_where_it_could_not_be_taken(
-    account: Any, shop: Shop, client: FlaskClient, mode: str, key: str
+    account: Any, shop: Shop, client: FlaskClient, key: str
 ) -> None:
-    configure(mode, key)
+    """A live key takes nothing in test mode; without a publishable key Stripe's page takes cards."""
+    deploy(key, publishable="")
     session = shop.session(method_types=("card", "ideal"))
     page = client.get(f"/pay/{session.hosted_id}").get_data(as_text=True)
-    assert 'value="card"' not in page
-    assert "card_number" not in page
-    assert ('value="ideal"' in page) == (key == HOUSE)
+    assert not OURS.search(page)
+    assert "card-frames" not in page
+    for method in ("card", "ideal"):
+        assert (f'value="{method}"' in page) == (key == HOUSE)
 
 
-def token(page: str) -> str:
-    """The form token of a page."""
-    return page.split('name="csrf_token"')[1].split('value="')[1].split('"', maxsplit=1)[0]
+def test_the_fields_are_stripes(account: Any, shop: Shop, client: FlaskClient) -> None:
+    deploy()
+    session = shop.session(options={"allow_coupon_code": True})
+    url = f"/pay/{session.hosted_id}"
+    answer = client.get(url)
+    page = answer.get_data(as_text=True)
+    assert not OURS.search(page)
+    assert 'autocomplete="cc-' not in page
+    assert f'data-card-frames="{PUBLISHABLE}" data-currency="gbp"' in page
+    assert f'data-amount="{session.grand_total}"' in page
+    assert '<script src="https://js.stripe.com/v3/" defer>' in page
+    assert policy(answer)["script-src"] == f"'self' {STRIPES}"
+    assert policy(answer)["frame-src"] == f"'self' {STRIPES} https://hooks.stripe.com"
+    assert policy(answer)["connect-src"] == f"'self' {settings.current().stripe_api_base}"
+    assert policy(answer)["form-action"] == "'self'"
+    missing = client.post(f"{url}/card", data={**fields(page), "email": "no address"})
+    assert missing.status_code == 422
+    words = missing.get_data(as_text=True)
+    assert '<a href="#card_token">' not in words
+    assert '<a href="#card">Enter your card again</a>' in words
+    assert "Enter an e-mail address like" in words
+    token = account.confirmation_token("pm_card_authenticationRequiredSdk")
+    asked = client.post(f"{url}/card", data={**fields(page), "card_token": token, "email": "a@b.example"})
+    assert asked.status_code == 303
+    [there] = [o for o in account.objects.values() if o["object"] == "payment_intent"]
+    action = client.get(url)
+    assert f'data-client-secret="{there["client_secret"]}"' in action.get_data(as_text=True)
+    assert policy(action)["frame-src"] == policy(answer)["frame-src"]
+    account.authenticate(there["id"], ok=True)
+    back = re.search(r'data-back="([^"]+)"', action.get_data(as_text=True))
+    assert back is not None
+    assert client.get(back[1]).status_code == 200
+    receipt = client.get(url)
+    assert "Payment received" in receipt.get_data(as_text=True)
+    assert "stripe" not in receipt.headers["Content-Security-Policy"]
+    assert shop.read(session).customer["email"] == "a@b.example"
+
+
+@pytest.mark.parametrize("mode", ["elements", "redirect"])
+def test_a_card_number_is_refused_and_kept_nowhere(
+    standin: StandIn, shop: Shop, client: FlaskClient, mode: str
+) -> None:
+    """Also where the sandbox is there, which would take it: the payment would be Stripe's."""
+    deploy(mode=mode)
+    session = shop.session()
+    url = f"/pay/{session.hosted_id}"
+    page = client.get(url).get_data(as_text=True)
+    token = standin.account(HOUSE).confirmation_token()
+    for typed in (CARD, {**CARD, "card_token": token}, {"email": CARD["card_number"], "card_token": token}):
+        answer = client.post(f"{url}/card", data={**fields(page), **typed})
+        assert answer.status_code == 422
+        words = answer.get_data(as_text=True)
+        assert "This page takes no card numbers itself" in words
+        assert "4242" not in words
+    assert client.get(f"{url}?lang=de").status_code == 200
+    german = client.post(f"{url}/card", data={**fields(page), **CARD}).get_data(as_text=True)
+    assert "This page takes no card numbers itself" not in german
+    assert shop.read(session).payment_intent_id is None
+    with reading() as db:
+        assert db.scalar(select(func.count()).select_from(PaymentMethod)) == 0
+    assert standin.requests == []
