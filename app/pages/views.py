@@ -146,7 +146,7 @@ def decline(intent: PaymentIntent | None) -> list[dict[str, str | None]]:
 
 
 def sandbox(view: dict[str, Any], step: str) -> Markup | None:
-    """The panel of test cards and actions, where payments are simulated; with slots for what is a session's own.
+    """The panel of test cards and actions, where payments are simulated; with slots for a session's own.
 
     It is the same for everybody at a step, so it is drawn once a language.
     """

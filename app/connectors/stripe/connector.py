@@ -13,6 +13,7 @@ from app.connectors import base, settling
 from app.connectors.base import ConnectorContext
 from app.connectors.configuring import Ping
 from app.connectors.hosting import CardFrames
+from app.connectors.refunding import ForeignRefund
 from app.connectors.stripe import account, frames
 from app.connectors.subjects import EventSubject
 
@@ -120,6 +121,14 @@ class StripeConnector:
         from app.connectors.stripe import refunds
 
         return refunds.find_refund(context, key, payment)
+
+    def foreign_refunds(
+        self, context: ConnectorContext, payment: str, currency: str
+    ) -> tuple[ForeignRefund, ...] | base.Unknown:
+        """See `TellsOfRefunds`."""
+        from app.connectors.stripe import refunds
+
+        return refunds.foreign_refunds(context, payment, currency)
 
     def find_dispute(self, context: ConnectorContext, reference: str) -> base.DisputeLookupResult:
         """See `Disputes`."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from app.connectors import base
 from app.connectors.base import ConnectorContext
+from app.connectors.refunding import ForeignRefund
 from app.connectors.stripe import api, errors, mapping, marks, payments
-from app.connectors.stripe.amounts import NotChargeable, to_stripe
+from app.connectors.stripe.amounts import NotChargeable, from_stripe, to_stripe
+from app.connectors.stripe.api import Json
 
 _REFUNDS = "/v1/refunds"
 
@@ -62,3 +64,36 @@ def find_refund(context: ConnectorContext, key: str, payment: str | None) -> bas
         return errors.unknown(error)
     except marks.TooMany:
         return base.Unknown("too many refunds to look through")
+
+
+def foreign_refunds(
+    context: ConnectorContext, payment: str, currency: str
+) -> tuple[ForeignRefund, ...] | base.Unknown:
+    """See `TellsOfRefunds`: those without our key, such as are made in Stripe's dashboard."""
+    try:
+        at = api.of(context)
+        intent = payments.read_mine(at, context, payment, currency)
+        if intent is None:
+            return base.Unknown("another merchant's")
+        found: list[Json] = []
+        pages = at.pages(_REFUNDS, payment_intent=intent["id"], expand=["data.balance_transaction"])
+        for number, page in enumerate(pages):
+            if number == marks.MAX_PAGES:
+                return base.Unknown("too many refunds to look through")
+            found += [refund for refund in page if _is_foreign(refund)]
+        return tuple(_foreign(refund) for refund in reversed(found))
+    except errors.Failure as error:
+        return errors.unknown(error)
+
+
+def _is_foreign(refund: Json) -> bool:
+    """Not ours, nor the part of a charge that a capture in part released, which Stripe books as a refund."""
+    booked = refund.get("balance_transaction") or {}
+    released = booked.get("reporting_category") == "partial_capture_reversal"
+    return marks.KEY not in (refund.get("metadata") or {}) and not released
+
+
+def _foreign(refund: Json) -> ForeignRefund:
+    currency = refund["currency"].upper()
+    amount = from_stripe(refund["amount"], currency)
+    return ForeignRefund(refund["id"], amount, currency, mapping.refund(refund))

@@ -1,7 +1,7 @@
 """Stripe's events, verified by Stripe's own library (docs.stripe.com/webhooks).
 
-An event names a payment or refund of ours by the metadata that we wrote; disputes carry none and name the
-PaymentIntent. Each is a hint only: the objects are fetched again.
+An event names a payment or refund of ours by the metadata that we wrote; disputes, and refunds that others
+made, carry none and name the PaymentIntent. Each is a hint only: the objects are fetched again.
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ def _subject(about: Mapping[str, Any]) -> EventSubject:
     metadata, kind = about.get("metadata") or {}, _text(about.get("object"))
     if kind in _PAYMENTS:
         return EventSubject(attempt_key=_text(metadata.get(marks.KEY)))
-    if kind == "refund":
-        return EventSubject(attempt_key=_text(metadata.get(marks.PAYMENT_KEY)))
+    if kind == "refund" and marks.PAYMENT_KEY in metadata:
+        return EventSubject(attempt_key=_text(metadata[marks.PAYMENT_KEY]))
+    if kind == "refund":  # made in Stripe's dashboard
+        return EventSubject(payment_reference=_text(about.get("payment_intent")))
     if kind in _DISPUTES:
         return EventSubject(payment_reference=_text(about.get("payment_intent")))
     return EventSubject()

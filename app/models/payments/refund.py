@@ -17,6 +17,9 @@ from app.models.types import CurrencyCode, PrimaryId, Ref
 #: On their way: few at any moment, and looked for often.
 _OPEN = "('pending', 'processing', 'requires_action')"
 
+#: Who made a refund that nobody asked us for.
+BY_GATEWAY = "gateway"
+
 
 class Refund(Owned, Timestamped, Stateful, Base):
     """A refund; its amount is reserved on the intent from birth until it fails.
@@ -77,6 +80,11 @@ class Refund(Owned, Timestamped, Stateful, Base):
     succeeded_at: Mapped[datetime | None]
     settlement_id: Mapped[str | None] = mapped_column(String(40))
     settlement_date: Mapped[date | None]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the gateway made it without us."""
+        return self.created_by == BY_GATEWAY
 
     def facts(self) -> dict[str, Any]:
         """See `Stateful.facts`."""

@@ -27,8 +27,8 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.refund import Refund
 from app.services.operations import connector_configs, inbound_secrets, jobs
 
-#: Says that some of a charge went back, not by which refund.
-REFUNDED = "charge.refunded"
+#: Say that some of a charge went back, by a refund that they do not name or that is none of ours.
+REFUNDED = frozenset({"charge.refunded", "refund.created", "refund.updated", "refund.failed"})
 
 _KEY = re.compile(r"authorize_[0-9a-z_]{1,40}")
 _REFUND = re.compile(r"refund_([0-9a-z_]{1,40})")
@@ -128,7 +128,7 @@ def _work(db: Session, attempt: Attempt, event: InboundEvent) -> tuple[str, dict
     refund_id = _refund_of(db, attempt, event.refund_key)
     if refund_id is not None:
         return "refunds.send", {"refund_id": refund_id}
-    if event.type == REFUNDED:
+    if event.type in REFUNDED:
         return "refunds.look_again", {"attempt_id": attempt.id}
     if event.dispute_reference:
         return "disputes.look_again", {"attempt_id": attempt.id, "reference": event.dispute_reference}

@@ -19,6 +19,7 @@ from app.connectors import base, registry
 from app.connectors.base import ConnectorContext
 from app.connectors.configuring import Ping, Tests
 from app.connectors.hosting import HostsPages
+from app.connectors.refunding import ForeignRefund, TellsOfRefunds
 from app.connectors.selling import Sells
 from app.domain.actor import Actor, Mode
 from app.domain.errors import ServiceUnavailable, Unprocessable
@@ -48,6 +49,7 @@ _OUTCOMES: dict[type, str] = {
     base.GatewayPayment: "found",
     base.GatewayDispute: "found",
     base.NotFound: "not_found",
+    tuple: "found",
 }
 
 
@@ -176,6 +178,7 @@ def undo(attempt: Attempt, state: base.GatewayPayment) -> base.OperationResult:
 
 def refund(item: Refund, attempt: Attempt) -> base.OperationResult:
     """Give money back."""
+    assert not item.is_foreign, "the gateway has done it already"
     connector = _capable(attempt.connector, base.Refunds)  # type: ignore[type-abstract]
     assert attempt.gateway_reference is not None
     request = base.RefundRequest(
@@ -185,8 +188,22 @@ def refund(item: Refund, attempt: Attempt) -> base.OperationResult:
     return _ask(call, lambda caller: connector.refund(caller, request))
 
 
+def foreign_refunds(attempt: Attempt) -> tuple[ForeignRefund, ...] | base.Unknown:
+    """Ask which refunds of a captured payment the gateway made without us."""
+    connector, reference = registry.get(attempt.connector), attempt.gateway_reference
+    if not isinstance(connector, TellsOfRefunds) or reference is None:
+        return ()
+    call = Call(attempt, "foreign_refunds", reference)
+    return _ask(call, lambda caller: connector.foreign_refunds(caller, reference, attempt.currency))
+
+
 def find_refund(item: Refund, attempt: Attempt) -> base.RefundLookupResult:
-    """Ask what became of a refund."""
+    """Ask what became of a refund; one that the gateway made without us is never "not found"."""
+    if item.is_foreign:
+        listed = foreign_refunds(attempt)
+        named = [] if isinstance(listed, base.Unknown) else listed
+        outcomes = [found.outcome for found in named if found.reference == item.gateway_reference]
+        return outcomes[0] if outcomes else base.Unknown("not listed")
     connector = _capable(attempt.connector, base.Refunds)  # type: ignore[type-abstract]
     key = f"refund_{item.id}"
     call = Call(attempt, "find_refund", key, item.id)

@@ -1,4 +1,4 @@
-"""What a gateway says of a charge's refunds without naming one (Stripe's `charge.refunded`)."""
+"""What a gateway says of a charge's refunds without naming one of ours (Stripe's `charge.refunded`)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from app.db import reading
 from app.domain.lifecycles.refunds import Status
 from app.models.payments.attempt import Attempt
 from app.models.payments.refund import Refund
-from app.services.payments import refunds
+from app.services.payments import foreign_refunds, refunds
 
 
 def look_again(attempt_id: str) -> None:
-    """Ask about the refunds of a charge that are on their way; the job `refunds.look_again`."""
+    """Ask about a charge's refunds that are on their way, and for those that its gateway made without us.
+
+    The job `refunds.look_again`.
+    """
     with reading() as db:
         mine = Refund.intent_id == db.get_one(Attempt, attempt_id).intent_id
         due = db.scalars(
@@ -22,3 +25,4 @@ def look_again(attempt_id: str) -> None:
         ).all()
     for refund_id in due:
         refunds.send(refund_id)
+    foreign_refunds.take_in(attempt_id)

@@ -224,11 +224,10 @@ def send(refund_id: str) -> None:
         elif refund.status not in (_S.PROCESSING, _S.SUCCEEDED) or refund.refund_method == STORE_CREDIT:
             return
     result = gateway.refund(refund, attempt) if first else gateway.find_refund(refund, attempt)
-    if (
-        isinstance(result, base.NotFound) and refund.status == _S.PROCESSING
-    ):  # we died between writing and calling: the key makes it safe
+    lost = isinstance(result, base.NotFound) and refund.status == _S.PROCESSING
+    if lost:  # we died between writing and calling: the key makes it safe
         result = gateway.refund(refund, attempt)
-    _record(refund, attempt, result)
+    record(refund, attempt, result)
 
 
 def sweep(limit: int = 50) -> int:
@@ -252,7 +251,8 @@ def _postpone(refund_id: str) -> None:
         db.execute(due.values(next_query_at=clock.now() + AFTER_FAILURE, updated_at=Refund.updated_at))
 
 
-def _record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.RefundLookupResult) -> None:
+def record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.RefundLookupResult) -> None:
+    """Write what a gateway said of a refund, unless somebody else wrote of it since it was `seen`."""
     with transaction() as db:
         refund = db.get_one(Refund, seen.id, with_for_update=True)
         if refund.version != seen.version:

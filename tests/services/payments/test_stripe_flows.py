@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from app.models.payments.method import PaymentMethod
 from app.services.checkout import payment, payments
 from app.services.events import inbound
 from app.services.operations import inbound_secrets, jobs
-from app.services.payments import attempts, dispute_evidence, disputes, intents, refunds
+from app.services.payments import attempts, dispute_evidence, disputes, intents, refund_notices, refunds
 from app.services.payments.disputes import Filters
 from app.services.payments.intents import IntentDraft
 from app.worker.queue import run_job
@@ -455,3 +456,103 @@ def test_nothing_of_stripes_secrets_is_kept(over: StripeShop) -> None:
         journal = " ".join(str(vars(entry)) for entry in db.scalars(select(JournalEntry)))
     assert HOUSE not in journal
     assert "_secret_" not in journal
+
+
+def refund_in_dashboard(over: StripeShop, intent_id: str, amount: int, **more: Any) -> Any:
+    """The merchant refunds at Stripe; Till is told of it by an event, if at all."""
+    [there] = over.at_stripe(intent_id)
+    made = over.book.create_refund({"payment_intent": there["id"], "amount": str(amount)})
+    made |= more
+    return made
+
+
+def booked(over: StripeShop, intent_id: str) -> list[tuple[str, int, str | None]]:
+    """The refunds of a payment in our books, oldest first."""
+    rows = refunds.of_intent(over.shop.actor, intent_id)
+    return [(row.status, row.amount, row.gateway_reference) for row in rows]
+
+
+def test_refunds_made_in_stripes_dashboard_are_taken_in_once(over: StripeShop) -> None:
+    intent_id = over.intent()
+    mine = refunds.create(over.shop.actor, intent_id, 500)
+    work()
+    charge = over.book.objects[over.at_stripe(intent_id)[0]["latest_charge"]]
+    first, second = (refund_in_dashboard(over, intent_id, amount) for amount in (1200, 300))
+    assert over.hears("refund.created", first, "evt_1")
+    assert over.hears("charge.refunded", charge, "evt_2")
+    assert not over.hears("charge.refunded", charge, "evt_2")
+    assert over.hears("refund.updated", second, "evt_3")
+    expected = [
+        ("succeeded", 500, refunds.get(over.shop.actor, mine.id).gateway_reference),
+        ("succeeded", 1200, first["id"]),
+        ("succeeded", 300, second["id"]),
+    ]
+    assert booked(over, intent_id) == expected
+    intent = over.read(intent_id)
+    assert (intent.amount_refunded, intent.amount_refunding, intent.needs_review) == (2000, 2000, False)
+    with reading() as db:
+        told = select(JournalEntry.type).where(JournalEntry.entity == "refund")
+        assert list(db.scalars(told)).count("refund.succeeded") == 3
+    with later(120):
+        refunds.sweep()
+    assert booked(over, intent_id) == expected
+    assert len(over.standin.sent("POST /v1/refunds")) == 1, "nothing goes back a second time"
+    second |= {"status": "failed", "failure_reason": "lost_or_stolen_card"}
+    assert over.hears("refund.failed", second, "evt_4")
+    assert over.read(intent_id).amount_refunded == 1700
+    assert booked(over, intent_id)[2][0] == "failed"
+
+
+def test_a_dashboards_refund_that_is_on_its_way_is_only_asked_about(over: StripeShop) -> None:
+    intent_id = over.intent()
+    made = refund_in_dashboard(over, intent_id, 5000, status="pending")
+    assert over.hears("refund.created", made)
+    assert booked(over, intent_id) == [("processing", 5000, made["id"])]
+    with later(60):
+        refunds.sweep()
+    assert booked(over, intent_id) == [("processing", 5000, made["id"])]
+    made["status"] = "succeeded"
+    with later(600):
+        refunds.sweep()
+    assert booked(over, intent_id) == [("succeeded", 5000, made["id"])]
+    assert over.standin.sent("POST /v1/refunds") == []
+
+
+def test_more_than_can_have_gone_back_calls_a_person(over: StripeShop) -> None:
+    """Ours of 4,000 is on its way here, and another of 2,000 is made at Stripe."""
+    intent_id = over.intent()
+    refunds.create(over.shop.actor, intent_id, 4000)
+    made = refund_in_dashboard(over, intent_id, 2000)
+    raw, headers = over.standin.event("refund.created", made, SECRET)
+    assert inbound.receive(raw, headers)
+    attempt_id = over.attempt(intent_id).id
+    for _ in range(2):
+        refund_notices.look_again(attempt_id)
+    intent = over.read(intent_id)
+    assert (intent.amount_refunding, intent.needs_review) == (4000, True)
+    with reading() as db:
+        told = select(JournalEntry).where(JournalEntry.type == "payment.needs_review")
+        assert len(db.scalars(told).all()) == 1
+    work()  # Stripe refuses ours, and there is room for theirs
+    refund_notices.look_again(attempt_id)
+    assert sorted(row[:2] for row in booked(over, intent_id)) == [("failed", 4000), ("succeeded", 2000)]
+    assert over.read(intent_id).amount_refunded == 2000
+
+
+def test_what_a_capture_in_part_releases_is_no_refund(over: StripeShop) -> None:
+    intent_id = over.intent(mode="manual")
+    intents.capture(over.shop.actor, intent_id, 2000)
+    charge = over.book.objects[over.at_stripe(intent_id)[0]["latest_charge"]]
+    assert charge["amount_refunded"] == 3000
+    assert over.hears("charge.refunded", charge)
+    assert booked(over, intent_id) == []
+    made = refund_in_dashboard(over, intent_id, 2000)
+    threads = [
+        threading.Thread(target=refund_notices.look_again, args=(over.attempt(intent_id).id,))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert booked(over, intent_id) == [("succeeded", 2000, made["id"])]
