@@ -70,14 +70,23 @@ def test_other_methods(stripe: Caller, key: str, method_type: str, sent: str, st
     assert isinstance(stripe.capture(found.reference, 1400), base.Declined)
 
 
-def test_cards_go_there_only_in_redirect_mode(stripe: Caller) -> None:
-    framed = {**stripe.context.credentials, "integration": "elements"}
+def test_cards_go_there_too_where_they_have_fields(stripe: Caller) -> None:
+    """Who has no script has no fields either."""
+    framed = {
+        **stripe.context.credentials,
+        "integration": "elements",
+        "publishable_key": "pk_test_12345678",
+    }
     context = replace(stripe.context, credentials=framed)
+    assert stripe.connector.card_frames(stripe.context) is None
+    assert stripe.connector.card_frames(context).key == "pk_test_12345678"
+    assert stripe.connector.card_frames(replace(context, mode="live")) is None
+    for method_type in ("card", "ideal"):
+        assert stripe.connector.tokenize_redirect(context, method_type).type == method_type
     with pytest.raises(base.TokenRefused):
-        stripe.connector.tokenize_redirect(context, "card")
-    assert stripe.connector.tokenize_redirect(context, "ideal").type == "ideal"
-    with pytest.raises(base.TokenRefused):
-        stripe.connector.tokenize_redirect(stripe.context, "bank_transfer")
+        stripe.connector.tokenize_redirect(context, "bank_transfer")
+    amounts = [stripe.connector.frame_amount(*given) for given in ((1500, "ISK"), (1234, "KWD"), (0, "GBP"))]
+    assert amounts == [150000, None, None]
 
 
 def test_the_same_key_opens_one_session(stripe: Caller, key: str) -> None:

@@ -344,7 +344,7 @@ def test_a_token_is_charged_only_where_its_vault_is(shop: Shop, elsewhere: None)
 def test_a_token_of_a_deleted_account_is_not_tried_at_the_deployments(
     shop: Shop, elsewhere: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Elsewhere, "is_deployed", lambda self: True, raising=False)
+    monkeypatch.setattr(Elsewhere, "is_deployed", lambda self, mode=None: True, raising=False)
     bound = account(shop.actor, 5, type_="elsewhere", api_key="k1")
     method = methods.tokenize_card(shop.actor, card(GOOD))
     assert method.connector_id == bound.id
@@ -398,7 +398,9 @@ def test_a_connector_of_the_whole_deployment_is_used_only_where_there_is_one(
     with pytest.raises(Unprocessable):
         intents.confirm(shop.actor, intent.id, nonce="n")
     for deployed in (False, True):
-        monkeypatch.setattr(Elsewhere, "is_deployed", lambda self, is_so=deployed: is_so, raising=False)
+        monkeypatch.setattr(
+            Elsewhere, "is_deployed", lambda self, mode=None, is_so=deployed: is_so, raising=False
+        )
         if not deployed:
             with pytest.raises(Unprocessable):
                 intents.confirm(shop.actor, intent.id, nonce="n")

@@ -86,18 +86,18 @@ class Page:
 
 
 @pytest.fixture
-def page(shop: Shop, standin: StandIn) -> Page:
+def element(shop: Shop, standin: StandIn) -> Page:
     deploy()
     return Page(shop, standin)
 
 
-def test_clicks_at_the_same_time_charge_once(page: Page) -> None:
-    session = page.shop.session()
-    token, said = page.token(session), []
+def test_clicks_at_the_same_time_charge_once(element: Page) -> None:
+    session = element.shop.session()
+    token, said = element.token(session), []
 
     def click(nonce: str) -> None:
         try:
-            page.pay(session, token, nonce)
+            element.pay(session, token, nonce)
         except DomainError as refused:
             said.append(refused.code)
 
@@ -106,101 +106,105 @@ def test_clicks_at_the_same_time_charge_once(page: Page) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert page.pay(session, token, "n0").status == "completed"
-    assert page.shop.left("MUG") == (99, 0, 1)
-    [there] = page.made
+    assert element.shop.read(session).status == "completed"
+    assert element.shop.left("MUG") == (99, 0, 1)
+    [there] = element.made
     assert (there["status"], there["amount_received"]) == ("succeeded", session.grand_total)
-    assert len(page.standin.sent(CREATE)) == 1
+    assert len(element.standin.sent(CREATE)) == 1
     assert set(said) <= {"payment_in_progress", "invalid_state", "illegal_transition", "checkout_completed"}
     with reading() as db:
         assert db.scalar(select(func.count()).select_from(PaymentMethod)) == 1
-    [method_id] = {attempt.payment_method_id for attempt in page.shop.attempts(session)}
+    [method_id] = {attempt.payment_method_id for attempt in element.shop.attempts(session)}
     with reading() as db:
         method = db.get_one(PaymentMethod, method_id)
         assert (method.brand, method.last4, method.token) == ("VISA", "4242", f"page/{token}")
 
 
-def test_a_total_that_moved_is_never_charged(page: Page) -> None:
+def test_a_total_that_moved_is_never_charged(element: Page) -> None:
     """There is no PaymentIntent before the button: what is charged is what the shopper confirmed."""
-    session = page.shop.session()
+    session = element.shop.session()
     with pytest.raises(Conflict) as refused:
-        page.pay(session, page.token(session), quote="of another total")
-    assert (refused.value.code, page.made) == ("quote_changed", [])
-    assert page.shop.left("MUG") == (100, 0, 0)
+        element.pay(session, element.token(session), quote="of another total")
+    assert (refused.value.code, element.made) == ("quote_changed", [])
+    assert element.shop.left("MUG") == (100, 0, 0)
 
 
-def test_a_token_of_another_account_pays_nothing(page: Page) -> None:
-    session = page.shop.session()
-    for token in (page.standin.account("sk_test_elsewhere").confirmation_token(), "pm_card_visa", "made_up"):
+def test_a_token_of_another_account_pays_nothing(element: Page) -> None:
+    session = element.shop.session()
+    for token in (
+        element.standin.account("sk_test_elsewhere").confirmation_token(),
+        "pm_card_visa",
+        "made_up",
+    ):
         with pytest.raises(Unprocessable) as refused:
-            page.pay(session, token)
+            element.pay(session, token)
         assert (refused.value.code, refused.value.field) == ("card_not_read", "card")
-    assert (page.made, page.shop.read(session).payment_intent_id) == ([], None)
+    assert (element.made, element.shop.read(session).payment_intent_id) == ([], None)
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["answered", "answer lost"])
-def test_the_bank_asks_and_the_event_is_first(page: Page, lost: bool) -> None:
+def test_the_bank_asks_and_the_event_is_first(element: Page, lost: bool) -> None:
     if lost:
-        page.standin.fail(CREATE, drop="after")
-    session = page.shop.session()
-    page.pay(session, page.token(session, BANK))
+        element.standin.fail(CREATE, drop="after")
+    session = element.shop.session()
+    element.pay(session, element.token(session, BANK))
     if lost:
-        assert page.shop.attempts(session)[0].status == "unknown"
+        assert element.shop.attempts(session)[0].status == "unknown"
         with later(40):
             payment.sweep()
-    [there] = page.made
-    action = page.shop.intent(session).next_action
+    [there] = element.made
+    action = element.shop.intent(session).next_action
     assert action is not None
     assert action["challenge"] == {
         "type": "use_stripe_sdk",
         "client_secret": there["client_secret"],
         "publishable_key": PUBLISHABLE,
     }
-    assert page.back(session).status == "payment_processing", "coming back proves nothing"
-    page.book.authenticate(there["id"], ok=True)
-    assert page.hears("payment_intent.amount_capturable_updated", there, "evt_1")
-    assert page.shop.read(session).status == "completed"
-    assert not page.hears("payment_intent.amount_capturable_updated", there, "evt_1")
-    assert page.back(session).status == "completed"
-    assert page.hears("payment_intent.succeeded", there, "evt_2")
-    assert [o["status"] for o in page.made] == ["succeeded"]
-    assert len(page.standin.sent(f"{CREATE}/.*/capture")) == 1
-    assert page.shop.left("MUG") == (99, 0, 1)
+    assert element.back(session).status == "payment_processing", "coming back proves nothing"
+    element.book.authenticate(there["id"], ok=True)
+    assert element.hears("payment_intent.amount_capturable_updated", there, "evt_1")
+    assert element.shop.read(session).status == "completed"
+    assert not element.hears("payment_intent.amount_capturable_updated", there, "evt_1")
+    assert element.back(session).status == "completed"
+    assert element.hears("payment_intent.succeeded", there, "evt_2")
+    assert [o["status"] for o in element.made] == ["succeeded"]
+    assert len(element.standin.sent(f"{CREATE}/.*/capture")) == 1
+    assert element.shop.left("MUG") == (99, 0, 1)
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
-def test_who_fails_or_walks_away_pays_with_another_card(page: Page, comes_back: bool) -> None:
-    session = page.shop.session()
-    page.pay(session, page.token(session, BANK))
+def test_who_fails_or_walks_away_pays_with_another_card(element: Page, comes_back: bool) -> None:
+    session = element.shop.session()
+    element.pay(session, element.token(session, BANK))
     if comes_back:
-        page.book.authenticate(page.made[0]["id"], ok=False)
-        page.back(session)
+        element.book.authenticate(element.made[0]["id"], ok=False)
+        element.back(session)
     else:
         with later(15 * 60 + 30):
             payment.sweep()
-    assert page.made[0]["status"] == "canceled", "the secret that the browser knows is good for nothing"
-    assert page.shop.read(session).status == "reserved"
-    assert page.pay(session, page.token(session), "n2").status == "completed"
-    assert [o["status"] for o in page.made] == ["canceled", "succeeded"]
-    assert page.shop.left("MUG") == (99, 0, 1)
+    assert element.made[0]["status"] == "canceled", "the secret that the browser knows is good for nothing"
+    assert element.shop.read(session).status == "reserved"
+    assert element.pay(session, element.token(session), "n2").status == "completed"
+    assert [o["status"] for o in element.made] == ["canceled", "succeeded"]
+    assert element.shop.left("MUG") == (99, 0, 1)
 
 
-def test_a_card_that_is_kept_renews(page: Page, holds: None) -> None:
-    club = Club(page.shop)
+def test_a_card_that_is_kept_renews(element: Page, holds: None) -> None:
+    club = Club(element.shop)
     session = club.session()
-    token = page.token(session, setup_future_usage="off_session")
-    assert page.pay(session, token, keep_for="cus_of_ours").status == "completed"
-    [member] = subscriptions.list_page(page.shop.actor).data
+    token = element.token(session, setup_future_usage="off_session")
+    assert element.pay(session, token, keep_for="cus_of_ours").status == "completed"
+    [member] = subscriptions.list_page(element.shop.actor).data
     with later(MONTH):
         renewals.renew_due()
-    assert [o["amount_received"] for o in page.made] == [900, 900]
-    again = page.standin.sent(CREATE)[1].params
-    [kept] = [o for o in page.book.objects.values() if o["object"] == "payment_method"]
+    assert [o["amount_received"] for o in element.made] == [900, 900]
+    again = element.standin.sent(CREATE)[1].params
+    [kept] = [o for o in element.book.objects.values() if o["object"] == "payment_method"]
     assert (again["payment_method"], again["customer"]) == (kept["id"], kept["customer"])
     assert again["off_session"] == "true"
     assert club.statuses(member.id) == ["paid", "paid"]
-    [customer] = page.standin.sent("POST /v1/customers")
-    assert customer.params["metadata"]["till_tenant"] == page.shop.actor.tenant_id
+    [customer] = element.standin.sent("POST /v1/customers")
+    assert customer.params["metadata"]["till_tenant"] == element.shop.actor.tenant_id
 
 
 def way(shop: Shop, amount: int = 1500) -> str:
