@@ -117,7 +117,8 @@
   const home = () => one("[data-handoff]") && one("[data-handoff]").dataset.handoff.replace(/\/step$/, "");
   const names = (page) => [...page.querySelectorAll("[data-part]")].map((part) => part.dataset.part).join();
   const card = (page) => page.getElementById("card-form");
-  const scripts = (page) => [...page.querySelectorAll("script[src]")].map((script) => script.getAttribute("src")).join();
+  const scripts = (page) => [...page.querySelectorAll("script[src]")].map((script) => script.getAttribute("src"));
+  const lacks = (page) => scripts(page).some((src) => !scripts(document).includes(src));
 
   function takeOver(page) {
     if (names(page) !== names(document) || !card(page) !== !card(document)) {
@@ -156,7 +157,7 @@
       release(form); // Offline for a moment: the shopper may press again.
       return;
     }
-    if (page.body.dataset.step !== document.body.dataset.step || scripts(page) !== scripts(document)) {
+    if (page.body.dataset.step !== document.body.dataset.step || lacks(page)) {
       turn(home() || location.href);
       return;
     }

@@ -4,7 +4,7 @@
   "use strict";
 
   const one = (selector) => document.querySelector(selector);
-  const language = document.documentElement.lang;
+  const [locale] = document.documentElement.lang.split("-");
 
   // --- the look of our page, in colours that Stripe can read
   const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
@@ -55,7 +55,7 @@
       currency,
       paymentMethodTypes: ["card"],
       ...(keep ? { setupFutureUsage: "off_session" } : {}),
-      locale: language,
+      locale,
       appearance: appearance(form),
     });
     const card = elements.create("payment", { wallets: { applePay: "never", googlePay: "never" }, terms: { card: "never" } });

@@ -13,7 +13,9 @@ from app import settings
 from app.connectors import registry
 from app.db import reading
 from app.models.payments.method import PaymentMethod
+from app.services.checkout import subscriptions
 from tests.pages.hosted import CARD
+from tests.services.checkout.test_subscriptions import Club
 from tests.services.payments.test_stripe_frames import HOUSE, PUBLISHABLE, deploy
 from tests.shops import Shop
 from tests.stripe_standin import StandIn
@@ -138,3 +140,21 @@ def test_a_card_number_is_refused_and_kept_nowhere(
     with reading() as db:
         assert db.scalar(select(func.count()).select_from(PaymentMethod)) == 0
     assert standin.requests == []
+
+
+def test_what_renews_is_sold_by_stripes_fields_alone(account: Any, shop: Shop, client: FlaskClient) -> None:
+    """Consent is given on our page; Stripe's page would sell it once, and nothing would renew."""
+    session = Club(shop).session()
+    url = f"/pay/{session.hosted_id}"
+    assert 'value="card"' not in client.get(url).get_data(as_text=True)
+    deploy()
+    page = client.get(url).get_data(as_text=True)
+    assert 'value="card"' not in page
+    assert 'data-keep="1"' in page
+    token = account.confirmation_token(amount=900, currency="gbp", setup_future_usage="off_session")
+    typed = {**fields(page), "card_token": token}
+    refused = client.post(f"{url}/card", data=typed)
+    assert (refused.status_code, "Agree to the renewals" in refused.get_data(as_text=True)) == (422, True)
+    assert client.post(f"{url}/card", data={**typed, "consent": "1"}).status_code == 303
+    assert shop.read(session).status == "completed"
+    assert len(subscriptions.list_page(shop.actor).data) == 1
