@@ -65,7 +65,7 @@ def call(till: Till, method: str, path: str, body: object = None) -> dict[str, s
     sent = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(till.base + path, sent, headers, method=method)
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)  # type: ignore[no-any-return]
+        return json.loads(answer.read() or b"{}")  # type: ignore[no-any-return]
 
 
 def opened(till: Till) -> tuple[str, str]:

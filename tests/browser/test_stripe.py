@@ -6,6 +6,7 @@ Stripe's script, frames and page are the suite's stand-in, on another site than 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -99,7 +100,16 @@ def test_a_card_is_declined_a_coupon_applied_and_another_card_pays_once(
     assert made() == [("requires_payment_method", 5395), ("succeeded", 4856)]
 
 
-@pytest.mark.parametrize("way", ["without script", "without Stripe's script"])
+@contextmanager
+def redirecting(till: Till) -> Iterator[None]:
+    """The merchant has an account of its own meanwhile, which takes cards on Stripe's page."""
+    config = {"secret_key": "sk_test_of_the_house", "integration": "redirect"}
+    account = till.api("/v1/payments/connectors", {"name": "Own", "type": "stripe", "config": config})
+    yield
+    call(till, "DELETE", f"/v1/payments/connectors/{account['id']}")
+
+
+@pytest.mark.parametrize("way", ["without script", "without Stripe's script", "in redirect mode"])
 def test_who_has_no_fields_of_stripes_pays_on_its_page(
     till: Till, made: Any, browser: Browser, stripe: StandIn, way: str
 ) -> None:
@@ -107,18 +117,24 @@ def test_who_has_no_fields_of_stripes_pays_on_its_page(
     context.set_default_timeout(15_000)
     page = context.new_page()
     page.route("**/v3/", lambda route: route.abort())
+    with redirecting(till) if way == "in redirect mode" else nullcontext():
+        pay_on_stripes_page(till, page, stripe, scripted=way != "without script")
+    assert made() == [("succeeded", 5395)]
+    context.close()
+
+
+def pay_on_stripes_page(till: Till, page: Page, stripe: StandIn, *, scripted: bool) -> None:
+    """There and back again."""
     checkout_id, url = till.session()
     page.goto(url)
     expect(page.locator("#card-form")).to_be_hidden()
     page.click("button[name=method][value=card]")
-    if way == "without script":
+    if not scripted:
         page.click(f"a[href^='{stripe.url}']")
     page.wait_for_url("**/c/pay/**")
     page.click("button[value=pay]")
     receipt(page)
     settled(till, checkout_id, "completed")
-    assert made() == [("succeeded", 5395)]
-    context.close()
 
 
 def test_the_bank_asks_over_our_page(till: Till, made: Any, page: Page) -> None:
