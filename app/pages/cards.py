@@ -56,7 +56,7 @@ def pay_by_card(hosted_id: str) -> AnyResponse:
 def _by_frames(
     session: CheckoutSession, profile: TenantProfile, intent: PaymentIntent | None, offer: Offer
 ) -> AnyResponse:
-    """Pay with the token of a gateway's fields. A card number is not even looked at: it belongs there."""
+    """Pay with the token of a gateway's fields. A card number goes no further: it belongs into those."""
     form = FramesForm()
     if offer.frames is None or _holds_card_number():
         refused = Unprocessable(
