@@ -14,6 +14,7 @@ from app.connectors.hosting import CardFrames, FramesCards, HostsPages
 from app.connectors.vaulting import DEBIT_TYPES
 from app.domain.actor import Actor, Mode
 from app.domain.rules.routing import Facts
+from app.kit.crypto import DecryptionError
 from app.models.payments.method import PaymentMethod
 from app.services.payments import gateway, routing
 
@@ -59,11 +60,15 @@ def of(actor: Actor, wanted: Iterable[str], facts: Facts | None = None) -> Offer
 
 
 def frames_of(method: PaymentMethod) -> CardFrames | None:
-    """The frames of the account that a method's card is at: what a payment of it goes on in."""
+    """The frames that a payment of a method goes on in; None where its account is there no more."""
     connector = registry.get(method.connector)
     if not isinstance(connector, FramesCards):
         return None
-    return connector.card_frames(gateway.caller(method.tenant_id, method.mode, method.connector_id))
+    try:
+        caller = gateway.caller(method.tenant_id, method.mode, method.connector_id)
+    except DecryptionError:
+        return None
+    return connector.card_frames(caller)
 
 
 def _takers(actor: Actor, facts: Facts | None) -> Takers:
