@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app.connectors.sandbox import book, challenges
 from app.db import reading, transaction
@@ -52,6 +52,12 @@ def test_the_rest_is_charged_and_the_card_taken_with_the_order(shop: Shop) -> No
     assert paid.status == "completed"
     assert shop.intent(session).amount == DUE - 1000
     assert charged() == [DUE - 1000]
+    for change in (-1, 1):  # card and payment together are what it costs: a penny less is noticed
+        with transaction() as db:
+            for name in ("amount", "amount_authorized", "amount_captured"):
+                db.execute(text(f"UPDATE payment_intents SET {name} = {name} + :change"), {"change": change})
+        found = {violation.rule for violation in invariants.check()}
+        assert ("sales_are_paid_in_full" in found) == (change == -1)
     assert catalogue.on_card(shop) == (0, 0)
     assert postings.balances(shop.actor) == {
         ("receivable:sandbox", "GBP"): DUE - 1000,

@@ -22,6 +22,8 @@ BREAKS = {
     "sandbox_agrees": "UPDATE sandbox_payments SET captured = captured - 1",
     "stock_holds": "UPDATE stock_items SET held = held + 1",
     "sales_have_their_order": "DELETE FROM orders",
+    "sales_are_paid_in_full": "UPDATE orders SET grand_total = grand_total + 1",
+    "payments_take_their_amount": "UPDATE payment_intents SET amount_captured = amount_captured - 1",
     "statuses_are_told": "UPDATE payment_intents SET status = 'canceled'",
 }
 
