@@ -7,7 +7,8 @@ as long as the statement itself (docs/adr/0018). Elsewhere plain SQLAlchemy is u
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Insert, Select, Update
@@ -19,6 +20,9 @@ from app.db import changes, drivers, writes
 from app.db.engine import current_drivers, engine
 from app.db.plans import Converter, Plan
 from app.db.units import active, in_transaction, transaction
+
+#: Sets of columns for which a command keeps its statement; the one that was not used for longest goes first.
+MAX_FORMS = 64
 
 
 class Lookup:
@@ -92,7 +96,7 @@ class Command:
 
     def __init__(self, build: Callable[[str], Insert | Update]) -> None:
         self._build = build
-        self._plans: dict[Hashable, Plan] = {}
+        self._plan_of = lru_cache(MAX_FORMS)(self._compile)
 
     def run(self, db: Session, *rows: dict[str, Any]) -> int:
         """Send it for each row; how many rows it changed.
@@ -133,10 +137,8 @@ class Command:
             raise writes.wrapped(error) from error
 
     def _plan(self, dialect: Dialect, row: dict[str, Any]) -> Plan:
-        key = (dialect.name, *row)
-        plan = self._plans.get(key)
-        if plan is None:
-            statement = self._build(dialect.name)
-            keys = list(row) if statement.is_insert else None
-            plan = self._plans[key] = Plan.of(statement, dialect, keys)
-        return plan
+        return self._plan_of(dialect, tuple(row))
+
+    def _compile(self, dialect: Dialect, names: tuple[str, ...]) -> Plan:
+        statement = self._build(dialect.name)
+        return Plan.of(statement, dialect, names if statement.is_insert else None)

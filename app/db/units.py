@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -35,6 +35,10 @@ _active: ContextVar[Session | None] = ContextVar("till_active_session", default=
 _UNDONE = "when_undone"
 
 
+class BrokenTransaction(RuntimeError):
+    """A statement failed and whoever sent it went on: PostgreSQL would commit nothing and say nothing."""
+
+
 @contextmanager
 def transaction(actor: Actor | None = None) -> Iterator[Session]:
     """One unit of work: commits at the end, rolls back on an error, joins a transaction already open.
@@ -44,6 +48,7 @@ def transaction(actor: Actor | None = None) -> Iterator[Session]:
     Raises:
         VersionConflict: somebody else changed a row since it was read.
         ServiceUnavailable: the database cannot be reached.
+        BrokenTransaction: one of its statements failed, and the error was caught in it.
     """
     outer = _active.get()
     if outer is not None:
@@ -55,6 +60,7 @@ def transaction(actor: Actor | None = None) -> Iterator[Session]:
     committed = False
     try:
         yield session
+        _refuse_broken(session)
         changes.collect(session)
         for hook in _before_commit:
             hook(session)
@@ -78,6 +84,12 @@ def transaction(actor: Actor | None = None) -> Iterator[Session]:
         session.close()
         for work in () if committed else session.info.get(_UNDONE, ()):
             work()
+
+
+def _refuse_broken(session: Session) -> None:
+    failure = session.info.get(writes.FAILURE)
+    if failure is not None:
+        raise BrokenTransaction("A statement failed in this transaction: nothing of it is kept") from failure
 
 
 @contextmanager
@@ -145,6 +157,21 @@ def _in_order(*_: Any) -> None:
     session = _active.get()
     if session is not None:
         writes.send(session)
+
+
+@event.listens_for(Engine, "handle_error")
+def _note_failure(context: ExceptionContext) -> None:
+    """Nothing of a transaction is kept once a statement of it has failed, on either database."""
+    session = _active.get()
+    if session is not None:
+        writes.fail(session, context.original_exception)
+
+
+@event.listens_for(Engine, "savepoint")
+def _refuse_savepoint(*_: Any) -> None:
+    """A unit of work is undone as a whole: what was collected knows of no point to go back to."""
+    if _active.get() is not None:
+        raise NotImplementedError("transaction() has no savepoints")
 
 
 _before_commit: list[Callable[[Session], None]] = []

@@ -29,6 +29,8 @@ T = TypeVar("T")
 MAX_ROWS = 8
 
 _QUEUE, _DRIVER = "writes", "driver"
+#: Where a session keeps the error of the first statement of it that failed.
+FAILURE = "failure"
 
 
 @dataclass(slots=True)
@@ -44,7 +46,7 @@ def collect(session: Session, plan: Plan, rows: list[list[Any]], *, exact: bool 
     """Have these rows written before anything else is read or sent."""
     if engine().dialect.name == "sqlite":
         changed = run(session, drivers.change, plan.sql, rows)
-        _refuse_stale([changed] if exact else [])
+        _refuse_stale(session, [changed] if exact else [])
         return
     queue: list[_Write] = session.info.setdefault(_QUEUE, [])
     for write in queue:
@@ -98,6 +100,7 @@ def run(session: Session, how: Callable[[Any, str, Any], T], sql: str, values: A
     try:
         return how(_driver(session), sql, values)
     except engine().dialect.loaded_dbapi.Error as error:
+        fail(session, error)
         raise _as_sqlalchemy(session, error) from error
 
 
@@ -142,18 +145,25 @@ def _send(session: Session, queue: list[_Write]) -> None:
     if any(len(write.rows) > MAX_ROWS for write in queue):
         for write in sorted(queue, key=lambda write: write.plan.place):  # each sees the ones before it alone
             changed = run(session, drivers.change, write.plan.sql, write.rows)
-            _refuse_stale([changed] if write.exact else [])
+            _refuse_stale(session, [changed] if write.exact else [])
     elif any(write.exact for write in queue):
         counts, _ = run(session, drivers.fetch, _together(_shape(queue)), _parameters(queue))
-        _refuse_stale(counts or ())
+        _refuse_stale(session, counts or ())
     else:
         run(session, drivers.change, _together(_shape(queue)), [_parameters(queue)])
 
 
-def _refuse_stale(counts: Sequence[int]) -> None:
+def _refuse_stale(session: Session, counts: Sequence[int]) -> None:
     """Each UPDATE of a row in its version has changed that row."""
     if any(count != 1 for count in counts):
-        raise StaleDataError("a row was changed underneath")
+        stale = StaleDataError("a row was changed underneath")
+        fail(session, stale)
+        raise stale
+
+
+def fail(session: Session, error: BaseException) -> None:
+    """Have nothing of a transaction kept, whoever catches this error."""
+    session.info.setdefault(FAILURE, error)
 
 
 def _shape(queue: list[_Write]) -> tuple[tuple[Plan, int, bool], ...]:

@@ -10,6 +10,7 @@ from sqlalchemy import Column, ForeignKey, MetaData, String, Table, func, insert
 from sqlalchemy.exc import IntegrityError
 
 from app.db import Command, engine, reading, transaction
+from app.db.prepared import MAX_FORMS
 from app.db.writes import MAX_ROWS
 from app.domain.errors import VersionConflict
 from app.kit import clock
@@ -108,6 +109,23 @@ def test_rows_come_after_those_that_they_refer_to(shop: Shop, rows: int) -> None
         add_below.later(db, *({"id": str(number), "of": "b"} for number in range(rows)))
     with reading() as db:
         assert db.scalar(select(func.count()).select_from(below)) == 1 + rows
+
+
+def test_any_sets_of_columns_are_written_and_few_statements_are_kept(shop: Shop) -> None:
+    tables, names = MetaData(), [f"c{number}" for number in range(7)]
+    wide = Table("wide", tables, Column("id", String, primary_key=True), *(Column(n, String) for n in names))
+    tables.create_all(engine())
+    add = Command(lambda _: insert(wide))
+    with transaction() as db:
+        for chosen in range(2 ** len(names)):
+            row = {name: name for place, name in enumerate(names) if chosen >> place & 1}
+            add.later(db, {"id": str(chosen), **row})
+    with reading() as db:
+        rows = {row.id: row for row in db.execute(select(wide))}
+    for chosen in range(2 ** len(names)):
+        set_here = [name for name in names if getattr(rows[str(chosen)], name) == name]
+        assert set_here == [name for place, name in enumerate(names) if chosen >> place & 1]
+    assert add._plan_of.cache_info().currsize == MAX_FORMS < len(rows)
 
 
 def test_one_that_cannot_be_written_takes_all_with_it(shop: Shop) -> None:
