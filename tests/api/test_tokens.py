@@ -19,6 +19,7 @@ from app import settings
 from app.db import reading, transaction
 from app.domain.errors import DomainError
 from app.kit import clock
+from app.models.access.tenant import Tenant
 from app.models.access.user import User
 from app.models.events.journal import JournalEntry
 from app.services.access import challenges, keys, tokens, totp, users
@@ -351,3 +352,28 @@ def test_who_acts_in_a_persons_name_is_in_the_audit_and_gets_no_further(
             .limit(1)
         ).one()
     assert last.on_behalf_of is None
+
+
+def test_where_everybody_needs_a_second_factor_the_api_wants_it_too(
+    client: FlaskClient, shop: Shop, owner: User
+) -> None:
+    signed_in = ask(client, grant_type="password", username=EMAIL, password=PASSWORD).json
+    assert signed_in is not None
+    of_key = machine(client, shop.secret)
+    with transaction() as db:
+        tenant = db.get_one(Tenant, shop.actor.tenant_id)
+        tenant.settings = {**tenant.settings, "require_second_factor": True}
+    again = {"grant_type": "refresh_token", "refresh_token": signed_in["refresh_token"]}
+    for refused in (
+        ask(client, grant_type="password", username=EMAIL, password=PASSWORD),
+        ask(client, **again),
+        client.get(READ, headers=bearer(signed_in["access_token"])),
+    ):
+        assert refused.json is not None
+        assert (refused.status_code, refused.json["code"]) == (403, "second_factor_required")
+    assert client.get(READ, headers=bearer(of_key)).status_code == 404, "a machine has none"
+    totp.begin(owner.id)
+    totp.enable(owner.id, code(owner))
+    with later(60):
+        token = person(client, otp=code(owner))
+        assert client.get(READ, headers=bearer(token)).status_code == 404

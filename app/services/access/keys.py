@@ -157,7 +157,8 @@ def roll(
     """Make a key that takes another's place; the old one works on for the overlap, zero ends it now.
 
     The new key has the old one's name, scopes and, unless told otherwise, length of life. Whoever rolls a
-    key holds its secret and so has to hold its scopes. Keys that were made with it go to the new one.
+    key holds its secret and so has to hold its scopes. Keys that were made with it go to the new one. Rolled
+    with a key, the new one is made with that one, and ends with it.
 
     Returns:
         The new key, the only copy of its plaintext, and the old key.
@@ -184,10 +185,10 @@ def roll(
             ends = now + timedelta(seconds=expires_in_seconds)
         elif old.expires_at is not None:
             ends = now + (old.expires_at - old.created_at)
-        key, plaintext, _ = _new(db, actor, old.name, old.kind, Mode(old.mode), granted, ends)
-        key.made_with = old.made_with
-        _add(db, key, actor)
+        key, plaintext, maker = _new(db, actor, old.name, old.kind, Mode(old.mode), granted, ends)
         db.execute(update(ApiKey).where(ApiKey.made_with == old.id).values(made_with=key.id))
+        key.made_with = maker.id if maker is not None else old.made_with
+        _add(db, key, actor)
         old.replaced_by = key.id
         until = now + timedelta(seconds=overlap_seconds)
         old.expires_at = min(old.expires_at or until, until)
@@ -300,39 +301,47 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
 def revoke(actor: Actor, key_id: str) -> ApiKey:
     """Revoke a key, and those that were made with it; doing it again changes nothing.
 
+    A key that takes another's place may end that one, which is the last step of rolling, and lives on.
+
     Raises:
         NotFound: there is none in this mode, or it is another merchant's.
     """
+    by_key = actor.kind in (ActorKind.API_KEY, ActorKind.MACHINE_TOKEN)
     with transaction(actor) as db:
         key = locked(db, actor, key_id)
-        revoke_row(db, key)
+        revoke_row(db, key, alone=by_key and key.replaced_by == actor.id)
         return key
 
 
-def revoke_row(db: Session, key: ApiKey) -> None:
-    """Revoke a key and those that were made with it, in the caller's transaction."""
-    due = [key]
-    while due:
-        row = due.pop()
-        if row.revoked_at is not None:
-            continue
-        row.revoked_at = clock.now()
-        _note(db, row, "api_key.revoked", db.info.get("actor"), {"with": key.id} if row is not key else {})
-        made = select(ApiKey).where(ApiKey.tenant_id == row.tenant_id, ApiKey.made_with == row.id)
-        due += db.scalars(made.where(ApiKey.revoked_at.is_(None)).with_for_update())
+def revoke_row(db: Session, key: ApiKey, *, alone: bool = False) -> None:
+    """Revoke a key and, unless `alone`, those that were made with it, in the caller's transaction."""
+    for row in [key, *(() if alone else _ending_with(db, key, lock=True))]:
+        if row.revoked_at is None:
+            row.revoked_at = clock.now()
+            with_: dict[str, object] = {"with": key.id} if row is not key else {}
+            _note(db, row, "api_key.revoked", db.info.get("actor"), with_)
 
 
 def made_with(actor: Actor, key_id: str) -> int:
     """How many keys in use were made with this one, and would be revoked with it, by themselves or theirs."""
-    seen, due = 0, [key_id]
+    key = get(actor, key_id)
     with reading() as db:
-        while due:
-            made = select(ApiKey.id).where(
-                ApiKey.tenant_id == actor.tenant_id, ApiKey.made_with.in_(due), ApiKey.revoked_at.is_(None)
-            )
-            due = list(db.scalars(made))
-            seen += len(due)
-    return seen
+        return sum(row.revoked_at is None for row in _ending_with(db, key))
+
+
+def _ending_with(db: Session, key: ApiKey, *, lock: bool = False) -> list[ApiKey]:
+    """The keys that were made with this one or with theirs, and what has taken such a one's place."""
+    found: dict[str, ApiKey] = {key.id: key}
+    due = [key]
+    while due:
+        successors = [row.replaced_by for row in due if row is not key and row.replaced_by is not None]
+        made = select(ApiKey).where(
+            ApiKey.tenant_id == key.tenant_id,
+            ApiKey.made_with.in_([row.id for row in due]) | ApiKey.id.in_(successors),
+        )
+        due = [row for row in db.scalars(made.with_for_update() if lock else made) if row.id not in found]
+        found |= {row.id: row for row in due}
+    return list(found.values())[1:]
 
 
 def locked(db: Session, actor: Actor, key_id: str) -> ApiKey:

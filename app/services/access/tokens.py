@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, select
 from app import settings
 from app.db import reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode
-from app.domain.errors import InvalidRequest, Unauthenticated
+from app.domain.errors import InvalidRequest, PermissionDenied, Unauthenticated
 from app.kit import clock, crypto, signing
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
@@ -30,6 +30,7 @@ from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
 from app.services.access import keys, roles
 from app.services.access.tenants import too_old
+from app.services.operations.settings import checkout_settings
 
 #: How long a JWT lives (security.md).
 JWT_SECONDS = 600
@@ -159,6 +160,7 @@ def person(user_id: str, mode: str, *, since: datetime | None = None) -> Actor:
 
     Raises:
         Unauthenticated: there is no such person any more, or what they signed in with is over.
+        PermissionDenied: `second_factor_required`: the merchant wants one of everybody, and they have none.
     """
     return _person(user_id, mode, issued=None if since is None else _milliseconds(since))
 
@@ -185,6 +187,7 @@ def authenticate(presented: str) -> Actor:
 
     Raises:
         Unauthenticated: not one of ours, expired, or whom it stands for is gone.
+        PermissionDenied: see `person`.
     """
     if presented.startswith(_PREFIX):
         return _of_client_token(presented)
@@ -309,10 +312,16 @@ def _person(user_id: str, mode: str, *, issued: int | None, family_id: str | Non
         family is None or family.ended_at is not None or family.expires_at <= clock.now()
     ):
         raise Unauthenticated(_REFUSED)
+    profile = tenant.profile(mode)
+    if checkout_settings(profile).require_second_factor and not user.totp_enabled:
+        raise PermissionDenied(
+            "Your team wants two-step sign-in of everybody: set it up at the dashboard",
+            code="second_factor_required",
+        )
     return Actor(
         ActorKind.USER,
         user.id,
-        tenant.profile(mode),
+        profile,
         Mode(mode),
         permissions,
         user.name,

@@ -245,6 +245,44 @@ def test_keys_made_with_a_key_end_with_it(shop: Shop) -> None:
     assert {entry.data["after"].get("with") for entry in told("api_key.revoked")} == {None, fresh.id}
 
 
+def alive(*secrets: str) -> list[bool]:
+    found = []
+    for secret in secrets:
+        try:
+            found.append(bool(keys.authenticate(secret)))
+        except Unauthenticated:
+            found.append(False)
+    return found
+
+
+def test_a_secret_that_a_key_got_by_rolling_ends_with_that_key(shop: Shop) -> None:
+    leaked, leaked_secret = keys.create(shop.actor, "leaked")
+    thief = keys.authenticate(leaked_secret)
+    parent, parent_secret = keys.create(shop.actor, "parent")
+    victim, victim_secret = keys.create(keys.authenticate(parent_secret), "victim")
+    taken, taken_secret, _ = keys.roll(thief, victim.id)
+    again, again_secret, _ = keys.roll(thief, leaked.id)
+    _, below = keys.create(keys.authenticate(again_secret), "made with what was rolled")
+    assert (row(taken.id).made_with, row(again.id).made_with) == (again.id, leaked.id)
+    assert keys.made_with(shop.actor, leaked.id) == 3
+    assert keys.made_with(shop.actor, parent.id) == 2, "what took its key's place ends with it as well"
+    keys.revoke(shop.actor, leaked.id)
+    assert alive(leaked_secret, taken_secret, again_secret, below) == [False] * 4
+    assert alive(parent_secret, victim_secret) == [True, True]
+
+
+def test_a_key_that_rolled_itself_may_end_the_old_one(shop: Shop) -> None:
+    old, secret = keys.create(shop.actor, "server")
+    _, below = keys.create(keys.authenticate(secret), "below")
+    fresh, fresh_secret, _ = keys.roll(keys.authenticate(secret), old.id)
+    keys.revoke(keys.authenticate(fresh_secret), old.id)
+    assert alive(secret, fresh_secret, below) == [False, True, True]
+    assert keys.made_with(shop.actor, old.id) == 2
+    keys.revoke(shop.actor, old.id)  # anybody else means all that came of it, also afterwards
+    assert alive(fresh_secret, below) == [False, False]
+    assert row(fresh.id).revoked_at is not None
+
+
 def test_a_key_that_is_revoked_while_it_makes_others_leaves_none(shop: Shop) -> None:
     parent, secret = keys.create(shop.actor, "parent")
     actor = keys.authenticate(secret)
