@@ -1,20 +1,26 @@
-"""Canceling a session, also one whose payment is under way (CK-004, CK-027)."""
+"""Canceling a session, also one whose payment is under way, or which failed and kept it (CK-004, CK-027)."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from app.domain.actor import Actor
+from app.domain.errors import InvalidState
 from app.domain.lifecycles.checkout_sessions import Status
+from app.domain.permissions import REFUNDS_CREATE
 from app.models.checkout.session import CheckoutSession
-from app.services.checkout import payments, sessions
+from app.services.checkout import payments, rollback, sessions
 
 
 def cancel(actor: Actor, checkout_id: str, *, release_inventory: bool) -> CheckoutSession:
     """Abort a session and its payment; what a payment held goes back with it.
 
-    The session comes back as `payment_processing` where only the gateway's answer can end it.
+    The session comes back as `payment_processing` where only the gateway's answer can end it. One that
+    failed and kept its payment is rolled back first, which gives it back.
 
     Raises:
-        InvalidState: it is completed.
+        InvalidState: it is completed; `payment_not_returned`, it keeps its payment, and the caller may not
+            refund, or it could not be undone.
     """
     session = sessions.get(actor, checkout_id)
     if session.status == Status.PAYMENT_PROCESSING and session.payment_intent_id:
@@ -22,4 +28,7 @@ def cancel(actor: Actor, checkout_id: str, *, release_inventory: bool) -> Checko
         session = sessions.get(actor, checkout_id)
         if session.status == Status.PAYMENT_PROCESSING:
             return session
+    if session.status == Status.FAILED and actor.can(REFUNDS_CREATE) and sessions.keeps_payment(session):
+        with suppress(InvalidState):  # nothing is left that a rollback would undo
+            rollback.roll_back(actor, checkout_id)
     return sessions.cancel(actor, checkout_id, release_inventory=release_inventory, cause=str(actor.kind))

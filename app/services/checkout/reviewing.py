@@ -112,7 +112,8 @@ def turn_away(db: Session, session: CheckoutSession, profile: TenantProfile, *, 
     elif session.status in OVER:
         _note_too_late(db, session, cause)
     else:
-        sessions.cancel(system_actor(profile, session.mode), session.id, cause=cause)
+        with suppress(InvalidState):  # failed, and a person has yet to see to its payment
+            sessions.cancel(system_actor(profile, session.mode), session.id, cause=cause)
 
 
 def go_on_turning_away(tenant_id: str, mode: str, checkout_id: str) -> None:

@@ -16,10 +16,13 @@ from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import InvalidRequest, InvalidState, NotFound
 from app.domain.event_types import EventType
 from app.domain.lifecycles import checkout_sessions as lifecycle
+from app.domain.lifecycles import intents as intent_lifecycle
+from app.domain.lifecycles.finalizations import Status as RunStatus
 from app.kit import clock
 from app.kit.ids import new_id, new_uuid, random_token
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.access.tenant import Tenant
+from app.models.checkout.finalization import Finalization
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.insertion import insert_now
@@ -275,7 +278,8 @@ def cancel(
     Without `release_inventory` its hold lasts until the hold's own time is up.
 
     Raises:
-        InvalidState: it is completed, or being completed, or a payment is under way.
+        InvalidState: it is completed, or being completed, or a payment is under way; `payment_not_returned`,
+            it failed and keeps its payment.
     """
     with transaction(actor) as db:
         session = find(db, actor, checkout_id, lock=True)
@@ -287,8 +291,25 @@ def cancel(
             raise InvalidState("A payment is under way; cancel it first", code="payment_in_progress")
         if runs.running(db, session) is not None:  # by hand, after it had failed
             raise InvalidState("The checkout is being finalised")
+        if session.status == _S.FAILED and keeps_payment(session):
+            raise InvalidState(
+                "Its payment has not gone back yet: refund it, roll it back, or complete it by hand",
+                code="payment_not_returned",
+                explain={"reason": "payment_not_returned", "payment_intent_id": session.payment_intent_id},
+            )
         _end(db, session, actor.tenant, reason="requested", cause=cause, keep_hold=not release_inventory)
         return session
+
+
+def keeps_payment(session: CheckoutSession) -> bool:
+    """Whether a session has money of its payment, taken or held, that nothing gives back yet."""
+    with reading() as db:
+        run = db.get(Finalization, session.finalization_id) if session.finalization_id else None
+        if session.payment_intent_id is None or (run is not None and run.status == RunStatus.UNDOING):
+            return False
+        intent = db.get_one(PaymentIntent, session.payment_intent_id, populate_existing=True)
+    taken = intent.amount_captured - intent.amount_refunding - intent.amount_disputed
+    return taken > 0 or intent.status in intent_lifecycle.LIVE
 
 
 def expire_due(limit: int = 100) -> int:
