@@ -12,7 +12,15 @@ import httpx2 as httpx
 
 from app.connectors.sandbox import notices
 from app.services.access import challenges, invitations, refresh_tokens, web_sessions
-from app.services.checkout import payment, receipts, renewals, reservations, sessions, split_runs
+from app.services.checkout import (
+    order_changes,
+    payment,
+    receipts,
+    renewals,
+    reservations,
+    sessions,
+    split_runs,
+)
 from app.services.events import audit
 from app.services.ledger import balances
 from app.services.operations import cleaning, day_figures, examinations, exports, inbound_secrets, jobs
@@ -57,6 +65,7 @@ TABLE = (
     Periodic("renew subscriptions", 5, renewals.renew_due),
     Periodic("count the days that are over", 600, day_figures.keep_days),
     Periodic("expire sessions", 5, sessions.expire_due),
+    Periodic("expire orders", 60, order_changes.expire_due),
     Periodic("expire reservations", 5, reservations.expire_due),
     Periodic("issue receipts", 2, receipts.issue_due),
     Periodic("sandbox webhooks", 1, send_sandbox_notices),

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from app.domain import money
 from app.domain.errors import InvalidRequest
+from app.domain.lifecycles.orders import Status
 from app.models.checkout.order import Order
 from app.web.schemas import View
 
@@ -100,12 +101,16 @@ class OrderItem(View):
 
 
 class OrderDetail(OrderView):
-    """An order as the orders endpoints answer it; `shipping` is in the total of a checkout's order."""
+    """An order as the orders endpoints answer it; `shipping` is in the total of a checkout's order.
+
+    Until `expires_at` a pending one may be paid; then it is cancelled.
+    """
 
     currency: str
     shipping: float
     items: list[OrderItem]
     payment_intent_id: str | None
+    expires_at: PlainInstant | None
 
     @classmethod
     def of(cls, row: Order) -> OrderDetail:
@@ -125,6 +130,7 @@ class OrderDetail(OrderView):
             shipping=number(row.shipping_total, row.currency),
             items=items,
             payment_intent_id=row.payment_intent_id,
+            expires_at=row.expires_at if row.status == Status.PENDING else None,
         )
 
 

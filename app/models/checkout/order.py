@@ -17,14 +17,17 @@ from app.models.types import CurrencyCode
 #: Its receipt is promised and not issued yet.
 _RECEIPT_DUE = "receipt_id IS NOT NULL AND receipt_issued_at IS NULL AND status <> 'cancelled'"
 
+_UNPAID = "status = 'pending' AND expires_at IS NOT NULL"
+
 
 class Order(Owned, Timestamped, Stateful, Base):
     """An order. `number` is the integer id of the orders surface, `order_<n>` elsewhere (OP-75).
 
     One order per session that is not cancelled: `checkout_id` is unique among them (reliability.md 18).
     `user_number` is the person who made it, on the orders surface; `code_held` says that a use of its
-    discount code is promised to it. `hint` is what the merchant had to tell the Order Service. `receipt_id`
-    is promised with the order, and the receipt is issued at `receipt_issued_at`.
+    discount code is promised to it; one that is not paid until `expires_at` is cancelled. `hint` is what the
+    merchant had to tell the Order Service. `receipt_id` is promised with the order, and the receipt is issued
+    at `receipt_issued_at`.
     """
 
     __tablename__ = "orders"
@@ -41,6 +44,12 @@ class Order(Owned, Timestamped, Stateful, Base):
             "number",
             sqlite_where=text(_RECEIPT_DUE),
             postgresql_where=text(_RECEIPT_DUE),
+        ),
+        Index(
+            "ix_orders_expiry",
+            "expires_at",
+            sqlite_where=text(_UNPAID),
+            postgresql_where=text(_UNPAID),
         ),
         Index("ix_orders_tenant", "tenant_id", "mode", "number"),
         Index("ix_orders_status", "tenant_id", "mode", "status", "number"),
@@ -63,6 +72,7 @@ class Order(Owned, Timestamped, Stateful, Base):
     grand_total: Mapped[int]
     discount_code: Mapped[str | None] = mapped_column(String(64))
     code_held: Mapped[bool] = mapped_column(default=False)
+    expires_at: Mapped[datetime | None]
     lines: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     hint: Mapped[dict[str, Any] | None]
     receipt_id: Mapped[str | None] = mapped_column(String(40))

@@ -1,4 +1,4 @@
-"""What becomes of an order after it was made: shipped, delivered, cancelled (OP-69).
+"""What becomes of an order after it was made: shipped, delivered, cancelled, expired (OP-69).
 
 Cancelling a paid order gives its money back, in the transaction that cancels it. The order of a checkout is
 cancelled by the checkout's own rollback, which undoes receipt, goods and stored value as well.
@@ -6,19 +6,28 @@ cancelled by the checkout's own rollback, which undoes receipt, goods and stored
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.db import transaction
-from app.domain.actor import Actor
+from app.db import reading, transaction
+from app.domain.actor import Actor, system_actor
 from app.domain.errors import Conflict, InvalidState, PermissionDenied
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.domain.lifecycles import orders as lifecycle
 from app.domain.permissions import REFUNDS_CREATE
+from app.kit import clock
+from app.models.access.tenant import Tenant
 from app.models.checkout.order import Order
 from app.services.checkout import order_making, rollback
+from app.services.operations import sweeping
 from app.services.payments import attempts, intents, refunds
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
+
+#: When an order is looked at again whose time is up while its payment is on its way.
+WHILE_PAID = timedelta(hours=1)
 
 #: What may be asked for by hand; an order is paid by a payment.
 _TRIGGERS = {_S.SHIPPED: _T.SHIPPED, _S.DELIVERED: _T.DELIVERED, _S.CANCELLED: _T.CANCELLED}
@@ -46,6 +55,37 @@ def change(actor: Actor, number: int, status: str) -> Order:
             order_making.settle_code(order, actor, used=False)
         order.advance(_TRIGGERS[wanted], cause="api")
         return order
+
+
+def expire_due(limit: int = 100) -> int:
+    """Cancel orders that nobody has paid in time. Returns how many."""
+    due = (
+        select(Order.id)
+        .where(Order.status == _S.PENDING, Order.expires_at <= clock.now())
+        .order_by(Order.expires_at)
+        .limit(limit)
+    )
+    with reading() as db:
+        found = list(db.scalars(due))
+    return sweeping.each(found, _expire)
+
+
+def _expire(order_id: str) -> bool:
+    """One that is being paid just now is looked at again later."""
+    now = clock.now()
+    with transaction() as db:
+        order = db.scalars(select(Order).where(Order.id == order_id).with_for_update()).one()
+        if order.status != _S.PENDING or order.expires_at is None or order.expires_at > now:
+            return False
+        actor = system_actor(db.get_one(Tenant, order.tenant_id).profile(), order.mode)
+        try:
+            _give_back(db, actor, order)
+        except InvalidState:
+            order.expires_at = now + WHILE_PAID
+            return False
+        order_making.settle_code(order, actor, used=False)
+        order.advance(_T.CANCELLED, cause="expiry")
+        return True
 
 
 def _refuse_illegal(order: Order, wanted: lifecycle.Status) -> None:

@@ -1,13 +1,14 @@
 """Making orders on the orders surface, and finding them again (OP-69).
 
 They stand in the table of the orders that checkouts leave behind. An order keeps the price that it was made
-at, and a use of its discount code until it is paid or cancelled.
+at, and a use of its discount code until it is paid or cancelled, a week later at the latest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from app.db import reading, transaction
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest, NotFound
 from app.domain.permissions import ORDERS_MANAGE
+from app.kit import clock
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.catalogue.product import Price, Product
@@ -29,6 +31,8 @@ from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import intents
 
+#: For so long may an order be paid.
+PAYABLE_FOR = timedelta(days=7)
 #: What the column of the numbers holds.
 _LARGEST = 2**31 - 1
 
@@ -88,6 +92,7 @@ def _order(actor: Actor, user_number: int, priced: Quote, held: bool) -> Order:
         currency=priced.currency,
         discount_code=priced.code,
         code_held=held,
+        expires_at=clock.now() + PAYABLE_FOR,
         lines=[line.as_dict() for line in priced.lines],
         **{name: priced.totals[name] for name in sums},
     )

@@ -22,6 +22,7 @@ from app.domain.actor import Actor, Mode
 from app.domain.errors import InvalidRequest, PermissionDenied
 from app.models.catalogue.promotion import Coupon
 from app.models.catalogue.stored_value import GiftCard
+from app.models.checkout.order import Order
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.reservation import Reservation
 from app.models.checkout.session import CheckoutSession
@@ -56,6 +57,7 @@ def _ours() -> Sequence[_Coming]:
     return (
         _Coming(CheckoutSession.__table__, ("expires_at",)),
         _Coming(Reservation.__table__, ("expires_at", "extended_until_at")),
+        _Coming(Order.__table__, ("expires_at",), (Order.status == "pending",)),
         _Coming(PaymentLink.__table__, ("expires_at",)),
         _Coming(Coupon.__table__, ("starts_at", "ends_at")),
         _Coming(GiftCard.__table__, ("expires_at",)),

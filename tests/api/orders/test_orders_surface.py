@@ -168,7 +168,7 @@ def test_a_machine_acts_for_whoever_made_its_key(ann: Caller) -> None:
 
 def test_paying_an_order_answers_as_the_contract_has_it(ann: Caller) -> None:
     made = ann.order()
-    assert set(made) == FIELDS | {"currency", "shipping", "items", "payment_intent_id"}
+    assert set(made) == FIELDS | {"currency", "shipping", "items", "payment_intent_id", "expires_at"}
     assert (made["id"], made["status"], made["user_id"]) == (1, "pending", ann.number)
     with later(300):
         answer = ann.pay(made["id"])

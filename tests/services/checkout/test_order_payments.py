@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from app.connectors.sandbox import book
 from app.db import reading, transaction
 from app.domain.actor import Actor, Mode
-from app.domain.errors import Conflict, DomainError, InvalidState
+from app.domain.errors import Conflict, DomainError, InvalidState, Unprocessable
 from app.models.catalogue.promotion import Coupon
 from app.models.checkout.order import Order
 from app.models.payments.attempt import Attempt
@@ -104,6 +104,37 @@ def test_an_order_that_is_paid_without_money_is_noticed(ann: Actor) -> None:
                 db.execute(text(f"UPDATE orders SET {change}"), {"kept": kept} if ":kept" in change else {})
             found = {violation.rule for violation in invariants.check()}
             assert ("orders_are_paid_once" in found) == (change == broken)
+
+
+def test_an_order_that_nobody_pays_in_time_is_cancelled_and_gives_its_code_back(
+    ann: Actor, shop: Shop
+) -> None:
+    coupon(shop, usage_limit=2)
+    keeps(ann, "4000000000009995")
+    declined = order_making.create(ann, 5000, "SAVE10").number
+    with pytest.raises(Unprocessable):
+        order_payments.pay(ann, declined)
+    keeps(ann, TIMES_OUT_AFTER)
+    under_way = order_making.create(ann, 5000, "SAVE10").number
+    with pytest.raises(Conflict):
+        order_payments.pay(ann, under_way)
+    assert order_making.create(ann, 5000, "SAVE10").discount_code is None, "both uses are promised"
+    week = order_making.PAYABLE_FOR.total_seconds()
+    with later(week - 60):
+        assert order_changes.expire_due() == 0
+    with later(week + 60):
+        assert order_changes.expire_due() == 2
+        order = order_making.get(ann, declined)
+        assert (order.status, order.code_held) == ("cancelled", False)
+        assert intents.get(ann, order.payment_intent_id or "").status == "failed"
+        assert order_making.get(ann, under_way).status == "pending", "its payment is on its way"
+        assert order_changes.expire_due() == 0
+        payment.sweep()
+    with later(week + 7200):
+        assert order_changes.expire_due() == 0
+    assert order_making.get(ann, under_way).status == "paid"
+    with reading() as db:
+        assert db.execute(select(Coupon.held, Coupon.used)).one() == (0, 1)
 
 
 def test_of_a_payment_and_a_cancel_at_once_one_wins(ann: Actor) -> None:

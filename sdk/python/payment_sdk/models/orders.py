@@ -49,12 +49,13 @@ class OrderItem(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDetail(Order):
-    """An order with its lines."""
+    """An order with its lines; a pending one is cancelled when it is not paid until `expires_at`."""
 
     currency: str
     shipping: Decimal
     items: list[OrderItem]
     payment_intent_id: str | None
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,27 @@
+"""Orders that nobody pays are cancelled: those that wait now have a week from now on"""
+
+from datetime import UTC, datetime, timedelta
+
+from alembic import op
+import sqlalchemy as sa
+import app.db
+
+revision = "0033"
+down_revision = "0028"
+
+_UNPAID = sa.text("status = 'pending' AND expires_at IS NOT NULL")
+
+
+def upgrade() -> None:
+    op.add_column("orders", sa.Column("expires_at", app.db.UtcDateTime(timezone=True), nullable=True))
+    orders = sa.table("orders", sa.column("status"), sa.column("expires_at", app.db.UtcDateTime(timezone=True)))
+    until = datetime.now(UTC) + timedelta(days=7)
+    op.execute(orders.update().where(orders.c.status == "pending").values(expires_at=until))
+    op.create_index(
+        "ix_orders_expiry", "orders", ["expires_at"], sqlite_where=_UNPAID, postgresql_where=_UNPAID
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_orders_expiry", table_name="orders")
+    op.drop_column("orders", "expires_at")
