@@ -29,6 +29,7 @@ from app.services.checkout import demo as demo_service
 from app.services.checkout import demo_volume, gift_cards
 from app.services.events import audit, replays, webhooks
 from app.services.operations import csp_reports, encryption_rotation, invariants, test_clock
+from app.services.payments import kyc_documents
 from app.web.openapi import document
 from app.worker import run, supervisor
 
@@ -187,11 +188,11 @@ def inbound(tenant_slug: str, kind: str) -> None:
 @keys.command("rotate-encryption")
 def rotate_encryption() -> None:
     """Bring everything encrypted under the first key of TILL_ENCRYPTION_KEYS, while the app serves."""
-    counts = encryption_rotation.rotate()
+    counts = [*encryption_rotation.rotate(), kyc_documents.rotate()]
     for count in counts:
         click.echo(f"{count.name:36} {count.rotated:7} rotated {count.unreadable:7} unreadable")
     if any(count.unreadable for count in counts):
-        raise click.ClickException("some rows are under a key that TILL_ENCRYPTION_KEYS does not have")
+        raise click.ClickException("something is under a key that TILL_ENCRYPTION_KEYS does not have")
 
 
 @keys.command("list")

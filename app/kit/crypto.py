@@ -17,6 +17,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
+#: Files that are encrypted begin so; the id of their key and a colon follow.
+_SEALED = b"till-sealed-1:"
+
 #: argon2id at 46 MiB and one pass: the default of 64 MiB and three cost 266 ms on the reference machine.
 _HASHER = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)
 
@@ -58,6 +61,36 @@ class KeyRing:
     def needs_rotation(self, text: str) -> bool:
         """Whether the text stands under a key that is no longer the first."""
         return text.split(":", 2)[1] != self._primary
+
+    def seal(self, content: bytes, context: str) -> bytes:
+        """The same for a file, which is held in memory as a whole."""
+        nonce = secrets.token_bytes(12)
+        sealed = self._ciphers[self._primary].encrypt(nonce, content, context.encode())
+        return self._head() + nonce + sealed
+
+    def unseal(self, data: bytes, context: str) -> bytes:
+        """The content of a file; one from before files were encrypted is its content.
+
+        Raises:
+            DecryptionError: unknown key, another context, or altered bytes.
+        """
+        if not data.startswith(_SEALED):
+            return data
+        key_id, _, rest = data.removeprefix(_SEALED).partition(b":")
+        cipher = self._ciphers.get(key_id.decode(errors="replace"))
+        if cipher is None:
+            raise DecryptionError("encrypted under an unknown key")
+        try:
+            return cipher.decrypt(rest[:12], rest[12:], context.encode())
+        except (InvalidTag, ValueError) as error:
+            raise DecryptionError("altered, or from another place") from error
+
+    def needs_sealing(self, data: bytes) -> bool:
+        """Whether a file is not encrypted under the first key."""
+        return not data.startswith(self._head())
+
+    def _head(self) -> bytes:
+        return _SEALED + self._primary.encode() + b":"
 
 
 def keyed_hash(value: str, pepper: bytes) -> str:

@@ -42,6 +42,25 @@ def renew(text: str, *place: str) -> str:
     return encrypt(decrypt(text, *place), *place) if needs_rotation(text) else text
 
 
+def seal(content: bytes, *place: str) -> bytes:
+    """Encrypt a file for a place: merchant, row, what it is."""
+    return _current().seal(content, "/".join(place))
+
+
+def unseal(data: bytes, *place: str) -> bytes:
+    """The content of a file that was encrypted for the same place, or of one that never was.
+
+    Raises:
+        DecryptionError: no key of the ring opens it in this place.
+    """
+    return _current().unseal(data, "/".join(place))
+
+
+def needs_sealing(data: bytes) -> bool:
+    """Whether a file is not encrypted, or under a key that is no longer the first."""
+    return _current().needs_sealing(data)
+
+
 def hash_token(token: str) -> str:
     """The keyed hash under which a random token or key is found again."""
     return keyed_hash(token, settings.current().signing_key)

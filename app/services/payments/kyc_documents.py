@@ -1,7 +1,7 @@
 """Documents of identity checks: uploads in a folder of their own, which nobody reads but who may decide.
 
-They are personal data. No journal entry and no log says what a file holds or was called, no address serves
-one to be shown, none is handed to a gateway, and `clean` deletes them when their time is over.
+They are personal data. Files are encrypted, no journal entry and no log says what one holds or was called, no
+address serves one to be shown, none is handed to a gateway, and `clean` deletes them when their time is over.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
+import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -21,14 +22,18 @@ from app.domain.actor import Actor
 from app.domain.errors import Conflict, DomainError, NotFound, Unprocessable
 from app.domain.rules import documents
 from app.kit import clock
+from app.kit.crypto import DecryptionError
 from app.kit.ids import new_id
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.upload import Upload
 from app.models.risk.kyc import KycRequest
-from app.services.operations import stored_files
+from app.services.operations import secrets_at_rest, stored_files
+from app.services.operations.encryption_rotation import Count
 from app.services.payments import uploads
 from app.services.risk import kyc
+
+log = structlog.get_logger("till.documents")
 
 #: Front, back, a photograph, a proof of address, and room for another try.
 MAX_DOCUMENTS = 10
@@ -74,7 +79,7 @@ def store(actor: Actor, request: KycRequest, content_type: str, content: bytes) 
     upload = _new(request, actor.id)
     digest = hashlib.sha256(content).hexdigest()
     path = _path(upload, digest)
-    stored_files.write(path, content)
+    _write(upload, path, content)
     try:
         with transaction(actor) as db:
             _came(db, request.id, "api")
@@ -98,7 +103,7 @@ def put(upload: Upload, content_type: str, content: bytes) -> Upload:
     if upload.stored_at is not None:
         return _same(upload, digest)
     path = _path(upload, digest)
-    stored_files.write(path, content)
+    _write(upload, path, content)
     kept = False
     try:
         with transaction() as db:
@@ -146,9 +151,59 @@ def content(actor: Actor, request: KycRequest, upload_id: str) -> tuple[Upload, 
         except FileNotFoundError as gone:
             raise NotFound("This document was deleted", code="document_not_found") from gone
         _tell(db, request, "kyc.document_read", {"document_id": upload.id})
-    if hashlib.sha256(data).hexdigest() != upload.sha256:
-        raise OSError(f"the file of document {upload_id} was altered")
-    return upload, data
+    return upload, _opened(upload, data)
+
+
+def rotate() -> Count:
+    """Encrypt files that are not yet, or stand under an older key; it may be broken off and begun again."""
+    count, last = Count("kyc documents"), ""
+    while True:
+        stored = select(Upload).where(Upload.kyc_id.is_not(None), Upload.stored_at.is_not(None))
+        with reading() as db:
+            rows = list(db.scalars(stored.where(Upload.id > last).order_by(Upload.id).limit(200)))
+        for upload in rows:
+            try:
+                count.rotated += _rotate(upload)
+            except OSError:
+                count.unreadable += 1
+                log.exception("cannot_be_decrypted", name=count.name, entity_id=upload.id)
+        if not rows:
+            return count
+        last = rows[-1].id
+
+
+def _rotate(upload: Upload) -> bool:
+    path = _path(upload, upload.sha256 or "")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    if not secrets_at_rest.needs_sealing(data):
+        return False
+    _write(upload, path, _opened(upload, data))
+    with reading() as db:
+        if db.get(Upload, upload.id) is None:  # `clean` was here in between
+            path.unlink(missing_ok=True)
+    return True
+
+
+def _write(upload: Upload, path: Path, content: bytes) -> None:
+    stored_files.write(path, secrets_at_rest.seal(content, upload.tenant_id, upload.id, "document"))
+
+
+def _opened(upload: Upload, data: bytes) -> bytes:
+    """What a file holds, checked against its hash.
+
+    Raises:
+        OSError: it was altered, or no key opens it.
+    """
+    try:
+        content = secrets_at_rest.unseal(data, upload.tenant_id, upload.id, "document")
+    except DecryptionError as error:
+        raise OSError(f"the file of document {upload.id} cannot be decrypted") from error
+    if hashlib.sha256(content).hexdigest() != upload.sha256:
+        raise OSError(f"the file of document {upload.id} was altered")
+    return content
 
 
 def clean(limit: int = 200) -> int:

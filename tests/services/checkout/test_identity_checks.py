@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import os
@@ -125,7 +127,7 @@ def test_what_a_document_says_is_in_no_journal_and_its_file_is_private(
     session = shop.session()
     start(client, shop, session.id, **with_file(PDF, "application/pdf", "Jane Roe passport.pdf"))
     [file] = files()
-    assert file.read_bytes() == PDF
+    assert b"%PDF" not in file.read_bytes()
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert "static" not in file.parts and "templates" not in file.parts
     with reading() as db:
@@ -382,7 +384,7 @@ def test_documents_are_deleted_thirty_days_after_the_decision(client: FlaskClien
     with later(31 * DAY):
         assert kyc_documents.clean() == 1
         assert kyc_documents.clean() == 0
-    assert [file.read_bytes() for file in files()] == [PNG]
+    assert len(files()) == 1
     gone = read(client, shop, made["kyc_id"])
     assert (gone["status"], gone["documents"], gone["document_list"]) == ("approved", 1, [])
     assert len(reviewers.told(decided.id, "kyc.document_deleted")) == 1
@@ -390,6 +392,41 @@ def test_documents_are_deleted_thirty_days_after_the_decision(client: FlaskClien
         assert kyc_documents.clean() == 1, "nobody decided in three months"
     assert files() == []
     assert read(client, shop, kept["kyc_id"])["status"] == "submitted"
+
+
+def test_documents_come_under_the_first_key_also_those_from_before(client: FlaskClient, shop: Shop) -> None:
+    made = [
+        start(client, shop, shop.session().id, **with_file(content, kind)).get_json()["kyc_id"]
+        for content, kind in ((PDF, "application/pdf"), (PNG, "image/png"))
+    ]
+    [plain] = [file for file in files() if file.name.endswith(hashlib.sha256(PDF).hexdigest())]
+    plain.write_bytes(PDF)  # as it was written before files were encrypted
+    before = settings.current()
+
+    def restart(keys: str) -> None:
+        same = {"env": "test", "database_url": before.database_url, "data_dir": before.data_dir}
+        settings.use(settings.load(**same, ephemeral=True, encryption_keys=keys, secret_key="a secret"))
+
+    def contents() -> list[bytes]:
+        checks = [identity.get(shop.actor, kyc_id) for kyc_id in made]
+        documents = [(check, kyc_documents.listed(check)[0]) for check in checks]
+        return [kyc_documents.content(shop.actor, check, document.id)[1] for check, document in documents]
+
+    old = ",".join(
+        f"{name}:{base64.b64encode(key).decode()}" for name, key in before.encryption_key_ring.items()
+    )
+    try:
+        restart(f"new:{base64.b64encode(b'B' * 32).decode()},{old}")
+        assert contents() == [PDF, PNG]
+        assert (kyc_documents.rotate().rotated, kyc_documents.rotate().rotated) == (2, 0)
+        restart(f"new:{base64.b64encode(b'B' * 32).decode()}")
+        assert contents() == [PDF, PNG]
+        restart(old)
+        assert kyc_documents.rotate().unreadable == 2
+        with pytest.raises(OSError, match="cannot be decrypted"):
+            contents()
+    finally:
+        settings.use(before)
 
 
 def test_a_file_that_no_row_names_is_swept(client: FlaskClient, shop: Shop) -> None:
