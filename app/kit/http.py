@@ -7,6 +7,7 @@ that address under the original host name. Redirects are never followed.
 from __future__ import annotations
 
 import ipaddress
+import queue
 import socket
 import ssl
 import threading
@@ -41,6 +42,9 @@ _REFUSED = tuple(
 )
 #: The only part of IPv6 that is given out to the public; the rest translates, maps or is reserved.
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+
+#: So many names are looked up at once; a name server that does not answer keeps its look-ups for a while.
+_RESOLVERS = threading.BoundedSemaphore(64)
 
 
 class AddressRefused(Exception):
@@ -137,6 +141,37 @@ class _TimedStream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
+def _addresses(host: str, port: int, seconds: float) -> list[str]:
+    """What a name resolves to; the system's own look-up knows no time-out and so has a thread of its own.
+
+    Raises:
+        OSError: the name has no address, or none was told in time.
+        UnicodeError: it is no name.
+    """
+    room = _RESOLVERS
+    if not room.acquire(blocking=False):
+        raise TimeoutError("too many look-ups of names are not answered")
+    answer: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answer.put([str(entry[4][0]) for entry in found])
+        except Exception as error:
+            answer.put(error)
+        finally:
+            room.release()
+
+    threading.Thread(target=look_up, name="resolver", daemon=True).start()
+    try:
+        found = answer.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"{host} was not resolved in time") from None
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
 class _PinnedBackend(httpcore.NetworkBackend):
     """Resolves a name once, refuses what is not public, connects to exactly what it checked.
 
@@ -162,7 +197,7 @@ class _PinnedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in self._resolve(host, port):
+        for address in self._resolve(host, port, self._left(timeout)):
             try:
                 made = self._sockets.connect_tcp(
                     address, port, self._left(timeout), local_address, socket_options
@@ -173,12 +208,11 @@ class _PinnedBackend(httpcore.NetworkBackend):
                 return _TimedStream(made, self._left)
         raise failure
 
-    def _resolve(self, host: str, port: int) -> list[str]:
+    def _resolve(self, host: str, port: int, seconds: float) -> list[str]:
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = _addresses(host, port, seconds)
         except (OSError, UnicodeError) as error:
             raise ConnectionFailed(f"{host} has no address", not_executed=True) from error
-        addresses = [str(entry[4][0]) for entry in found]
         allowed = (address_allowed(a, allow_loopback=self._allow_loopback) for a in addresses)
         if not self._allow_any and not all(allowed):
             raise AddressRefused(f"{host} leads to an address that is not public")

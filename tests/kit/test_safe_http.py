@@ -201,6 +201,28 @@ def test_a_broken_answer_may_have_been_executed(client: SafeClient, said: bytes)
     assert not failed.value.not_executed
 
 
+def test_a_name_server_that_does_not_answer_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.kit.http._RESOLVERS", threading.BoundedSemaphore(1))
+    asked, told = threading.Event(), threading.Event()
+
+    def never(*_: object, **__: object) -> list[object]:
+        asked.set()
+        told.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    impatient = SafeClient(allow_loopback=True, connect_timeout=0.1)
+    try:
+        for _ in range(2):  # the first waits its time, the second finds no room to wait
+            with pytest.raises(ConnectionFailed, match="has no address") as failed:
+                impatient.post("http://silent.test/", b"", {})
+            assert failed.value.not_executed
+        assert asked.is_set() and not told.is_set()
+    finally:
+        told.set()
+        impatient.close()
+
+
 def test_silence_ends_in_time(client: SafeClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         started = time.monotonic()
