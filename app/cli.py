@@ -46,6 +46,7 @@ class Group(AppGroup):
 
 
 database = Group("db", help="The database's schema.")
+merchants = Group("tenants", help="Merchants.")
 keys = Group("keys", help="API keys.")
 users = Group("users", help="People of the dashboard.")
 cards = Group("gift-cards", help="Gift cards.")
@@ -59,20 +60,8 @@ MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-
 def register(app: Flask) -> None:
     """Add the commands."""
     for command in (
-        database,
-        keys,
-        users,
-        cards,
-        clocks,
-        hooks,
-        demo,
-        worker,
-        worker_child,
-        serve,
-        doctor,
-        reported,
-        diagrams,
-        openapi,
+        *(database, merchants, keys, users, cards, clocks, hooks),
+        *(demo, worker, worker_child, serve, doctor, reported, diagrams, openapi),
     ):
         app.cli.add_command(command)
 
@@ -164,6 +153,23 @@ def diagrams(folder: Path) -> None:
 def openapi() -> None:
     """Print the OpenAPI document."""
     click.echo(json.dumps(document(SURFACES), indent=2, sort_keys=True))
+
+
+@merchants.command("suspend")
+@click.argument("tenant_slug")
+@click.option("--reason", default="", help="Why, for the audit.")
+def suspend(tenant_slug: str, reason: str) -> None:
+    """Let nobody of a merchant in and begin no new payment; what is under way goes on to its end."""
+    tenants.suspend(_operator(tenant_slug, "live"), reason)
+    click.echo("done")
+
+
+@merchants.command("resume")
+@click.argument("tenant_slug")
+def resume(tenant_slug: str) -> None:
+    """Let everybody of a merchant in again."""
+    tenants.resume(_operator(tenant_slug, "live"))
+    click.echo("done")
 
 
 @keys.command("create")

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.dashboard.navigation import menu
 from app.domain.actor import Actor
 from app.domain.errors import DomainError, PermissionDenied
-from app.services.access import web_sessions
+from app.services.access import tenants, web_sessions
 from app.services.access.web_sessions import SignedIn
 from app.services.operations.settings import checkout_settings
 from app.web import card_screen
@@ -85,6 +85,7 @@ def screen(permission: str | None = None, *, step_up: str | None = None) -> Call
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if not current_user.is_authenticated:
                 return login_manager.unauthorized()
+            tenants.refuse_suspended(signed_in().tenant)
             if _owes_second_factor():
                 flash("Your team wants two-step sign-in of everybody: set it up to go on.", "warning")
                 return redirect("/dashboard/security/totp", 303)

@@ -49,6 +49,7 @@ class TenantProfile:
     settings: Mapping[str, Any] = field(default_factory=dict)
     public_id: str = ""
     test_settings: Mapping[str, Any] = field(default_factory=dict)
+    suspended: bool = False
 
     def in_mode(self, mode: str) -> TenantProfile:
         """The merchant as it is in a mode: in test mode with what was chosen for that alone."""

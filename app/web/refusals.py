@@ -46,6 +46,7 @@ _BY_CODE = {
         "This page takes no card numbers itself. Nothing was charged; choose how to pay once more."
     ),
     "card_not_read": N_("Enter your card again"),
+    "tenant_suspended": N_("This shop takes no payments at the moment."),
     "checkout_expired": N_("This payment page has expired."),
 }
 _BY_FIELD = {

@@ -19,9 +19,12 @@ from app.models.events.journal import JournalEntry
 from app.models.ledger import ledger_guard
 from app.models.ledger.posting import Posting
 from app.services.access import keys, tokens, totp, users
+from app.services.checkout import links
+from app.services.checkout.link_terms import LinkDraft
 from app.services.events import audit, deliveries, webhooks
 from app.services.operations import inbound_secrets
 from app.web.openapi import document
+from tests.at_desk import at
 from tests.shops import Shop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,6 +136,42 @@ def test_a_person_leaves_and_hands_their_keys_over(app: Flask, shop: Shop) -> No
     run(app, "users", "end-tokens", slug)
     with pytest.raises(Unauthenticated):
         tokens.authenticate(acting)
+
+
+def test_a_merchant_is_switched_off_and_on_again(app: Flask, shop: Shop) -> None:
+    slug, client = shop.actor.tenant.slug, app.test_client()
+    user = users.create(shop.actor.tenant_id, "a@shop.test", "A", "payments_admin", PASSWORD)
+    wanted = {"grant_type": "client_credentials", "client_secret": shop.secret}
+    session, link = shop.session(), links.create(shop.actor, LinkDraft("Tea", "GBP", amount=500))
+    person = tokens.mint_jwt(tokens.person(user.id, "test"))
+    browser = at(app, shop, user=user)
+    held = (
+        shop.secret,
+        person,
+        tokens.client_token(session),
+        tokens.mint_jwt(keys.authenticate(shop.secret)),
+    )
+    path = f"/v1/checkout/sessions/{session.id}"
+
+    def seen() -> set[int]:
+        answers = [client.get(path, headers={"Authorization": f"Bearer {token}"}) for token in held]
+        pages = (f"/pay/{session.hosted_id}", f"/l/{link.slug}", f"/api/v1/links/{link.slug}")
+        answers += [client.get(page) for page in pages]
+        answers.append(client.post("/v1/auth/token", json=wanted))
+        answers.append(browser.get("/payments"))
+        return {answer.status_code for answer in answers}
+
+    assert seen() == {200}
+    run(app, "tenants", "suspend", slug, "--reason", "fraud")
+    assert seen() == {403}
+    assert b"This shop takes no payments at the moment." in client.get(f"/pay/{session.hosted_id}").data
+    assert client.get(path, headers=shop.bearer).get_json()["code"] == "tenant_suspended"
+    run(app, "tenants", "suspend", slug)
+    with reading() as db:
+        [told] = db.scalars(select(JournalEntry).where(JournalEntry.type == "tenant.suspended"))
+    assert told.data["after"]["reason"] == "fraud"
+    run(app, "tenants", "resume", slug)
+    assert seen() == {200}
 
 
 def test_the_openapi_document_is_printed(app: Flask) -> None:

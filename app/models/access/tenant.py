@@ -30,6 +30,8 @@ class Tenant(Timestamped, Base):
     inbound_secrets: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: Sign-ins and tokens from before are over.
     tokens_valid_after: Mapped[datetime | None]
+    #: Since when nobody is let in and no new payment begins; None: it is not suspended.
+    suspended_at: Mapped[datetime | None]
 
     def profile(self, mode: str) -> TenantProfile:
         """What an actor in that mode carries of its merchant."""
@@ -41,4 +43,5 @@ class Tenant(Timestamped, Base):
             settings=self.settings,
             public_id=self.public_id,
             test_settings=self.test_settings or {},
+            suspended=self.suspended_at is not None,
         ).in_mode(mode)

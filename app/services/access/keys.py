@@ -25,7 +25,7 @@ from app.models.access.tenant import Tenant
 from app.models.access.user import User
 from app.models.events.journal import record
 from app.services.access import roles
-from app.services.access.tenants import too_old
+from app.services.access.tenants import refuse_suspended, too_old
 from app.services.operations.secrets_at_rest import hash_token
 
 #: How often the time of last use is written; more would make every read a write.
@@ -54,6 +54,7 @@ _KEYS = (
         Tenant.settings,
         Tenant.test_settings,
         Tenant.tokens_valid_after,
+        Tenant.suspended_at,
         User.role.label("maker_role"),
         User.disabled_at.label("maker_disabled_at"),
     )
@@ -69,6 +70,7 @@ def authenticate(presented: str) -> Actor:
 
     Raises:
         Unauthenticated: unknown, mistyped, revoked or expired.
+        PermissionDenied: its merchant is suspended.
     """
     if not crypto.looks_like_api_key(presented):
         raise Unauthenticated("Invalid API key")
@@ -97,7 +99,9 @@ def _actor(row: Any) -> Actor:
         row.settings,
         row.tenant_public_id,
         row.test_settings or {},
+        row.suspended_at is not None,
     ).in_mode(row.mode)
+    refuse_suspended(profile)
     kind = ActorKind.API_KEY if row.kind == "sk" else ActorKind.PUBLISHABLE_KEY
     return Actor(
         kind,

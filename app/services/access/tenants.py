@@ -184,6 +184,45 @@ def end_tokens(actor: Actor) -> datetime:
     return now
 
 
+def suspend(actor: Actor, reason: str = "") -> None:
+    """Let nobody of the merchant in, and begin no new payment; what is under way is brought to its end."""
+    _stop(actor, clock.now(), "tenant.suspended", reason)
+
+
+def resume(actor: Actor) -> None:
+    """Let everybody in again."""
+    _stop(actor, None, "tenant.resumed", "")
+
+
+def refuse_suspended(profile: TenantProfile, words: str = "This merchant is suspended") -> None:
+    """Raises PermissionDenied (`tenant_suspended`) where the operator has suspended the merchant."""
+    if profile.suspended:
+        raise PermissionDenied(words, code="tenant_suspended")
+
+
+def refuse_closed_shop(profile: TenantProfile) -> None:
+    """The same, in words for shoppers."""
+    refuse_suspended(profile, "This shop takes no payments at the moment.")
+
+
+def _stop(actor: Actor, at: datetime | None, type_: str, reason: str) -> None:
+    with transaction(actor) as db:
+        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+        if (tenant.suspended_at is None) == (at is None):
+            return
+        tenant.suspended_at = at
+        record(
+            db,
+            type_,
+            tenant_id=tenant.id,
+            mode="live",
+            entity="tenant",
+            entity_id=tenant.id,
+            cause=str(actor.kind),
+            after={"id": tenant.id, "reason": reason},
+        )
+
+
 def too_old(issued: int, valid_after: datetime | None) -> bool:
     """Whether what was issued then (unix milliseconds) is from before a "valid after"."""
     return valid_after is not None and issued <= int(valid_after.timestamp() * 1000)

@@ -29,7 +29,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.payments.intent import PaymentIntent
 from app.services.access import keys, roles
-from app.services.access.tenants import too_old
+from app.services.access.tenants import refuse_suspended, too_old
 from app.services.operations.settings import checkout_settings
 
 #: How long a JWT lives (security.md).
@@ -160,7 +160,8 @@ def person(user_id: str, mode: str, *, since: datetime | None = None) -> Actor:
 
     Raises:
         Unauthenticated: there is no such person any more, or what they signed in with is over.
-        PermissionDenied: `second_factor_required`: the merchant wants one of everybody, and they have none.
+        PermissionDenied: `second_factor_required`: the merchant wants one of everybody, and they have none;
+            `tenant_suspended`.
     """
     return _person(user_id, mode, issued=None if since is None else _milliseconds(since))
 
@@ -210,10 +211,12 @@ def _of_client_token(presented: str) -> Actor:
         row = db.execute(statement).one_or_none()
     if row is None:
         raise Unauthenticated(_REFUSED)
+    profile = row[0].profile(row[1])
+    refuse_suspended(profile)
     return Actor(
         ActorKind.CLIENT_TOKEN,
         claims["sid"],
-        row[0].profile(row[1]),
+        profile,
         Mode(row[1]),
         frozenset({"checkout:*", "intents:*", "methods:*"}),
         "client token",
@@ -237,10 +240,12 @@ def _of_client_secret(presented: str) -> Actor:
         row = db.execute(statement).one_or_none()
     if row is None:
         raise Unauthenticated(_REFUSED)
+    profile = row[0].profile(row[1])
+    refuse_suspended(profile)
     return Actor(
         ActorKind.CLIENT_SECRET,
         intent_id,
-        row[0].profile(row[1]),
+        profile,
         Mode(row[1]),
         frozenset({"intents:read", "intents:write"}),
         "client secret",
@@ -313,6 +318,7 @@ def _person(user_id: str, mode: str, *, issued: int | None, family_id: str | Non
     ):
         raise Unauthenticated(_REFUSED)
     profile = tenant.profile(mode)
+    refuse_suspended(profile)
     if checkout_settings(profile).require_second_factor and not user.totp_enabled:
         raise PermissionDenied(
             "Your team wants two-step sign-in of everybody: set it up at the dashboard",

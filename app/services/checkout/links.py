@@ -22,6 +22,7 @@ from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.providers.base import CartLine, CartSnapshot
+from app.services.access import tenants
 from app.services.checkout import buyers, link_page, link_terms, link_uses, sessions, tries
 from app.services.checkout.drafts import SessionDraft
 from app.services.checkout.link_page import Asked
@@ -153,6 +154,7 @@ def by_slug(slug: str) -> tuple[PaymentLink, TenantProfile]:
 
     Raises:
         NotFound: no such link.
+        PermissionDenied: its merchant is suspended.
     """
     statement = (
         select(PaymentLink, Tenant)
@@ -163,7 +165,9 @@ def by_slug(slug: str) -> tuple[PaymentLink, TenantProfile]:
         row = db.execute(statement).one_or_none()
     if row is None:
         raise NotFound("Payment link not found")
-    return row[0], row[1].profile(row[0].mode)
+    profile = row[1].profile(row[0].mode)
+    tenants.refuse_closed_shop(profile)
+    return row[0], profile
 
 
 def slug_of(link_id: str) -> str:

@@ -86,6 +86,10 @@ def _prepare(subscription_id: str) -> _Charge | None:
     """What to charge now, written down; None where there is nothing to do yet."""
     with transaction() as db:
         subscription = subscribing.locked(db, subscription_id)
+        profile = db.get_one(Tenant, subscription.tenant_id).profile(subscription.mode)
+        if profile.suspended:  # nobody is charged for what the merchant cannot give
+            subscription.next_query_at = clock.now() + AFTER_TROUBLE
+            return None
         period = _due_period(db, subscription)
         if period is None:
             return None
@@ -93,11 +97,7 @@ def _prepare(subscription_id: str) -> _Charge | None:
             code = period.last_error or "generic_decline"
             renewal_flow.decline(db, period, code, subscription.payment_method_id, cause="dunning")
             return None
-        actor = system_actor(
-            db.get_one(Tenant, subscription.tenant_id).profile(subscription.mode),
-            subscription.mode,
-            "subscriptions",
-        )
+        actor = system_actor(profile, subscription.mode, "subscriptions")
         intent = _intent(db, actor, subscription, period)
         if intent is None:
             subscription.next_query_at = clock.now() + ON_ITS_WAY

@@ -29,6 +29,7 @@ from app.models.insertion import insert_now
 from app.models.payments.intent import PaymentIntent
 from app.models.reading import Reader
 from app.providers.base import CartSnapshot
+from app.services.access import tenants
 from app.services.checkout import buyers, drafts, link_uses, reservations, runs, totals, tries, wallet
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations import sweeping
@@ -205,12 +206,16 @@ def find_hosted(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, Payment
 
     Raises:
         NotFound: no such page.
+        PermissionDenied: its merchant is suspended.
     """
     row = _HOSTED.one({"hosted_id": hosted_id})
     if row is None:
         raise NotFound("There is no such checkout page", code="checkout_not_found")
     session, tenant, intent = _PAGE.take(row)
-    return session, tenant.profile(session.mode), intent
+    profile = tenant.profile(session.mode)
+    if session.status != Status.COMPLETED:  # who has paid finds the receipt
+        tenants.refuse_closed_shop(profile)
+    return session, profile, intent
 
 
 def list_page(

@@ -24,6 +24,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.checkout.subscription import Subscription, SubscriptionPeriod
 from app.models.events.journal import JournalEntry
 from app.models.payments.refund import Refund
+from app.services.access import tenants
 from app.services.checkout import (
     gift_cards,
     payment,
@@ -148,6 +149,12 @@ def test_a_sale_with_consent_begins_one_and_without_it_none(club: Club) -> None:
 def test_the_worker_charges_each_period_once(club: Club) -> None:
     member = club.member()
     assert renewals.renew_due() == 0
+    with later(MONTH - 7200):
+        tenants.suspend(club.shop.actor)
+    with later(MONTH - 3700):
+        renewals.renew_due()
+        assert (club.statuses(member), captured()) == (["paid"], [900]), "a merchant who is switched off"
+        tenants.resume(club.shop.actor)
     with later(MONTH):
         for _ in range(3):
             renewals.renew_due()

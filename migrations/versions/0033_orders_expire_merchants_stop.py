@@ -1,4 +1,4 @@
-"""Orders that nobody pays are cancelled: those that wait now have a week from now on"""
+"""Orders that nobody pays are cancelled, those of today in a week; merchants can be suspended"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,8 +20,10 @@ def upgrade() -> None:
     op.create_index(
         "ix_orders_expiry", "orders", ["expires_at"], sqlite_where=_UNPAID, postgresql_where=_UNPAID
     )
+    op.add_column("tenants", sa.Column("suspended_at", app.db.UtcDateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("tenants", "suspended_at")
     op.drop_index("ix_orders_expiry", table_name="orders")
     op.drop_column("orders", "expires_at")
