@@ -11,6 +11,8 @@ down_revision = "0028"
 
 _UNPAID = sa.text("status = 'pending' AND expires_at IS NOT NULL")
 
+_ONCE = sa.text("nonce IS NOT NULL")
+
 
 def upgrade() -> None:
     op.add_column("orders", sa.Column("expires_at", app.db.UtcDateTime(timezone=True), nullable=True))
@@ -21,9 +23,15 @@ def upgrade() -> None:
         "ix_orders_expiry", "orders", ["expires_at"], sqlite_where=_UNPAID, postgresql_where=_UNPAID
     )
     op.add_column("tenants", sa.Column("suspended_at", app.db.UtcDateTime(timezone=True), nullable=True))
+    op.add_column("refunds", sa.Column("nonce", sa.String(64), nullable=True))
+    op.create_index(
+        "uq_refunds_nonce", "refunds", ["nonce"], unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("uq_refunds_nonce", table_name="refunds")
+    op.drop_column("refunds", "nonce")
     op.drop_column("tenants", "suspended_at")
     op.drop_index("ix_orders_expiry", table_name="orders")
     op.drop_column("orders", "expires_at")

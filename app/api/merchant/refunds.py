@@ -7,11 +7,12 @@ from pydantic import Field
 from app.api.merchant.amounts import MaybeAmount
 from app.api.merchant.surface import surface
 from app.domain.actor import Actor
+from app.domain.lifecycles.refunds import Status
 from app.domain.permissions import REFUNDS_CREATE
 from app.models.payments.refund import Refund
 from app.services.checkout import merchant_refunds
 from app.web.schemas import Body, View
-from app.web.surface import CONFIRMED, Limit
+from app.web.surface import CONFIRMED, Idempotency, Limit
 
 
 class RefundCreate(Body):
@@ -23,7 +24,7 @@ class RefundCreate(Body):
 
 
 class RefundMade(View):
-    """A refund on its way; `providerRefundId` is null until the gateway has taken it."""
+    """A refund on its way, or `failed`; `providerRefundId` is null until the gateway has taken it."""
 
     refundId: str  # noqa: N815
     status: str
@@ -33,8 +34,12 @@ class RefundMade(View):
     @classmethod
     def of(cls, row: Refund) -> RefundMade:
         """The view of a row."""
+        failed = row.status == Status.FAILED
         return cls(
-            refundId=row.id, status=row.status, amount=row.amount, providerRefundId=row.gateway_reference
+            refundId=row.id,
+            status=str(Status.FAILED if failed else Status.PENDING),  # how it ends is told by its events
+            amount=row.amount,
+            providerRefundId=row.gateway_reference,
         )
 
 
@@ -48,7 +53,9 @@ class RefundMade(View):
     permission=REFUNDS_CREATE,
     mfa="refund",
     limit=Limit(5, "tenant"),
+    idempotency=Idempotency.LEASED,
 )
-def create(actor: Actor, body: RefundCreate) -> RefundMade:
+def create(actor: Actor, body: RefundCreate, idempotency_key: str | None) -> RefundMade:
     """Refund a payment."""
-    return RefundMade.of(merchant_refunds.create(actor, body.paymentId, body.amount, body.reason))
+    made = merchant_refunds.create(actor, body.paymentId, body.amount, body.reason, key=idempotency_key)
+    return RefundMade.of(made)

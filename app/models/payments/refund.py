@@ -30,6 +30,13 @@ class Refund(Owned, Timestamped, Stateful, Base):
     __tablename__ = "refunds"
     __table_args__ = (
         Index("ix_refunds_tenant", "tenant_id", "mode", "id"),
+        Index(
+            "uq_refunds_nonce",
+            "nonce",
+            unique=True,
+            sqlite_where=text("nonce IS NOT NULL"),
+            postgresql_where=text("nonce IS NOT NULL"),
+        ),
         Index("ix_refunds_status", "tenant_id", "mode", "status", "id"),
         Index("ix_refunds_intent", "intent_id", "id"),
         Index("ix_refunds_time", "tenant_id", "mode", "created_at", "id"),
@@ -74,6 +81,8 @@ class Refund(Owned, Timestamped, Stateful, Base):
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     credit_note_id: Mapped[str | None] = mapped_column(String(40))
     group_id: Mapped[str | None] = mapped_column(String(40))
+    #: Of the call that made it, where that may come again.
+    nonce: Mapped[str | None] = mapped_column(String(64))
     created_by: Mapped[str | None] = mapped_column(String(40))
     next_query_at: Mapped[datetime | None]
     queries: Mapped[int] = mapped_column(Integer, default=0)

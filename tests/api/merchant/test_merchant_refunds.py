@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pyotp
@@ -16,7 +17,7 @@ from app.models.events.delivery import Delivery
 from app.models.events.journal import JournalEntry
 from app.models.payments.refund import Refund
 from app.services.access import totp
-from app.services.checkout import merchant_sessions, payment
+from app.services.checkout import merchant_refunds, merchant_sessions, payment
 from app.services.checkout.merchant_sessions import ReferenceDraft
 from app.services.events import audit, webhooks
 from app.services.payments import intents, refunds
@@ -61,7 +62,14 @@ def test_a_payment_is_refunded_by_its_own_id(client: FlaskClient, shop: Shop, ow
     made = refund(client, owner, body)
     assert made.status_code == 201
     [row] = rows()
-    assert made.json == {"refundId": row.id, "status": "pending", "amount": 500, "providerRefundId": None}
+    at_gateway = refunds.get(shop.actor, row.id).gateway_reference
+    assert at_gateway is not None
+    assert made.json == {
+        "refundId": row.id,
+        "status": "pending",
+        "amount": 500,
+        "providerRefundId": at_gateway,
+    }
     assert (row.reason, row.reason_text, row.created_by) == ("other", "Customer request", owner.user.id)
     work()
     assert refunds.get(shop.actor, row.id).status == "succeeded"
@@ -163,6 +171,48 @@ def test_a_key_refunds_once(client: FlaskClient, shop: Shop, owner: Person) -> N
     other = refund(client, owner, {**body, "amount": 1}, **{"Idempotency-Key": "k"})
     assert (other.status_code, other.json["code"]) == (400, "IDEMPOTENCY_KEY_REUSED")
     assert len(rows()) == 1
+
+
+def test_a_gateway_that_is_slow_or_a_process_that_dies_refunds_once(
+    client: FlaskClient, shop: Shop, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent, called = paid(shop.actor), threading.Event()
+    body, key = {"paymentId": intent.id, "amount": 100}, {"Idempotency-Key": "k"}
+    real = merchant_refunds.refunds.send
+
+    class Died(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(merchant_refunds, "_sent", die)
+        with pytest.raises(Died):
+            merchant_refunds.create(shop.actor, intent.id, 100, key="dead")
+    again = merchant_refunds.create(shop.actor, intent.id, 100, key="dead")
+    assert (len(rows()), again.status) == (1, "succeeded")
+
+    def slow(refund_id: str) -> None:
+        assert called.wait(30)
+        real(refund_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(merchant_refunds, "WAIT_SECONDS", 0.01)
+        patched.setattr(merchant_refunds.refunds, "send", slow)
+        late = refund(client, owner, body, **key)
+        assert (late.status_code, late.json["status"], late.json["providerRefundId"]) == (
+            201,
+            "pending",
+            None,
+        )
+        called.set()
+        for sender in [each for each in threading.enumerate() if each.name == "refund"]:
+            sender.join(30)
+    work()
+    assert refund(client, owner, body, **key).json == late.json
+    assert [row.status for row in rows()] == ["succeeded"] * 2
+    assert intents.get(shop.actor, intent.id).amount_refunded == 200
 
 
 def test_the_answer_to_the_challenge_lets_it_through(client: FlaskClient, shop: Shop, owner: Person) -> None:
