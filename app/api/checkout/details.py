@@ -107,7 +107,10 @@ def change(actor: Actor, checkout_id: str, body: SessionChange) -> Answer:
 )
 def set_customer(actor: Actor, checkout_id: str, body: Customer) -> Answer:
     """Set or replace customer info; a consent to save it is passed on, never stored as payment data."""
-    return answer(actor, details.set_customer(actor, checkout_id, body.model_dump(exclude_none=True)))
+    seen = expected_version(None)
+    return answer(
+        actor, details.set_customer(actor, checkout_id, body.model_dump(exclude_none=True), version=seen)
+    )
 
 
 @surface.post(
@@ -120,7 +123,8 @@ def set_customer(actor: Actor, checkout_id: str, body: Customer) -> Answer:
 )
 def set_shipping_address(actor: Actor, checkout_id: str, body: Address) -> Answer:
     """Set the shipping address; the ways of delivery follow it."""
-    return answer(actor, details.set_shipping_address(actor, checkout_id, body.model_dump()))
+    seen = expected_version(None)
+    return answer(actor, details.set_shipping_address(actor, checkout_id, body.model_dump(), version=seen))
 
 
 @surface.post(
@@ -133,7 +137,8 @@ def set_shipping_address(actor: Actor, checkout_id: str, body: Address) -> Answe
 )
 def set_billing_address(actor: Actor, checkout_id: str, body: Address) -> Answer:
     """Set the billing address."""
-    return answer(actor, details.set_billing_address(actor, checkout_id, body.model_dump()))
+    seen = expected_version(None)
+    return answer(actor, details.set_billing_address(actor, checkout_id, body.model_dump(), version=seen))
 
 
 @surface.get(
@@ -164,4 +169,7 @@ def read_addresses(actor: Actor, checkout_id: str) -> AddressesView:
 )
 def set_contact(actor: Actor, checkout_id: str, body: Contact) -> Answer:
     """Update contact phone and e-mail for notices."""
-    return answer(actor, details.set_contact(actor, checkout_id, body.model_dump(exclude_none=True)))
+    seen = expected_version(None)
+    return answer(
+        actor, details.set_contact(actor, checkout_id, body.model_dump(exclude_none=True), version=seen)
+    )

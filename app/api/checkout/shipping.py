@@ -16,6 +16,7 @@ from app.services.checkout import shipping
 from app.web.endpoint import Answer
 from app.web.schemas import Body, Query, View
 from app.web.surface import BROWSER
+from app.web.versions import expected_version
 
 
 class OptionsQuery(Query):
@@ -97,6 +98,7 @@ def select(actor: Actor, checkout_id: str, body: Select) -> Answer:
             body.shipping_option_id,
             carrier=body.carrier,
             service_code=body.service_code,
+            version=expected_version(None),
         ),
     )
 
@@ -111,7 +113,8 @@ def select(actor: Actor, checkout_id: str, body: Select) -> Answer:
 )
 def collect(actor: Actor, checkout_id: str, body: Pickup) -> Answer:
     """Choose a store pickup location."""
-    return answer(actor, shipping.collect(actor, checkout_id, body.model_dump(exclude_none=True)))
+    place, seen = body.model_dump(exclude_none=True), expected_version(None)
+    return answer(actor, shipping.collect(actor, checkout_id, place, version=seen))
 
 
 def _view(option: ShippingOption, currency: str, *, dated: bool) -> DatedOptionView | OptionView:

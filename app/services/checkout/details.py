@@ -65,36 +65,42 @@ def _change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
         return session
 
 
-def set_customer(actor: Actor, checkout_id: str, customer: Mapping[str, Any]) -> CheckoutSession:
+def set_customer(
+    actor: Actor, checkout_id: str, customer: Mapping[str, Any], *, version: int | None = None
+) -> CheckoutSession:
     """Set or replace who buys (CK-006); `save_for_later` is kept as the consent that the vault asks for.
 
     Raises:
         InvalidRequest: an e-mail address or phone number that cannot be.
         PermissionDenied: a browser's credential names another customer than the merchant's server did.
     """
-    with edit_due(actor, checkout_id) as (db, session):
+    with edit_due(actor, checkout_id, version=version) as (db, session):
         _name(db, actor, session, buyers.checked(actor, _as_far_as_allowed(actor, session, customer)))
         if session.customer.get("customer_id"):
             session.owner_type, session.owner_id = "user", session.customer["customer_id"]
         return session
 
 
-def set_contact(actor: Actor, checkout_id: str, contact: Mapping[str, Any]) -> CheckoutSession:
+def set_contact(
+    actor: Actor, checkout_id: str, contact: Mapping[str, Any], *, version: int | None = None
+) -> CheckoutSession:
     """Update where notices go (CK-010)."""
-    with edit(actor, checkout_id) as (_, session):
+    with edit(actor, checkout_id, version=version) as (_, session):
         session.contact = {**session.contact, **buyers.checked(actor, contact)}
         return session
 
 
 @consulting
-def set_shipping_address(actor: Actor, checkout_id: str, address: Mapping[str, Any]) -> CheckoutSession:
+def set_shipping_address(
+    actor: Actor, checkout_id: str, address: Mapping[str, Any], *, version: int | None = None
+) -> CheckoutSession:
     """Set where the goods go (CK-007): a chosen delivery that is not offered there is dropped.
 
     Raises:
         Unprocessable: `invalid_address`.
     """
     good = addresses.checked(address)
-    with edit(actor, checkout_id) as (_, session):
+    with edit(actor, checkout_id, version=version) as (_, session):
         session.shipping_address = good
         session.totals_stale = True
         chosen = session.selected_shipping
@@ -105,14 +111,16 @@ def set_shipping_address(actor: Actor, checkout_id: str, address: Mapping[str, A
         return session
 
 
-def set_billing_address(actor: Actor, checkout_id: str, address: Mapping[str, Any]) -> CheckoutSession:
+def set_billing_address(
+    actor: Actor, checkout_id: str, address: Mapping[str, Any], *, version: int | None = None
+) -> CheckoutSession:
     """Set where the bill goes (CK-008); it decides the tax where nothing is shipped.
 
     Raises:
         Unprocessable: `invalid_address`.
     """
     good = addresses.checked(address)
-    with edit(actor, checkout_id) as (_, session):
+    with edit(actor, checkout_id, version=version) as (_, session):
         session.billing_address = good
         session.totals_stale = session.totals_stale or session.shipping_address is None
         return session

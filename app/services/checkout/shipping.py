@@ -38,13 +38,14 @@ def select(
     *,
     carrier: str | None = None,
     service_code: str | None = None,
+    version: int | None = None,
 ) -> CheckoutSession:
     """Choose a way of delivery; totals follow at once.
 
     Raises:
         Unprocessable: `shipping_option_unavailable`: not offered, or not with this carrier and service.
     """
-    with edit(actor, checkout_id) as (db, session):
+    with edit(actor, checkout_id, version=version) as (db, session):
         found = next((o for o in offered(actor.tenant, session) if o.shipping_option_id == option_id), None)
         other = found is not None and (
             (carrier or found.carrier) != found.carrier
@@ -64,9 +65,11 @@ def select(
 
 
 @consulting
-def collect(actor: Actor, checkout_id: str, location: Mapping[str, Any]) -> CheckoutSession:
+def collect(
+    actor: Actor, checkout_id: str, location: Mapping[str, Any], *, version: int | None = None
+) -> CheckoutSession:
     """Choose a place to collect the goods from, in place of a delivery; totals follow at once."""
-    with edit(actor, checkout_id) as (db, session):
+    with edit(actor, checkout_id, version=version) as (db, session):
         session.pickup_location = dict(location)
         session.selected_shipping = None
         totals.calculate(db, session, actor.tenant)

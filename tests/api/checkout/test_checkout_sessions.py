@@ -218,6 +218,26 @@ def test_a_patch_wants_the_version_that_was_read(client: FlaskClient, shop: Shop
     assert patch({"customer": {"email": "a@example.com"}, "version": 2}).json["version"] == 3
 
 
+def test_any_edit_wants_the_version_that_was_read_where_one_is_named(client: FlaskClient, shop: Shop) -> None:
+    path = f"{URL}/{make_session(client, shop)['checkout_id']}"
+    catalogue.shipping(shop, "ship_1", 399)
+    home = {"name": "A", "line1": "1 High St", "city": "Leeds", "postal_code": "LS1 1AA", "country": "GB"}
+    for place, body in (
+        ("customer", {"email": "a@example.com"}),
+        ("contact", {"email": "a@example.com"}),
+        ("shipping-address", home),
+        ("billing-address", home),
+        ("select-shipping", {"shipping_option_id": "ship_1"}),
+        ("pickup-location", {"location_id": "shop-1"}),
+    ):
+        seen = client.get(path, headers=shop.bearer).headers["ETag"]
+        stale = client.post(f"{path}/{place}", json=body, headers={**shop.bearer, "If-Match": '"999"'})
+        assert (stale.status_code, stale.json["code"]) == (409, "version_conflict"), place
+        done = client.post(f"{path}/{place}", json=body, headers={**shop.bearer, "If-Match": seen})
+        assert done.status_code == 200, (place, done.text)
+        assert done.headers["ETag"] != seen
+
+
 BAD_PATCHES: list[Any] = [
     ({"ttl_seconds": 0}, "ttl_seconds"),
     ({"ttl_seconds": 86_401}, "ttl_seconds"),
