@@ -77,7 +77,7 @@ def _expire(order_id: str) -> bool:
         order = db.scalars(select(Order).where(Order.id == order_id).with_for_update()).one()
         if order.status != _S.PENDING or order.expires_at is None or order.expires_at > now:
             return False
-        actor = system_actor(db.get_one(Tenant, order.tenant_id).profile(), order.mode)
+        actor = system_actor(db.get_one(Tenant, order.tenant_id).profile(order.mode), order.mode)
         try:
             _give_back(db, actor, order)
         except InvalidState:

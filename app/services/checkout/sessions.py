@@ -213,7 +213,7 @@ def find_hosted(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, Payment
         raise NotFound("There is no such checkout page", code="checkout_not_found")
     session, tenant, intent = _PAGE.take(row)
     profile = tenant.profile(session.mode)
-    if session.status != Status.COMPLETED:  # who has paid finds the receipt
+    if session.status != _S.COMPLETED:  # who has paid finds the receipt
         tenants.refuse_closed_shop(profile)
     return session, profile, intent
 

@@ -6,8 +6,8 @@ from alembic import op
 import sqlalchemy as sa
 import app.db
 
-revision = "0033"
-down_revision = "0028"
+revision = "0030"
+down_revision = "0029"
 
 _UNPAID = sa.text("status = 'pending' AND expires_at IS NOT NULL")
 
