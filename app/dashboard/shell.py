@@ -152,28 +152,28 @@ def place(mode: str, section: str, item: str | None = None, **query: str) -> str
     return f"{path}?{urlencode(query)}" if query else path
 
 
+def _in_mode(mode: str) -> str:
+    """The list that this screen belongs to in a mode; home where there is none, or it is of neither mode."""
+    section = request.path.split("/")[3:4] if "mode" in (request.view_args or {}) else []
+    return (place(mode, section[0]) if section else None) or f"/dashboard/{mode}"
+
+
 def render(template: str, status: int = 200, **context: Any) -> Response:
     """A screen in its frame."""
     who, mode = signed_in(), (request.view_args or {}).get("mode", "test")
-    other = {"test": "live", "live": "test"}[mode]
-    base, swapped = f"/dashboard/{mode}", f"/dashboard/{other}"
-    tail = request.path.removeprefix(base)
-    section = "/" + tail.strip("/").split("/")[0] if tail.strip("/") else ""
-    urls = {mode: base + section, other: swapped + section}
+    base, may = f"/dashboard/{mode}", who.actor(mode).can
     shell = {
         "merchant_name": who.tenant.name,
         "mode": mode,
-        "test_url": urls["test"],
-        "live_url": urls["live"],
+        "test_url": _in_mode("test"),
+        "live_url": _in_mode("live"),
         "home_url": base,
-        "search_url": f"{base}/search",
+        "search_url": f"{base}/search" if may("intents:read") else None,
         "query": request.args.get("q", ""),
         "sign_out_url": "/dashboard/sign-out",
         "profile_url": "/dashboard/security",
         "user": {"name": who.user.name, "email": who.user.email},
-        "nav": menu(mode, request.path, who.actor(mode).can),
+        "nav": menu(mode, request.path, may),
     }
-    page = render_template(
-        template, shell=shell, base=base, can=who.actor(mode).can, tenant=who.tenant, **context
-    )
+    page = render_template(template, shell=shell, base=base, can=may, tenant=who.tenant, **context)
     return Response(page, status, mimetype="text/html")

@@ -133,18 +133,3 @@ def answers(till: Till, secret: str) -> int:
 def test_totp_is_asked_of_those_who_have_it_on(till: Till, page: Page) -> None:
     sign_in(page, till, "mfa_user")
     page.context.close()
-
-
-def test_a_viewer_sees_and_may_not_refund(till: Till, page: Page) -> None:
-    checkout_id, url = till.session()
-    page.goto(url)
-    pay(page, GOOD)
-    expect(page.locator("main")).to_contain_text("Payment received")
-    intent_id = till.state(checkout_id)["payment_intent"]["id"]
-    sign_in(page, till, "viewer")
-    page.goto(f"{till.base}/dashboard/test/payments/{intent_id}")
-    assert page.locator(".screen-actions a", has_text="Refund").count() == 0
-    refused = page.goto(f"{till.base}/dashboard/test/payments/{intent_id}/refund")
-    assert refused is not None and refused.status == 403
-    assert page.goto(f"{till.base}/dashboard/test/keys").status == 403  # type: ignore[union-attr]
-    page.context.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 
 import pytest
@@ -10,12 +9,7 @@ from flask.testing import FlaskClient
 
 from app.services.checkout import gift_cards
 from app.services.checkout.catalogue import coupons, products, shipping_rates, stock, tax_rates
-from app.services.checkout.catalogue.coupons import CouponTerms
-from app.services.checkout.catalogue.products import PriceDraft, ProductDraft
-from app.services.checkout.catalogue.shipping_rates import ShippingTerms
-from app.services.checkout.catalogue.tax_rates import TaxDraft
 from app.services.operations import provider_settings
-from tests import shops
 from tests.dashboard.desk import Desk, enter, told
 from tests.shops import Shop
 
@@ -165,53 +159,3 @@ def test_a_part_that_a_system_of_the_merchants_own_answers_says_so(desk: Desk, s
     provider_settings.choose(shop.actor, {"tax": own})
     assert words in desk.page(f"{AT}/tax")
     assert words not in desk.page(f"{AT}/coupons")
-
-
-def things(shop: Shop) -> dict[str, str]:
-    """One of each, and what to post to it."""
-    product = products.create(shop.actor, ProductDraft("A-1", "A one"))
-    price = products.add_price(shop.actor, product.id, PriceDraft(100, "GBP"))
-    coupon = coupons.create(shop.actor, "TEN", CouponTerms(Decimal(10)))
-    rate = tax_rates.create(shop.actor, TaxDraft("VAT", Decimal(1)))
-    option = shipping_rates.create(shop.actor, "GBP", ShippingTerms("Post", 1))
-    item = stock.track(shop.actor, "A-1", 1)
-    card = gift_cards.issue(shop.actor, 100, "GBP")
-    return {
-        f"{AT}/products/{product.id}": "",
-        f"{AT}/products/{product.id}/active": "active",
-        f"{AT}/products/{product.id}/prices": "amount",
-        f"{AT}/products/{product.id}/prices/{price.id}/active": "active",
-        f"{AT}/coupons/{coupon.id}": "",
-        f"{AT}/coupons/{coupon.id}/active": "active",
-        f"{AT}/tax/{rate.id}": "",
-        f"{AT}/tax/{rate.id}/remove": "active",
-        f"{AT}/shipping/{option.id}": "",
-        f"{AT}/shipping/{option.id}/active": "active",
-        f"{AT}/stock/{item.id}/adjust": "by",
-        f"{AT}/gift-cards/{card.id}/blocked": "blocked",
-    }
-
-
-def test_a_viewer_sees_and_may_change_nothing(client: FlaskClient, shop: Shop) -> None:
-    made = things(shop)
-    desk = enter(client, shop, "read_only")
-    for part in PARTS:
-        page = desk.page(f"{AT}/{part}")
-        assert not re.search(rf'href="[^"]*{part}/new"', page), part
-        assert desk.status(f"{AT}/{part}/new") == 403
-        assert desk.post(f"{AT}/{part}").status_code == 403
-    for path in made:
-        assert desk.post(path, active="0", by="1", reason="x", blocked="1").status_code == 403, path
-    shown = [
-        path for path in made if path.count("/") == 3 and "/tax/" not in path and "/shipping/" not in path
-    ]
-    for path in shown:
-        assert f'action="/dashboard/test{path}' not in desk.page(path), path
-
-
-def test_another_merchants_things_are_not_there(desk: Desk) -> None:
-    for path in things(shops.make("Stranger")):
-        sent = desk.post(path, active="0", by="1", reason="x", blocked="1", amount="1", currency="GBP")
-        assert sent.status_code == 404, path
-        if path.count("/") == 3:
-            assert desk.status(path) == 404, path

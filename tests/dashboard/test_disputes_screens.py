@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from app.connectors.sandbox import book
 from app.db import transaction
 from app.models.payments.dispute import Dispute
 from app.services.payments import dispute_evidence, dispute_queue, disputes, uploads
@@ -131,25 +130,3 @@ def test_a_warning_asks_for_no_evidence_and_an_inquiry_does(desk: Desk, shop: Sh
     assert desk.status(f"/disputes/{warning.id}/evidence") == 303
     assert "Hand in evidence" in desk.page(f"/disputes/{inquiry.id}")
     assert dispute_queue.net(inquiry) == -inquiry.fee
-
-
-def test_a_viewer_sees_and_may_do_nothing(client: FlaskClient, shop: Shop) -> None:
-    dispute = told(shop.actor, FRAUD)
-    desk = enter(client, shop, "read_only")
-    page = desk.page(f"/disputes/{dispute.id}")
-    assert "Hand in evidence" not in page and "Accept the dispute" not in page
-    assert desk.status(f"/disputes/{dispute.id}/evidence") == 403
-    assert desk.post(f"/disputes/{dispute.id}/evidence", do="send", notes="x").status_code == 403
-    assert desk.post(f"/disputes/{dispute.id}/close", outcome="accepted").status_code == 403
-    assert disputes.get(shop.actor, dispute.id).status == "needs_response"
-    with transaction() as db:
-        assert db.query(book.disputes).count() == 1
-
-
-def test_another_merchants_dispute_is_not_there(desk: Desk) -> None:
-    stranger = shops.make("Stranger")
-    dispute = by_hand(stranger.actor)
-    for path in ("", "/evidence"):
-        assert desk.status(f"/disputes/{dispute.id}{path}") == 404
-    assert desk.post(f"/disputes/{dispute.id}/close", outcome="accepted").status_code == 404
-    assert dispute.id not in desk.page("/disputes")

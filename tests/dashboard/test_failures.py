@@ -7,8 +7,7 @@ from flask.testing import FlaskClient
 
 from app.services.checkout import timelines
 from app.services.payments import intents
-from tests import shops
-from tests.dashboard.people import HOME, enter, see, send, step_up
+from tests.dashboard.people import enter, see, send, step_up
 from tests.failures import awaited, failed, told
 from tests.shops import Shop
 
@@ -127,27 +126,3 @@ def test_a_note_is_kept_and_a_card_number_is_not(owner: FlaskClient, shop: Shop)
     assert empty.status_code == 422 and "note is empty" in empty.text
     notes = [e for e in timelines.page(shop.actor, session.id).data if e.entity == "support_note"]
     assert [entry.details["note"] for entry in notes] == ["Called her"]
-
-
-def test_a_viewer_looks_and_changes_nothing(client: FlaskClient, shop: Shop) -> None:
-    session = failed(shop)
-    enter(client, shop, "read_only")
-    page = see(client, f"/failures/{session.id}")
-    assert "What you can do" not in page and "Add a note" not in page
-    for what in ("replace_payment_method", "apply_discount", "manual_override", "roll_back"):
-        assert client.get(f"{HOME}/failures/{session.id}/{what}").status_code == 403
-        assert send(client, f"/failures/{session.id}/{what}", note="x").status_code == 403
-    assert send(client, f"/failures/{session.id}/notes", note="x").status_code == 403
-    assert shop.read(session).status == "failed"
-
-
-def test_another_merchants_checkout_is_not_there(owner: FlaskClient, shop: Shop) -> None:
-    stranger = shops.make("Stranger")
-    session = failed(stranger)
-    step_up(owner, "refund")
-    assert session.id not in see(owner, "/failures")
-    for path in ("", "/apply_discount"):
-        assert owner.get(f"{HOME}/failures/{session.id}{path}").status_code == 404
-    for path in ("/replace_payment_method", "/roll_back", "/notes"):
-        assert send(owner, f"/failures/{session.id}{path}", note="mine").status_code == 404
-    assert stranger.read(session).status == "failed"

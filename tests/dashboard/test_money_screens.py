@@ -15,7 +15,7 @@ from app.models.treasury.reconciliation import Reconciliation
 from app.models.treasury.settlement import Settlement
 from app.services.ledger import balances
 from app.services.operations import exports
-from app.services.treasury import payouts, reconciliations, settlements
+from app.services.treasury import reconciliations
 from tests import shops, treasuries
 from tests.dashboard.people import HOME, enter, see, send, step_up
 from tests.shops import Shop
@@ -171,52 +171,3 @@ def test_an_export_is_followed_and_downloaded(owner: FlaskClient, shop: Shop) ->
     file = owner.get(link)
     assert charge in file.text and file.headers["Content-Disposition"].startswith("attachment")
     assert "Payments and refunds" in see(owner, "/exports")
-
-
-def test_a_viewer_looks_and_moves_nothing(client: FlaskClient, shop: Shop) -> None:
-    settled(shop)
-    charge = pay(shop, 10_000, treasuries.NEVER)
-    with days_later(12):
-        read(shop)
-        run_id = compare(shop)
-    enter(client, shop, "read_only")
-    item = f"/reconciliations/{run_id}/{charge}"
-    assert "What to do?" not in see(client, item)
-    for path, words in (
-        ("/settlements", "Read statements now"),
-        ("/payouts", 'href="/dashboard/test/payouts/new"'),
-        ("/exports", "New export"),
-        ("/reconciliations", "Compare a span"),
-    ):
-        assert words not in see(client, path)
-    for path in ("/settlements/sync", "/reconciliations", item, "/payouts/new", "/payouts", "/exports"):
-        assert send(client, path, action="accept", dataset="transactions", format="csv").status_code == 403
-    for path in ("/payouts/new", "/exports/new"):
-        see(client, path, 403)
-    assert rows(Payout) == [] and rows(Export) == [] and len(rows(Reconciliation)) == 1
-    assert reconciliations.item(shop.actor, run_id, charge)[1] is None
-
-
-def test_another_merchants_money_is_not_there(owner: FlaskClient, shop: Shop) -> None:
-    stranger = shops.make("Stranger")
-    settled(stranger)
-    payout = payouts.create(stranger.actor, 100, "GBP", "ba_theirs")
-    charge = pay(stranger, 10_000, treasuries.NEVER)
-    with days_later(12):
-        read(stranger)
-        run_id = compare(stranger)
-    made, _ = exports.create(stranger.actor, exports.ExportDraft("transactions", "csv"))
-    statement = settlements.list_page(stranger.actor).data[0]
-    for path in (
-        f"/payouts/{payout.id}",
-        f"/settlements/{statement.id}",
-        f"/reconciliations/{run_id}",
-        f"/reconciliations/{run_id}/{charge}",
-        f"/exports/{made.job_id}",
-        f"/exports/{made.job_id}/download",
-    ):
-        see(owner, path, 404)
-    assert send(owner, f"/reconciliations/{run_id}/{charge}", action="accept").status_code == 404
-    for path in ("/payouts", "/settlements", "/reconciliations", "/exports"):
-        page = see(owner, path)
-        assert not any(id_ in page for id_ in (payout.id, statement.id, run_id, made.job_id))

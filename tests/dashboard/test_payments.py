@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain import money
 from app.domain.errors import Conflict
 from app.kit import clock
 from app.models.payments.intent import PaymentIntent
@@ -20,8 +19,6 @@ from app.services.payments.disputes import create as dispute
 from tests import shops
 from tests.desk import Desk
 from tests.shops import GOOD, NO_FUNDS, Shop
-
-MASTERCARD = "5555555555554444"
 
 
 def paid(
@@ -245,36 +242,3 @@ def test_notes_are_added_and_read_by_the_team(desk: Desk, shop: Shop) -> None:
     assert [note.checkout_id for note in notes] == [session.id, session.id]
     stranger = shops.make("Stranger").actor
     assert support_notes.of_payment(stranger, intents.get(shop.actor, intent_id)) == []
-
-
-def test_a_viewer_sees_and_cannot_act(viewer: Desk, shop: Shop) -> None:
-    made, done = held(shop), paid(shop)
-    for intent in (made, done):
-        page = viewer.text(f"/payments/{intent.id}")
-        for words in ("/refund", "/capture", "/cancel", "/notes"):
-            assert f'/payments/{intent.id}{words}"' not in page
-        viewer.confirm("refund")
-        for action in ("refund", "capture", "cancel"):
-            assert viewer.get(f"/payments/{intent.id}/{action}").status_code == 403
-        for action in ("refund", "capture", "cancel", "notes"):
-            answer = viewer.post(f"/payments/{intent.id}/{action}", how="all", left="2000", note="Hi")
-            assert answer.status_code == 403, action
-    assert intents.get(shop.actor, made.id).status == "requires_capture"
-    assert refunds.of_intent(shop.actor, done.id) == []
-    assert len(exported(viewer)) == 2
-
-
-def test_another_merchants_payment_is_not_there(desk: Desk, shop: Shop) -> None:
-    stranger = shops.make("Stranger")
-    made = held(stranger)
-    desk.confirm("refund")
-    for path in ("", "/refund", "/capture", "/cancel"):
-        assert desk.get(f"/payments/{made.id}{path}").status_code == 404
-    for action in ("refund", "capture", "cancel", "notes"):
-        sent = desk.post(f"/payments/{made.id}/{action}", how="all", left="2000", note="Hi")
-        assert sent.status_code in (404, 422), action
-    assert intents.get(stranger.actor, made.id).status == "requires_capture"
-    assert exported(desk) == []
-    session = stranger.session()
-    assert desk.get(f"/checkouts/{session.id}").status_code == 404
-    assert money.format_money(made.amount, made.currency) not in desk.text("/payments")

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from app.services.checkout import identity, reviewing
 from app.services.risk import queue
-from tests import reviewers, shops
+from tests import reviewers
 from tests.dashboard.people import HOME, enter, see, send
 from tests.shops import Shop
 
@@ -94,35 +94,6 @@ def test_documents_are_downloaded_by_who_may_decide_and_a_rejection_holds_the_ch
     late = send(client, f"/identity/{check.id}/approve")
     assert late.status_code == 409 and "rejected already" in late.text
     assert session.id in see(client, "/reviews")
-
-
-def test_a_viewer_decides_nothing(client: FlaskClient, shop: Shop) -> None:
-    checkout_id = held(shop)
-    enter(client, shop, "read_only")
-    page = see(client, f"/reviews/{checkout_id}")
-    assert "Approve" not in page and "Take this case" not in page
-    for what in ("approve", "reject", "take"):
-        assert send(client, f"/reviews/{checkout_id}/{what}", note="x").status_code == 403
-    assert queue.review_of(shop.actor, checkout_id).row.status == "pending"
-
-
-def test_another_merchants_cases_are_not_there(owner: FlaskClient, shop: Shop) -> None:
-    stranger = shops.make("Stranger")
-    checkout_id = held(stranger)
-    check = identity.hand_in(stranger.actor, checkout_id, "application/pdf", PDF).request
-    [upload] = identity.kyc_documents.listed(check)
-    assert checkout_id not in see(owner, "/reviews") and check.id not in see(owner, "/identity")
-    for path in (
-        f"/reviews/{checkout_id}",
-        f"/identity/{check.id}",
-        f"/identity/{check.id}/documents/{upload.id}",
-    ):
-        see(owner, path, 404)
-    for path in (f"/reviews/{checkout_id}/approve", f"/reviews/{checkout_id}/take"):
-        assert send(owner, path).status_code == 404
-    assert send(owner, f"/identity/{check.id}/approve").status_code == 404
-    assert queue.review_of(stranger.actor, checkout_id).row.status == "pending"
-    assert identity.get(stranger.actor, check.id).status == "submitted"
 
 
 def test_a_document_of_another_check_is_not_opened_through_this_one(owner: FlaskClient, shop: Shop) -> None:

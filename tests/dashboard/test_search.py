@@ -111,8 +111,3 @@ def test_nothing_found_and_nothing_asked_say_what_can_be(desk: Desk, shop: Shop)
 
 def test_the_top_search_leads_there(desk: Desk) -> None:
     assert 'action="/dashboard/test/search"' in desk.text("/payments")
-
-
-def test_a_viewer_may_search(viewer: Desk, shop: Shop) -> None:
-    _, intent_id = bought(shop)
-    assert intent_id in viewer.get("/search", q=intent_id).location

@@ -12,7 +12,9 @@ from app.dashboard.step_up import ACTIONS
 from app.services.access import web_sessions
 from app.web import opens
 from app.web.opens import Door, To
+from tests.gates import offers
 from tests.gates.identities import Identities
+from tests.gates.rows import Rows
 from tests.gates.things import Things
 
 #: What stands in a path that names nothing of ours.
@@ -39,20 +41,29 @@ class Page:
         return f"{self.method} {self.rule.rule}"
 
 
-def walk(app: Flask, owned: Things, who: Identities) -> list[str]:
+def walk(app: Flask, owned: Things, who: Identities, rows: Rows) -> list[str]:
     """Open everything; what is not as it is declared."""
     app.config["WTF_CSRF_ENABLED"] = False  # proven elsewhere; here a door alone should stop a post
     wrong: list[str] = []
-    for page in _pages(app):
-        if page.door.to == To.PEOPLE:
-            wrong += _screen(app, page, owned, who)
-        else:
-            wrong += _open_page(app, page, owned, who)
-    return wrong
+    pages = pages_of(app)
+    for page in pages:
+        if page.method == "GET":
+            wrong += _come(app, page, owned, who)
+    before = rows.say()
+    for page in pages:
+        if page.method != "GET":
+            wrong += _come(app, page, owned, who)
+    after = rows.say()
+    return wrong + [f"what others sent changed {name}" for name in after if after[name] != before[name]]
 
 
-def _pages(app: Flask) -> list[Page]:
-    """Reads first."""
+def _come(app: Flask, page: Page, owned: Things, who: Identities) -> list[str]:
+    people = page.door.to == To.PEOPLE
+    return _screen(app, page, owned, who) if people else _open_page(app, page, owned, who)
+
+
+def pages_of(app: Flask) -> list[Page]:
+    """Every page and screen: reads first."""
     found = []
     for rule in app.url_map.iter_rules():
         door = opens.declared(app.view_functions[rule.endpoint])
@@ -85,7 +96,10 @@ def _open_page(app: Flask, page: Page, owned: Things, who: Identities) -> list[s
 
 
 def _screen(app: Flask, page: Page, owned: Things, who: Identities) -> list[str]:
-    """People alone; by permission, then by step-up; another merchant's things and live mode's are 404."""
+    """People alone; by permission, then by step-up; another merchant's things and live mode's are 404.
+
+    Nothing tells another merchant of these things, and no screen offers anybody what they may not do.
+    """
     wrong = []
     path, names = owned.fill(page.rule.rule, mode="test")
     things = names - _NAMELESS
@@ -112,15 +126,31 @@ def _screen(app: Flask, page: Page, owned: Things, who: Identities) -> list[str]
             expected = {200, 302, 303} if page.method == "GET" else {200, 201, 303, 401, 409, 422}
         if answer.status_code not in expected:
             wrong.append(f"{page} by {name}: {answer.status_code}, not {expected}")
-        if allowed and things - _OF_BOTH_MODES and "mode" in names and name != "other tenant":
+        if name == "other tenant":
+            told = [id_ for id_ in owned.ids.values() if len(id_) > 12 and id_ not in path]
+            wrong += [f"{page} tells another merchant of {id_}" for id_ in told if id_ in answer.text]
+            continue
+        if page.method == "GET" and allowed:
+            answers = [client.get(here) for here in states(page, owned)]
+            beyond = [what for answer in answers for what in offers.beyond(app, answer, held)]
+            wrong += [f"{page} offers {name} {what}" for what in beyond]
+        if allowed and things - _OF_BOTH_MODES and "mode" in names:
             live, _ = owned.fill(page.rule.rule, mode="live")
             answer = client.open(live, method=page.method)
-            sets_up = (
-                page.door.step_up and answer.location == "/dashboard/security/totp"
-            )  # real money wants it
+            # real money wants a second factor first
+            sets_up = page.door.step_up and answer.location == "/dashboard/security/totp"
             if answer.status_code != 404 and not sets_up:
                 wrong.append(f"{page} by {name}: found in live mode")
     return wrong
+
+
+def states(page: Page, owned: Things) -> list[str]:
+    """Paths of a page: of the thing, and of others of its kind that are in other states."""
+    path, names = owned.fill(page.rule.rule, mode="test")
+    if len(names - _NAMELESS) != 1:
+        return [path]
+    [name] = names - _NAMELESS
+    return [owned.fill(page.rule.rule, mode="test", **{name: other})[0] for other in owned.some(name)]
 
 
 def _signed_in(app: Flask, user_id: str, confirmed: str | None = None) -> FlaskClient:

@@ -210,7 +210,7 @@ def test_every_route_lets_in_whom_its_policy_names_and_nobody_else(app: Flask, w
     assert {name for name in after if after[name] != before[name]} <= _WITHOUT_MODE
 
     those_who_may_get_in(walk)
-    walk.wrong += pages.walk(app, walk.owned, walk.who)
+    walk.wrong += pages.walk(app, walk.owned, walk.who, walk.rows)
     assert not walk.wrong, "\n".join(walk.wrong)
 
     the_owner_finds_all_of_it(walk)

@@ -53,7 +53,7 @@ from tests import drawings, treasuries
 from tests.checkout_api import Checkout
 from tests.payments_api import Api
 from tests.reviewers import person, run_jobs
-from tests.shops import CHALLENGED, GOOD, Shop, card
+from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card
 
 #: A parameter in a rule, with its converter if it has one.
 _PLACE = re.compile(r"<(?:[^>]*:)?(\w+)>")
@@ -165,6 +165,8 @@ def _payments(api: Api) -> dict[str, str]:
         "intent_id": held,
         "payment_intent_id": held,
         "paymentId": paid["id"],
+        "paid/intent_id": paid["id"],
+        "away/intent_id": away["id"],
         "auth_id": charge.authorization_id,
         "charge_id": charge.id,
         "refund_id": refund["id"],
@@ -247,12 +249,16 @@ def _paid(client: FlaskClient, shop: Shop) -> dict[str, str]:
     job = one.of("/finalize/async", {}, 202)
     run_jobs("checkout.finalize")
     receipt = receipts.of_checkout(shop.read(one.session))
+    declined = shop.pay(shop.session(), NO_FUNDS, nonce="declined")
     page = shop.pay(shop.session(), nonce="page")
     scan = shop.session()
     payment.pay_by_redirect(shop.actor, scan.id, "promptpay", payment.Order("scan"))
     return {
         "paid/hosted_id": page.hosted_id or "",
         "scan/hosted_id": scan.hosted_id or "",
+        "paid/checkout_id": one.session.id,
+        "declined/checkout_id": declined.id,
+        "waiting/checkout_id": scan.id,
         "finalizations/job_id": job["job_id"],
         "jobs/job_id": job["job_id"],
         "receipts/token": urlsplit(receipts.url_of(receipt)).path.rpartition("/")[2],

@@ -7,9 +7,8 @@ import re
 from typing import Any
 
 import pytest
-import zxingcpp
 from flask.testing import FlaskClient
-from PIL import Image, ImageDraw
+from PIL import Image
 from sqlalchemy import select
 
 from app import settings
@@ -21,7 +20,7 @@ from app.pages import links as pages
 from app.services.checkout import links, sessions, tries
 from app.services.checkout.link_terms import LinkDraft
 from app.services.payments import uploads
-from tests import catalogue
+from tests import catalogue, qr_codes
 from tests.shops import Shop, later, make
 
 PIXEL = b"\x89PNG\r\n\x1a\n and so on"
@@ -267,29 +266,11 @@ def test_a_decoder_reads_both_codes_back_to_the_link(client: FlaskClient, shop: 
     link(shop)
     png = Image.open(io.BytesIO(client.get("/l/boat/qr.png").data))
     svg = client.get("/l/boat/qr.svg").text
-    found = [code.text for image in (png, drawn(svg)) for code in zxingcpp.read_barcodes(image.convert("L"))]
+    found = [qr_codes.read(png), qr_codes.read(qr_codes.drawn(svg))]
     base = settings.current().base_url
     assert found == [f"{base}/l/boat?via=qr"] * 2
     assert client.get(found[0].removeprefix(base)).status_code == 200
     assert 'aria-label="QR code to pay Test shop £10.00"' in svg
-
-
-def drawn(svg: str, scale: int = 8) -> Image.Image:
-    """What a browser draws of the code: lines of one module's height, to the right from where the pen is."""
-    size = int(re.search(r'viewBox="0 0 (\d+)', svg).group(1))  # type: ignore[union-attr]
-    image = Image.new("L", (size * scale, size * scale), 255)
-    pen, x, y = ImageDraw.Draw(image), 0.0, 0.0
-    path = re.search(r'stroke="#000" d="([^"]+)"', svg)
-    assert path is not None
-    for command, numbers in re.findall(r"([Mmh])([-0-9. ]+)", path.group(1)):
-        values = [float(number) for number in re.findall(r"-?[0-9.]+", numbers)]
-        if command == "h":
-            box = (x * scale, (y - 0.5) * scale, (x + values[0]) * scale - 1, (y + 0.5) * scale - 1)
-            pen.rectangle(box, fill=0)
-            x += values[0]
-        else:
-            x, y = (values[0], values[1]) if command == "M" else (x + values[0], y + values[1])
-    return image
 
 
 BAD_PAGES: list[tuple[dict[str, Any], str]] = [
