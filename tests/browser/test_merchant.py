@@ -1,4 +1,4 @@
-"""A merchant in a real Chromium: sign in (with TOTP too), find a payment, refund it, keys, webhooks, links."""
+"""A merchant in a real Chromium: sign in, find a payment, refund it, keys, webhooks, links."""
 
 from __future__ import annotations
 
@@ -128,8 +128,3 @@ def answers(till: Till, secret: str) -> int:
         return int(urllib.request.urlopen(request, timeout=10).status)
     except urllib.error.HTTPError as refused:
         return refused.code
-
-
-def test_totp_is_asked_of_those_who_have_it_on(till: Till, page: Page) -> None:
-    sign_in(page, till, "mfa_user")
-    page.context.close()

@@ -272,7 +272,9 @@ def test_a_new_password_is_checked_and_gives_this_browser_a_new_id(
     assert users.check_password("owner@shop.test", "wet owl under the bridge", "192.0.2.9")
 
 
-def test_signing_in_again_ends_what_this_browser_had_and_being_away_what_it_has(client: FlaskClient, shop: Shop) -> None:
+def test_signing_in_again_ends_what_this_browser_had_and_being_away_what_it_has(
+    client: FlaskClient, shop: Shop
+) -> None:
     user = person(shop)
     sign_in(client)
     before = _cookie(client)
