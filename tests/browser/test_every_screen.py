@@ -177,4 +177,5 @@ def test_no_screen_has_a_barrier_or_is_wider_than_the_window(
         within.look("/dashboard/test" + asking)
     signed_in.close()
     nobody.close()
-    assert within.wrong + outside.wrong == []
+    wrong = within.wrong + outside.wrong
+    assert not wrong, "\n".join(wrong)
