@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.connectors import registry
-from app.dashboard import fields
+from app.dashboard import typed
 from app.dashboard.shell import actor, render, screen
 from app.domain.errors import DomainError, InvalidRequest
 from app.models.payments.connector import ConnectorAccount
@@ -41,7 +41,7 @@ def index(mode: str) -> Response:
         "dashboard/connectors/index.html",
         rows=page.data,
         labels=_labels(),
-        next_url=fields.onward(page.next_cursor),
+        next_url=typed.next_url(page),
     )
 
 
@@ -62,12 +62,12 @@ def create(mode: str) -> AnyResponse:
             name=_name(),
             type=_type(form.get("type", "")),
             config=_given(),
-            priority=fields.whole(form.get("priority", ""), "priority", 0, MAX_PRIORITY),
+            priority=typed.number("priority", 0, MAX_PRIORITY),
             region=form.get("region", "").strip()[:40] or None,
         )
         made = connectors.create(actor(), draft)
     except DomainError as refused:
-        return _new(fields.said(refused), fields.status(refused))
+        return _new(typed.complaint(refused), typed.status(refused))
     flash(f"{made.name} is added. Test it before it takes a payment.", "success")
     return redirect(_at(mode, made), 303)
 
@@ -78,7 +78,7 @@ def show(mode: str, connector_id: str) -> Response:
     """One connector: its settings, its rules and its latest calls."""
     account = connectors.get(actor(), connector_id)
     operation = request.args.get("operation", "").strip()[:40]
-    outcome = fields.chosen(OUTCOMES, "outcome")
+    outcome = typed.chosen(OUTCOMES, "outcome")
     page = connector_logs.list_page(
         actor(),
         connector_id,
@@ -95,7 +95,7 @@ def show(mode: str, connector_id: str) -> Response:
         logs=page.data,
         shown={"operation": operation, "outcome": outcome},
         outcomes=OUTCOMES,
-        next_url=fields.onward(page.next_cursor, operation=operation, outcome=outcome),
+        next_url=typed.next_url(page, operation=operation, outcome=outcome),
     )
 
 
@@ -114,15 +114,15 @@ def save(mode: str, connector_id: str) -> AnyResponse:
     try:
         values = {
             "name": _name(),
-            "priority": fields.whole(request.form.get("priority", ""), "priority", 0, MAX_PRIORITY),
+            "priority": typed.number("priority", 0, MAX_PRIORITY),
             "region": request.form.get("region", "").strip()[:40] or None,
         }
-        version = fields.whole(request.form.get("version", ""), "version", 0, 2**53)
+        version = typed.number("version", 0, 2**53)
         config = {name: value or None for name, value in _given(account.type, secret=False).items()}
         changes = {name: value for name, value in values.items() if getattr(account, name) != value}
         connectors.change(actor(), connector_id, ConnectorChange(changes, config or None, version=version))
     except DomainError as refused:
-        return _edit(connector_id, fields.said(refused), fields.status(refused))
+        return _edit(connector_id, typed.complaint(refused), typed.status(refused))
     flash("Saved", "success")
     return redirect(_at(mode, account), 303)
 
@@ -146,7 +146,7 @@ def rotate(mode: str, connector_id: str) -> AnyResponse:
         grace = GRACES.get(request.form.get("grace", ""), 0)
         connectors.rotate(actor(), connector_id, given, grace_seconds=grace)
     except DomainError as refused:
-        return _credentials(connector_id, fields.said(refused), fields.status(refused))
+        return _credentials(connector_id, typed.complaint(refused), typed.status(refused))
     flash("Every call uses the new credentials from now on. Test them.", "success")
     return redirect(_at(mode, account), 303)
 
@@ -184,7 +184,7 @@ def act(mode: str, connector_id: str, what: str) -> AnyResponse:
         status = "active" if what == "enable" else "disabled"
         connectors.change(actor(), connector_id, ConnectorChange({}, status=status))
     except DomainError as refused:
-        return _ask(connector_id, what, fields.said(refused), fields.status(refused))
+        return _ask(connector_id, what, typed.complaint(refused), typed.status(refused))
     words = "takes payments again" if what == "enable" else "takes no new payments"
     flash(f"{account.name} {words}", "success")
     return redirect(_at(mode, account), 303)
@@ -219,7 +219,7 @@ def _given(type_: str | None = None, *, secret: bool | None = None) -> dict[str,
     return {name: typed_in[name] for name in wanted if name in typed_in}
 
 
-def _new(errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _new(errors: typed.Errors | None = None, status: int = 200) -> Response:
     wanted = request.form.get("type") or request.args.get("type", "")
     fields = connector_configs.declared(wanted) if wanted else None
     return render(
@@ -233,7 +233,7 @@ def _new(errors: fields.Errors | None = None, status: int = 200) -> Response:
     )
 
 
-def _edit(connector_id: str, errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _edit(connector_id: str, errors: typed.Errors | None = None, status: int = 200) -> Response:
     account = connectors.get(actor(), connector_id)
     fields = [field for field in connector_configs.declared(account.type) or () if not field.secret]
     shown = {_CONFIG + name: value for name, value in connector_configs.masked(account).items()}
@@ -248,7 +248,7 @@ def _edit(connector_id: str, errors: fields.Errors | None = None, status: int = 
     )
 
 
-def _credentials(connector_id: str, errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _credentials(connector_id: str, errors: typed.Errors | None = None, status: int = 200) -> Response:
     account = connectors.get(actor(), connector_id)
     fields = connector_configs.declared(account.type)
     if not fields:
@@ -265,7 +265,7 @@ def _credentials(connector_id: str, errors: fields.Errors | None = None, status:
     )
 
 
-def _ask(connector_id: str, what: str, errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _ask(connector_id: str, what: str, errors: typed.Errors | None = None, status: int = 200) -> Response:
     account = connectors.get(actor(), connector_id)
     page = routing_rules.list_page(actor(), connector_id=account.id, limit=100)
     return render(

@@ -1,4 +1,4 @@
-"""Disputes: what is due first, one dispute with its reason in words, evidence, giving in, the note."""
+"""Disputes: what is due first, one in words, one entered by hand, evidence, giving in, the note."""
 
 from __future__ import annotations
 
@@ -8,17 +8,28 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
 from app.dashboard.shell import actor, render, screen
-from app.dashboard.typed import complaint, days, next_url, tell, words
-from app.domain import dispute_reasons
-from app.domain.errors import DomainError, InvalidRequest
+from app.dashboard.typed import Errors, complaint, day, days, next_url, number, some, tell, words
+from app.domain import dispute_reasons, money
+from app.domain.errors import DomainError, InvalidRequest, NotFound
 from app.domain.lifecycles import disputes as lifecycle
+from app.domain.lifecycles.attempts import Status as AttemptStatus
 from app.domain.rules import documents
 from app.kit import clock
+from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import Dispute
 from app.services.events import timeline
-from app.services.payments import dispute_evidence, dispute_queue, disputes, intents, uploads
+from app.services.payments import (
+    as_seen,
+    attempts,
+    dispute_evidence,
+    dispute_queue,
+    disputes,
+    intents,
+    refunds,
+    uploads,
+)
 from app.services.payments.dispute_evidence import EvidenceDraft
-from app.services.payments.disputes import Filters
+from app.services.payments.disputes import DisputeDraft, Filters
 
 blueprint = Blueprint("disputes", __name__, url_prefix="/dashboard/<any(test, live):mode>/disputes")
 
@@ -88,6 +99,30 @@ def show(mode: str, dispute_id: str) -> Response:
     )
 
 
+@blueprint.get("/of/<intent_id>")
+@screen("disputes:write", step_up="disputes")
+def new(mode: str, intent_id: str) -> Response:
+    """The form that enters a dispute of a payment, which no gateway tells of."""
+    return _entry(intent_id)
+
+
+@blueprint.post("/of/<intent_id>")
+@screen("disputes:write", step_up="disputes")
+def enter(mode: str, intent_id: str) -> AnyResponse:
+    """Enter one; the same page sent twice enters it once."""
+    who = actor()
+    intents.get(who, intent_id)
+    try:
+        draft, left = _draft(intent_id), number("left", 0, money.MAX_AMOUNT)
+        made = as_seen.dispute(who, intent_id, draft, left=left)
+    except NotFound:
+        raise
+    except DomainError as refused:
+        return _entry(intent_id, complaint(refused), 422)
+    flash("The dispute is entered, and its amount is withheld", "success")
+    return redirect(f"/dashboard/{mode}/disputes/{made.id}", 303)
+
+
 @blueprint.get("/<dispute_id>/evidence")
 @screen("disputes:write")
 def answer(mode: str, dispute_id: str) -> AnyResponse:
@@ -150,6 +185,43 @@ def document(mode: str, dispute_id: str, upload_id: str) -> Response:
     answer_ = Response(content, mimetype=upload.content_type)
     answer_.headers.set("Content-Disposition", "attachment", filename=upload.filename)
     return answer_
+
+
+def _draft(intent_id: str) -> DisputeDraft:
+    """Raises InvalidRequest for what is not among the choices, no amount, or no day so far."""
+    charge = next((row for row in _charges(intent_id) if row.id == request.form.get("charge")), None)
+    if charge is None:
+        raise InvalidRequest("Choose the charge", field="charge")
+    reason = request.form.get("reason", "")
+    if reason not in dispute_reasons.REASONS:
+        raise InvalidRequest("Choose the reason", field="reason")
+    text = words("received")
+    received = day(text)
+    if text and (received is None or received > clock.now()):
+        raise InvalidRequest("Enter a day up to today", field="received")
+    return DisputeDraft(charge.id, some("amount", charge.currency), reason, received)
+
+
+def _charges(intent_id: str) -> list[Attempt]:
+    return [row for row in attempts.of_intent(actor(), intent_id) if row.status == AttemptStatus.CAPTURED]
+
+
+def _entry(intent_id: str, errors: Errors | None = None, status: int = 200) -> Response:
+    intent = intents.get(actor(), intent_id)
+    left = refunds.left_to_refund(intent)
+    return render(
+        "dashboard/disputes/new.html",
+        status,
+        intent=intent,
+        left=left,
+        shown=f"{money.to_major(left, intent.currency):f}",
+        charges=_charges(intent_id),
+        reasons=[(code, reason.title) for code, reason in dispute_reasons.REASONS.items()],
+        answered_by=disputes.RESPONSE_TIME.days,
+        errors=errors or [],
+        typed=request.form,
+        form=FlaskForm(),
+    )
 
 
 def days_left(dispute: Dispute) -> int | None:

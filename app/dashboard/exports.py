@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard import fields
+from app.dashboard import typed
 from app.dashboard.shell import actor, render, screen
 from app.domain.errors import DomainError, Gone, InvalidRequest
 from app.domain.money import is_currency
@@ -25,7 +25,7 @@ def index(mode: str) -> Response:
     """Exports, the newest first."""
     page = exports.list_page(actor(), cursor=request.args.get("cursor"))
     rows = [(export, _status(export, job)) for export, job in page.data]
-    return render("dashboard/exports/index.html", rows=rows, next_url=fields.onward(page.next_cursor))
+    return render("dashboard/exports/index.html", rows=rows, next_url=typed.next_url(page))
 
 
 @blueprint.get("/new")
@@ -42,7 +42,7 @@ def create(mode: str) -> AnyResponse:
     try:
         made, _ = exports.create(actor(), _draft())
     except DomainError as refused:
-        return _form([{"field": _field(refused), "text": refused.message}], fields.status(refused))
+        return _form([{"field": _field(refused), "text": refused.message}], typed.status(refused))
     return redirect(f"/dashboard/{mode}/exports/{made.job_id}", 303)
 
 
@@ -86,7 +86,7 @@ def _draft() -> ExportDraft:
     edges = {}
     for name in ("from", "to"):
         text = form.get(name, "").strip()
-        edges[name] = fields.day(text, after=name == "to")
+        edges[name] = typed.day(text, after=name == "to")
         if text and edges[name] is None:
             raise InvalidRequest("Enter a day like 2025-08-29", field=name)
     currency = form.get("currency", "").strip().upper()
@@ -111,7 +111,7 @@ def _status(export: Export, job: Job) -> str:
     return "succeeded" if export.finished_at else word_of(job)
 
 
-def _form(errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _form(errors: typed.Errors | None = None, status: int = 200) -> Response:
     return render(
         "dashboard/exports/new.html",
         status,

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard import fields
+from app.dashboard import typed
 from app.dashboard.shell import actor, render, screen
 from app.domain.actor import Actor
 from app.domain.decline_codes import describe
@@ -47,9 +47,9 @@ _TONES = {
 @screen("checkout:read")
 def index(mode: str) -> Response:
     """Failed checkouts, the latest first; the filters live in the address."""
-    reason, args = fields.chosen(REASONS, "reason"), request.args
+    reason, args = typed.chosen(REASONS, "reason"), request.args
     since, until = args.get("from", ""), args.get("to", "")
-    which = Filters(reason, fields.day(since), fields.day(until, after=True))
+    which = Filters(reason, typed.day(since), typed.day(until, after=True))
     page = failures.list_page(actor(), which, cursor=args.get("cursor"))
     shown: dict[str, str | None] = {"reason": reason, "from": since, "to": until}
     return render(
@@ -59,7 +59,7 @@ def index(mode: str) -> Response:
         shown=shown,
         filtered=any(shown.values()),
         is_first="cursor" not in args,
-        next_url=fields.onward(page.next_cursor, **shown),
+        next_url=typed.next_url(page, **shown),
     )
 
 
@@ -88,7 +88,7 @@ def act(mode: str, checkout_id: str, what: str) -> AnyResponse:
     except PermissionDenied:
         raise
     except DomainError as refused:
-        return _ask(checkout_id, what, fields.said(refused), fields.status(refused), refused.code)
+        return _ask(checkout_id, what, typed.complaint(refused), typed.status(refused), refused.code)
     flash(_DONE[what], "success")
     return redirect(f"/dashboard/{mode}/failures/{session.id}", 303)
 
@@ -110,7 +110,7 @@ def roll_back(mode: str, checkout_id: str) -> AnyResponse:
     except PermissionDenied:
         raise
     except DomainError as refused:
-        return _ask(checkout_id, ROLL_BACK, fields.said(refused), fields.status(refused), refused.code)
+        return _ask(checkout_id, ROLL_BACK, typed.complaint(refused), typed.status(refused), refused.code)
     flash(_DONE[ROLL_BACK], "success")
     return redirect(f"/dashboard/{mode}/failures/{session.id}", 303)
 
@@ -124,7 +124,7 @@ def note(mode: str, checkout_id: str) -> AnyResponse:
     except DomainError as refused:
         if refused.http_status == 404:
             raise
-        return _detail(checkout_id, fields.said(refused, "note"), fields.status(refused))
+        return _detail(checkout_id, typed.complaint(refused, "note"), typed.status(refused))
     flash("Your note is kept", "success")
     return redirect(f"/dashboard/{mode}/failures/{checkout_id}", 303)
 
@@ -134,9 +134,9 @@ def _wanted(what: str, currency: str) -> Resolution:
     form = request.form
     words = form.get("note", "").strip()[:2000] or None
     if what == DISCOUNT and form.get("kind") == "percent":
-        return Resolution(what, words, percent=fields.whole(form.get("percent", ""), "percent", 1, 100))
+        return Resolution(what, words, percent=typed.number("percent", 1, 100))
     if what == DISCOUNT:
-        return Resolution(what, words, amount=fields.amount(form.get("amount", ""), currency))
+        return Resolution(what, words, amount=typed.some("amount", currency))
     method = form.get("payment_method_id", "").strip() or None
     return Resolution(what, words, payment_method_id=method if what == REPLACE else None)
 
@@ -164,7 +164,7 @@ def _by_transfer(who: Actor, paid: PaymentIntent | None) -> bool:
 
 
 def _ask(
-    checkout_id: str, what: str, errors: fields.Errors | None = None, status: int = 200, code: str = ""
+    checkout_id: str, what: str, errors: typed.Errors | None = None, status: int = 200, code: str = ""
 ) -> Response:
     _may(what)
     session = sessions.get(actor(), checkout_id)
@@ -179,7 +179,7 @@ def _ask(
     )
 
 
-def _detail(checkout_id: str, errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _detail(checkout_id: str, errors: typed.Errors | None = None, status: int = 200) -> Response:
     who = actor()
     session = sessions.get(who, checkout_id)
     page = timelines.page(who, checkout_id, limit=100, cursor=request.args.get("cursor"))
@@ -193,7 +193,7 @@ def _detail(checkout_id: str, errors: fields.Errors | None = None, status: int =
         decline=_decline(paid.last_error) if paid else None,
         actions=_open_to(who, session, paid),
         entries=[_entry(entry) for entry in page.data],
-        next_url=fields.onward(page.next_cursor),
+        next_url=typed.next_url(page),
         pay_url=hosted.url_of(session) if session.hosted_id and is_open else None,
         errors=errors or [],
         typed=request.form,

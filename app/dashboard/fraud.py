@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard import fields
+from app.dashboard import typed
 from app.dashboard.shell import actor, render, screen, signed_in
 from app.domain.errors import DomainError
 from app.domain.lifecycles import intents as lifecycle
@@ -21,6 +21,8 @@ blueprint = Blueprint("fraud", __name__, url_prefix="/dashboard/<any(test, live)
 
 #: Overriding is for administrators, as in the API.
 OVERRIDE = "*"
+#: What is confirmed before rules change, or one payment goes past them.
+STEP = "fraud-rules"
 
 
 @blueprint.get("")
@@ -35,23 +37,23 @@ def index(mode: str) -> AnyResponse:
 
 
 @blueprint.get("/edit")
-@screen("settings:write")
+@screen("settings:write", step_up=STEP)
 def edit(mode: str) -> Response:
     """The form of rules and marks."""
     return _form()
 
 
 @blueprint.post("/edit")
-@screen("settings:write")
+@screen("settings:write", step_up=STEP)
 def save(mode: str) -> AnyResponse:
     """Change the rules for both modes; who asks for an opinion elsewhere stays as it is."""
     try:
         kept, _ = settings.read(actor())
         chosen = {**(kept.fraud or {}), **_marks(), "rules": _rules()}
-        version = fields.whole(request.form.get("version", ""), "version", 0, 2**53)
+        version = typed.number("version", 0, 2**53)
         settings.change(actor(), {"fraud": chosen}, expected=version)
     except DomainError as refused:
-        return _form(fields.said(refused), fields.status(refused))
+        return _form(typed.complaint(refused), typed.status(refused))
     flash("The rules are in force from the next payment on", "success")
     return redirect(f"/dashboard/{mode}/fraud", 303)
 
@@ -64,7 +66,7 @@ def decisions(mode: str, intent_id: str) -> Response:
 
 
 @blueprint.post("/payments/<intent_id>/<any(allow, deny):what>")
-@screen(OVERRIDE)
+@screen(OVERRIDE, step_up=STEP)
 def override(mode: str, intent_id: str, what: str) -> AnyResponse:
     """Decide otherwise about the payment's next try."""
     reason = request.form.get("reason", "").strip()[:500]
@@ -74,12 +76,12 @@ def override(mode: str, intent_id: str, what: str) -> AnyResponse:
     try:
         fraud.override(actor(), Action(what), reason, intent_id=intent_id)
     except DomainError as refused:
-        return _decisions(intent_id, fields.said(refused), fields.status(refused))
+        return _decisions(intent_id, typed.complaint(refused), typed.status(refused))
     flash("The next try follows your decision", "success")
     return redirect(f"/dashboard/{mode}/fraud/payments/{intent_id}", 303)
 
 
-def _decisions(intent_id: str, errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _decisions(intent_id: str, errors: typed.Errors | None = None, status: int = 200) -> Response:
     who = actor()
     intent = intents.get(who, intent_id)
     rows = fraud.of_intent(who, intent_id)
@@ -99,8 +101,8 @@ def _marks() -> dict[str, Any]:
     """Raises InvalidRequest where a mark is no number of the scale."""
     form = request.form
     return {
-        "challenge_from": fields.whole(form.get("challenge_from", ""), "challenge_from", 1, MAX_SCORE + 1),
-        "deny_from": fields.whole(form.get("deny_from", ""), "deny_from", 1, MAX_SCORE + 1),
+        "challenge_from": typed.number("challenge_from", 1, MAX_SCORE + 1),
+        "deny_from": typed.number("deny_from", 1, MAX_SCORE + 1),
         "on_failure": form.get("on_failure", ""),
     }
 
@@ -110,15 +112,15 @@ def _rules() -> dict[str, dict[str, Any]]:
     form = request.form
     made: dict[str, dict[str, Any]] = {}
     for code, rule in BY_CODE.items():
-        weight = fields.whole(form.get(f"{code}.weight", ""), f"{code}.weight", 0, MAX_SCORE)
+        weight = typed.number(f"{code}.weight", 0, MAX_SCORE)
         made[code] = {"enabled": form.get(f"{code}.enabled") == "1", "weight": weight}
         if rule.threshold is not None:
             place = f"{code}.threshold"
-            made[code]["threshold"] = fields.whole(form.get(place, ""), place, 1, 1_000_000)
+            made[code]["threshold"] = typed.number(place, 1, 1_000_000)
     return made
 
 
-def _form(errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _form(errors: typed.Errors | None = None, status: int = 200) -> Response:
     who = actor()
     version = settings.read(who)[1]
     return render(

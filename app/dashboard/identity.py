@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, flash, redirect, request
+from flask import Blueprint, Response, flash, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard import fields
+from app.dashboard import queues, typed
 from app.dashboard.shell import actor, render, screen
 from app.domain.errors import DomainError
 from app.domain.lifecycles.kyc import OPEN
@@ -28,16 +28,7 @@ TABS = {
 @screen("fraud:read")
 def index(mode: str) -> Response:
     """The queue: what has waited longest comes first."""
-    show = fields.chosen(TABS, "show") or "submitted"
-    page = queue.checks(actor(), TABS[show][1], cursor=request.args.get("cursor"))
-    tabs = [(words, f"{request.path}?show={name}", name == show, None) for name, (words, _) in TABS.items()]
-    return render(
-        "dashboard/reviews/checks.html",
-        rows=page.data,
-        tabs=tabs,
-        show=show,
-        next_url=fields.onward(page.next_cursor, show=show),
-    )
+    return queues.index("dashboard/reviews/checks.html", TABS, queue.checks)
 
 
 @blueprint.get("/<kyc_id>")
@@ -58,25 +49,31 @@ def document(mode: str, kyc_id: str, document_id: str) -> Response:
     return file
 
 
-@blueprint.post("/<kyc_id>/<any(approve, reject):what>")
+@blueprint.post("/<kyc_id>/approve")
 @screen("fraud:write")
-def decide(mode: str, kyc_id: str, what: str) -> AnyResponse:
-    """Decide a check."""
+def approve(mode: str, kyc_id: str) -> AnyResponse:
+    """It is the person."""
+    return _decide(mode, kyc_id, True, "Approved")
+
+
+@blueprint.post("/<kyc_id>/reject")
+@screen("fraud:write", step_up="decisions")
+def reject(mode: str, kyc_id: str) -> AnyResponse:
+    """It is not, or cannot be told."""
+    return _decide(mode, kyc_id, False, "Rejected: the checkout waits for a manual review before it goes on")
+
+
+def _decide(mode: str, kyc_id: str, approved: bool, words: str) -> AnyResponse:
     identity.get(actor(), kyc_id)
     try:
-        identity.complete(actor(), kyc_id, approved=what == "approve")
+        identity.complete(actor(), kyc_id, approved=approved)
     except DomainError as refused:
-        return _detail(kyc_id, fields.said(refused), fields.status(refused))
-    words = (
-        "Approved"
-        if what == "approve"
-        else "Rejected: the checkout waits for a manual review before it goes on"
-    )
+        return _detail(kyc_id, typed.complaint(refused), typed.status(refused))
     flash(words, "success")
     return redirect(f"/dashboard/{mode}/identity/{kyc_id}", 303)
 
 
-def _detail(kyc_id: str, errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _detail(kyc_id: str, errors: typed.Errors | None = None, status: int = 200) -> Response:
     request_ = identity.get(actor(), kyc_id)
     return render(
         "dashboard/reviews/check.html",

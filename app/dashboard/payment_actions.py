@@ -16,7 +16,7 @@ from app.kit.ids import new_id
 from app.models.payments.intent import PaymentIntent
 from app.services.checkout import payments as sales
 from app.services.checkout import support_notes
-from app.services.payments import intents, refunds, seen_refunds
+from app.services.payments import as_seen, intents, refunds
 
 blueprint = Blueprint(
     "payment_actions", __name__, url_prefix="/dashboard/<any(test, live):mode>/payments/<intent_id>"
@@ -48,7 +48,7 @@ def refund(mode: str, intent_id: str) -> AnyResponse:
     intent = intents.get(who, intent_id)
     reason = request.form.get("words", "").strip() or request.form.get("reason") or None
     try:
-        made = seen_refunds.create(who, intent_id, _amount(intent), reason, left=_seen("left"))
+        made = as_seen.refund(who, intent_id, _amount(intent), reason, left=_seen("left"))
     except NotFound:
         raise
     except DomainError as refused:

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from app import settings
-from app.dashboard import fields
+from app.dashboard import typed
 from app.dashboard.settlements import names_of_gateways
 from app.dashboard.shell import actor, render, screen
 from app.domain import money
@@ -39,7 +39,7 @@ def index(mode: str) -> Response:
         rows=page.data,
         balances=_balances(),
         names=names_of_gateways(),
-        next_url=fields.onward(page.next_cursor),
+        next_url=typed.next_url(page),
     )
 
 
@@ -57,7 +57,7 @@ def check(mode: str) -> AnyResponse:
     try:
         wanted = _wanted()
     except DomainError as refused:
-        return _form(fields.said(refused), fields.status(refused))
+        return _form(typed.complaint(refused), typed.status(refused))
     return render("dashboard/payouts/confirm.html", wanted=wanted, once=_once(), names=names_of_gateways())
 
 
@@ -77,7 +77,7 @@ def create(mode: str) -> AnyResponse:
             connector_id=wanted["connector_id"],
         )
     except DomainError as refused:
-        return _form(fields.said(refused, "amount"), fields.status(refused))
+        return _form(typed.complaint(refused, "amount"), typed.status(refused))
     flash(f"{money.format_money(made.amount, made.currency)} is on its way to your bank", "success")
     return redirect(f"/dashboard/{mode}/payouts/{made.id}", 303)
 
@@ -117,7 +117,7 @@ def _wanted() -> dict[str, Any]:
         words = "Enter the gateway's name of your bank account, without spaces"
         raise InvalidRequest(words, field="destination")
     return {
-        "amount": fields.amount(form.get("amount", ""), currency),
+        "amount": typed.some("amount", currency),
         "currency": currency,
         "destination": destination,
         "connector_id": form.get("connector_id") or None,
@@ -140,7 +140,7 @@ def _asked() -> str:
     return str(claims["p"])
 
 
-def _form(errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _form(errors: typed.Errors | None = None, status: int = 200) -> Response:
     who = actor()
     return render(
         "dashboard/payouts/new.html",

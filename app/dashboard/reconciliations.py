@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard import fields
+from app.dashboard import queues, typed
 from app.dashboard.settlements import names_of_gateways
 from app.dashboard.shell import actor, render, screen
 from app.domain.errors import DomainError, InvalidRequest
@@ -44,7 +44,7 @@ def create(mode: str) -> AnyResponse:
         edges = [_day(form.get("from", ""), "from"), _day(form.get("to", ""), "to")]
         run = reconciliations.create(actor(), since=edges[0], until=edges[1])
     except DomainError as refused:
-        return _index(fields.said(refused, "from"), fields.status(refused))
+        return _index(typed.complaint(refused, "from"), typed.status(refused))
     return redirect(f"/dashboard/{mode}/reconciliations/{run.id}", 303)
 
 
@@ -52,16 +52,15 @@ def create(mode: str) -> AnyResponse:
 @screen("reconciliations:read")
 def show(mode: str, job_id: str) -> Response:
     """A run: how far it is, and what came of each line and transaction."""
-    show = fields.chosen(TABS, "show") or "open"
+    show, tabs = queues.shown(TABS)
     page = reconciliations.items(actor(), job_id, cursor=request.args.get("cursor"), **TABS[show][1])
-    tabs = [(words, f"{request.path}?show={name}", name == show, None) for name, (words, _) in TABS.items()]
     return render(
         "dashboard/reconciliations/show.html",
         report=reconciliations.get(actor(), job_id),
         rows=page.data,
         tabs=tabs,
         show=show,
-        next_url=fields.onward(page.next_cursor, show=show),
+        next_url=typed.next_url(page, show=show),
         names=names_of_gateways(),
     )
 
@@ -74,7 +73,7 @@ def item(mode: str, job_id: str, subject_id: str) -> Response:
 
 
 @blueprint.post("/<job_id>/<subject_id>")
-@screen("reconciliations:write")
+@screen("reconciliations:write", step_up="write-offs")
 def decide(mode: str, job_id: str, subject_id: str) -> AnyResponse:
     """Decide about it."""
     form, found = request.form, reconciliations.item(actor(), job_id, subject_id)[0]
@@ -86,14 +85,14 @@ def decide(mode: str, job_id: str, subject_id: str) -> AnyResponse:
         decision = Decision(subject_id, action, note, line if action == MATCH else None)
         resolutions.resolve(actor(), job_id, [decision])
     except DomainError as refused:
-        return _item(job_id, subject_id, fields.said(refused), fields.status(refused))
+        return _item(job_id, subject_id, typed.complaint(refused), typed.status(refused))
     flash("Your decision is kept", "success")
     return redirect(f"/dashboard/{mode}/reconciliations/{job_id}", 303)
 
 
 def _day(text: str, field: str) -> datetime | None:
     """Raises InvalidRequest for what is no day; nothing is None."""
-    found = fields.day(text, after=field == "to")
+    found = typed.day(text, after=field == "to")
     if text.strip() and found is None:
         raise InvalidRequest("Enter a day like 2025-08-29", field=field)
     return found
@@ -107,19 +106,19 @@ def _open_to(outcome: str) -> tuple[str, ...]:
     return (MATCH, *usual) if outcome == comparison.MISSING else usual
 
 
-def _index(errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _index(errors: typed.Errors | None = None, status: int = 200) -> Response:
     page = reconciliations.list_page(actor(), cursor=request.args.get("cursor"))
     return render(
         "dashboard/reconciliations/index.html",
         status,
         rows=page.data,
-        next_url=fields.onward(page.next_cursor),
+        next_url=typed.next_url(page),
         errors=errors or [],
         typed=request.form,
     )
 
 
-def _item(job_id: str, subject_id: str, errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _item(job_id: str, subject_id: str, errors: typed.Errors | None = None, status: int = 200) -> Response:
     found, decision = reconciliations.item(actor(), job_id, subject_id)
     missing = found.outcome == comparison.MISSING
     return render(

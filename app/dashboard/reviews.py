@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard import fields
+from app.dashboard import queues, typed
 from app.dashboard.shell import actor, render, screen, signed_in
 from app.domain.errors import DomainError
 from app.domain.lifecycles.reviews import Status
@@ -26,16 +26,7 @@ TABS = {
 @screen("fraud:read")
 def index(mode: str) -> Response:
     """The queue: who has waited longest comes first."""
-    show = fields.chosen(TABS, "show") or "waiting"
-    page = queue.reviews(actor(), TABS[show][1], cursor=request.args.get("cursor"))
-    tabs = [(words, f"{request.path}?show={name}", name == show, None) for name, (words, _) in TABS.items()]
-    return render(
-        "dashboard/reviews/index.html",
-        rows=page.data,
-        tabs=tabs,
-        show=show,
-        next_url=fields.onward(page.next_cursor, show=show),
-    )
+    return queues.index("dashboard/reviews/index.html", TABS, queue.reviews)
 
 
 @blueprint.get("/<checkout_id>")
@@ -51,35 +42,48 @@ def take(mode: str, checkout_id: str) -> AnyResponse:
     """Give the case to whoever asks."""
     review = queue.review_of(actor(), checkout_id).row
     if review.status != Status.PENDING:  # to assign it would begin another one
-        return _detail(checkout_id, [{"field": None, "text": f"It is {review.status} already"}], 409)
+        return _detail(checkout_id, [{"field": "", "text": f"It is {review.status} already"}], 409)
     try:
         reviewing.assign(actor(), checkout_id, signed_in().user.id, None)
     except DomainError as refused:
-        return _detail(checkout_id, fields.said(refused), fields.status(refused))
+        return _detail(checkout_id, typed.complaint(refused), typed.status(refused))
     flash("The case is yours", "success")
     return redirect(f"/dashboard/{mode}/reviews/{checkout_id}", 303)
 
 
-@blueprint.post("/<checkout_id>/<any(approve, reject):what>")
+@blueprint.post("/<checkout_id>/approve")
 @screen("fraud:write")
-def decide(mode: str, checkout_id: str, what: str) -> AnyResponse:
-    """Let the checkout go on, or turn it away."""
+def approve(mode: str, checkout_id: str) -> AnyResponse:
+    """Let the checkout go on."""
+    return _decide(mode, checkout_id, True, "Approved: the checkout goes on")
+
+
+@blueprint.post("/<checkout_id>/reject")
+@screen("fraud:write", step_up="decisions")
+def reject(mode: str, checkout_id: str) -> AnyResponse:
+    """Turn it away, for a reason."""
     queue.review_of(actor(), checkout_id)
-    note = request.form.get("note", "").strip()[:2000]
-    if what == "reject" and not note:
-        return _detail(
-            checkout_id, [{"field": "reject-note", "text": "Say why, for whoever asks later"}], 422
-        )
+    if not _note():
+        why = [{"field": "reject-note", "text": "Say why, for whoever asks later"}]
+        return _detail(checkout_id, why, 422)
+    return _decide(mode, checkout_id, False, "Rejected: the checkout is canceled")
+
+
+def _decide(mode: str, checkout_id: str, approved: bool, words: str) -> AnyResponse:
+    queue.review_of(actor(), checkout_id)
     try:
-        reviewing.decide(actor(), checkout_id, approved=what == "approve", note=note or None)
+        reviewing.decide(actor(), checkout_id, approved=approved, note=_note())
     except DomainError as refused:
-        return _detail(checkout_id, fields.said(refused), fields.status(refused))
-    words = "Approved: the checkout goes on" if what == "approve" else "Rejected: the checkout is canceled"
+        return _detail(checkout_id, typed.complaint(refused), typed.status(refused))
     flash(words, "success")
     return redirect(f"/dashboard/{mode}/reviews", 303)
 
 
-def _detail(checkout_id: str, errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _note() -> str | None:
+    return request.form.get("note", "").strip()[:2000] or None
+
+
+def _detail(checkout_id: str, errors: typed.Errors | None = None, status: int = 200) -> Response:
     case = queue.review_of(actor(), checkout_id)
     return render(
         "dashboard/reviews/show.html",

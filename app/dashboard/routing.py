@@ -9,7 +9,7 @@ from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.connectors import registry
-from app.dashboard import fields
+from app.dashboard import typed
 from app.dashboard.shell import actor, render, screen
 from app.domain import money
 from app.domain.errors import DomainError, InvalidRequest, NotFound
@@ -29,13 +29,13 @@ _PAGE = 100
 @screen("routing:read")
 def index(mode: str) -> Response:
     """The rules in their order, and the tester, whose question lives in the address."""
-    errors: fields.Errors = []
+    errors: typed.Errors = []
     found: list[Explained] | None = None
     if request.args.get("amount"):
         try:
             found = _explain(request.args)
         except DomainError as refused:
-            errors = fields.said(refused, "amount")
+            errors = typed.complaint(refused, "amount")
     return render(
         "dashboard/routing/index.html",
         422 if errors else 200,
@@ -66,7 +66,7 @@ def create(mode: str) -> AnyResponse:
             actor(), RuleDraft(values["match"], values["connector_id"], priority=values["priority"])
         )
     except DomainError as refused:
-        return _form(None, _placed(refused), fields.status(refused))
+        return _form(None, _placed(refused), typed.status(refused))
     flash("The rule is in force", "success")
     return redirect(f"/dashboard/{mode}/routing", 303)
 
@@ -84,10 +84,10 @@ def save(mode: str, rule_id: str) -> AnyResponse:
     """Change a rule."""
     rule = _rule(rule_id)
     try:
-        version = fields.whole(request.form.get("version", ""), "version", 0, 2**53)
+        version = typed.number("version", 0, 2**53)
         routing_rules.change(actor(), rule_id, _values(), version=version)
     except DomainError as refused:
-        return _form(rule, _placed(refused), fields.status(refused))
+        return _form(rule, _placed(refused), typed.status(refused))
     flash("The rule is changed", "success")
     return redirect(f"/dashboard/{mode}/routing", 303)
 
@@ -109,7 +109,7 @@ def _explain(asked: Mapping[str, str]) -> list[Explained]:
         raise InvalidRequest("Choose a method", field="method")
     return routing.explain(
         actor(),
-        amount=fields.amount(asked["amount"], currency),
+        amount=typed.some_of(asked["amount"], currency, "amount"),
         currency=currency,
         country=_country(asked),
         card_brand=asked.get("brand") or None,
@@ -134,11 +134,11 @@ def _values() -> dict[str, Any]:
         if form.get(bound, "").strip():
             if not currency:
                 raise InvalidRequest("Amounts need a currency: enter it too", field="currency")
-            match[bound] = fields.amount(form[bound], currency, bound)
+            match[bound] = typed.some(bound, currency)
     return {
         "match": {name: value for name, value in match.items() if value is not None},
         "connector_id": form.get("connector_id", ""),
-        "priority": fields.whole(form.get("priority", ""), "priority", 0, MAX_PRIORITY),
+        "priority": typed.number("priority", 0, MAX_PRIORITY),
     }
 
 
@@ -156,7 +156,7 @@ def _country(given: Mapping[str, str]) -> str | None:
     return code or None
 
 
-def _placed(refused: DomainError) -> fields.Errors:
+def _placed(refused: DomainError) -> typed.Errors:
     """A refusal at the form's own field: the service names `match.currency` and the like."""
     field = (refused.field or "").removeprefix("match.")
     return [{"field": {"card_brand": "brand"}.get(field, field or "connector_id"), "text": refused.message}]
@@ -191,7 +191,7 @@ def _methods() -> list[str]:
     return sorted({method for connector in registry.all_connectors() for method in connector.method_types})
 
 
-def _form(rule: RoutingRule | None, errors: fields.Errors | None = None, status: int = 200) -> Response:
+def _form(rule: RoutingRule | None, errors: typed.Errors | None = None, status: int = 200) -> Response:
     shown: dict[str, Any] = {"priority": 100}
     if rule is not None:
         kept = dict(rule.match)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, flash, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.dashboard import fields
+from app.dashboard import typed
 from app.dashboard.shell import actor, render, screen
 from app.domain.errors import NotFound
 from app.domain.lifecycles.settlements import Status
@@ -24,9 +24,9 @@ SYNC = "settlements.sync"
 @screen("settlements:read")
 def index(mode: str) -> Response:
     """Statements, the latest first; with a job in the address also how far the reading is."""
-    args, status = request.args, fields.chosen(STATUSES, "status")
+    args, status = request.args, typed.chosen(STATUSES, "status")
     since, until = args.get("from", ""), args.get("to", "")
-    which = Filters(status, None, fields.day(since), fields.day(until, after=True))
+    which = Filters(status, None, typed.day(since), typed.day(until, after=True))
     page = settlements.list_page(actor(), which, cursor=args.get("cursor"))
     shown: dict[str, str | None] = {"status": status, "from": since, "to": until}
     return render(
@@ -35,7 +35,7 @@ def index(mode: str) -> Response:
         statuses=STATUSES,
         shown=shown,
         filtered=any(shown.values()),
-        next_url=fields.onward(page.next_cursor, **shown),
+        next_url=typed.next_url(page, **shown),
         reading=_reading(args.get("job", "")),
         names=names_of_gateways(),
     )
@@ -60,7 +60,7 @@ def show(mode: str, settlement_id: str) -> Response:
         "dashboard/settlements/show.html",
         row=row,
         lines=page.data,
-        next_url=fields.onward(page.next_cursor),
+        next_url=typed.next_url(page),
         names=names_of_gateways(),
     )
 

@@ -124,14 +124,34 @@ def stepped_up(action: str) -> AnyResponse | None:
 
     In live mode a password is not enough: whoever does such a thing sets up a second factor first.
     """
-    live = (request.view_args or {}).get("mode") == "live"
-    if live and not signed_in().user.totp_enabled:
+    way = way_to_confirm(action, request.form.get("back") or request.path)
+    if way is None:
+        return None
+    if _owes_for_real_money():
         flash("Real money wants two-step sign-in: set it up first.", "warning")
-        return redirect("/dashboard/security/totp", 303)
+    return redirect(way, 303)
+
+
+def way_to_confirm(action: str, back: str) -> str | None:
+    """Where one confirms an action and is led `back`; None for who has lately confirmed it.
+
+    A screen asks it before it shows a form, so that nobody's words are lost on the way.
+    """
+    if _owes_for_real_money():
+        return "/dashboard/security/totp"
     if signed_in().confirmed(action):
         return None
-    back = request.form.get("back") or request.path
-    return redirect(f"/dashboard/confirm?action={action}&next={quote(back)}", 303)
+    return f"/dashboard/confirm?action={action}&next={quote(back)}"
+
+
+def to_confirm(action: str, anchor: str = "") -> str | None:
+    """See `way_to_confirm`, and back to a place of this screen: a dialog opens by its `#id`."""
+    return way_to_confirm(action, request.path + anchor)
+
+
+def _owes_for_real_money() -> bool:
+    live = (request.view_args or {}).get("mode") == "live"
+    return live and not signed_in().user.totp_enabled
 
 
 def status_of(refused: DomainError) -> int:
@@ -175,5 +195,7 @@ def render(template: str, status: int = 200, **context: Any) -> Response:
         "user": {"name": who.user.name, "email": who.user.email},
         "nav": menu(mode, request.path, may),
     }
-    page = render_template(template, shell=shell, base=base, can=may, tenant=who.tenant, **context)
+    page = render_template(
+        template, shell=shell, base=base, can=may, to_confirm=to_confirm, tenant=who.tenant, **context
+    )
     return Response(page, status, mimetype="text/html")

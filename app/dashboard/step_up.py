@@ -1,4 +1,4 @@
-"""Step-up: before refunds, keys and webhooks a person confirms that it is them, for five minutes."""
+"""Step-up: before money moves and what guards it changes, a person confirms that it is them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ blueprint = Blueprint("step_up", __name__, url_prefix="/dashboard")
 ACTIONS = {
     "refund": "Money is about to leave your account.",
     "gift-cards": "A gift card is as good as money.",
+    "store-credit": "Store credit is as good as money.",
+    "disputes": "A disputed amount is taken from your balance.",
+    "decisions": "A rejection cancels somebody's purchase.",
+    "write-offs": "This changes your books for good.",
+    "fraud-rules": "This decides whose payments go through.",
     "api-keys": "API keys can move money.",
     "webhooks": "Webhooks tell other systems about your payments.",
     "team": "This changes who may do what.",

@@ -1,10 +1,11 @@
-"""What people type into forms, read once for every screen: amounts, numbers, days and times, words.
+"""What people type into forms and filters, read once for every screen: amounts, numbers, days, words.
 
 A refusal names its field, so that the form can show it where it belongs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -15,6 +16,8 @@ from flask import flash, request
 from app.domain import money
 from app.domain.errors import DomainError, InvalidRequest
 from app.kit.pagination import Page
+
+Errors = list[dict[str, str]]
 
 _LARGEST = 2**31 - 1
 
@@ -69,6 +72,19 @@ def needed_amount(name: str, code: str) -> int:
     return found
 
 
+def some(name: str, code: str) -> int:
+    """See `amount`; it is more than nothing."""
+    return some_of(request.form.get(name, ""), code, name)
+
+
+def some_of(text: str, code: str, name: str) -> int:
+    """See `some`, of a text."""
+    found = amount_of(text.strip(), code, name)
+    if not 0 < found <= money.MAX_AMOUNT:
+        raise InvalidRequest("Enter an amount like 12.50", field=name)
+    return found
+
+
 def percent(name: str) -> Decimal:
     """A percentage.
 
@@ -104,6 +120,18 @@ def needed_whole(name: str) -> int:
     return found
 
 
+def number(name: str, least: int, most: int) -> int:
+    """A whole number within bounds, which may be larger than we count.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    text = request.form.get(name, "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 17 and least <= int(text) <= most):
+        raise InvalidRequest(f"Enter a whole number from {least} to {most}", field=name)
+    return int(text)
+
+
 def moment(name: str) -> datetime | None:
     """An instant that was typed in UTC; None where nothing was.
 
@@ -126,13 +154,34 @@ def shown_moment(at: datetime | None) -> str:
 
 def days() -> tuple[datetime | None, datetime | None]:
     """What bounds a list in its address: `from` and `to`, whole days in UTC; another word bounds nothing."""
-    first, last = _day("from"), _day("to")
-    return first, last + timedelta(days=1) if last is not None else None
+    return day(request.args.get("from", "")), day(request.args.get("to", ""), after=True)
 
 
-def complaint(refused: DomainError) -> list[dict[str, str]]:
-    """A refusal as a form shows it."""
-    return [{"field": refused.field or "", "text": refused.message}]
+def day(text: str, *, after: bool = False) -> datetime | None:
+    """The beginning of a UTC day like `2025-08-29`, or the moment after it; None where it is no day."""
+    try:
+        found = date.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    if not 1 < found.year < 9999:
+        return None
+    return datetime.combine(found, time(), UTC) + timedelta(days=after)
+
+
+def chosen(among: Mapping[str, Any] | tuple[str, ...], name: str) -> str | None:
+    """The filter of that name in the address, if it is one of those that there are."""
+    given = request.args.get(name, "")
+    return given if given in among else None
+
+
+def complaint(refused: DomainError, field: str = "") -> Errors:
+    """A refusal as a form shows it; `field` is where the form has no field of its name."""
+    return [{"field": refused.field or field, "text": refused.message}]
+
+
+def status(refused: DomainError) -> int:
+    """The status of a form that comes back: what is malformed can be mended in it, like anything refused."""
+    return 422 if refused.http_status == 400 else refused.http_status
 
 
 def tell(refused: DomainError) -> None:
@@ -142,20 +191,12 @@ def tell(refused: DomainError) -> None:
     flash(refused.message, "danger")
 
 
-def next_url(page: Page[Any], **shown: str) -> str | None:
+def next_url(page: Page[Any], **shown: str | None) -> str | None:
     """Where the list goes on, with its filters; None on the last page."""
     if page.next_cursor is None:
         return None
     kept = {name: value for name, value in shown.items() if value}
     return f"{request.path}?{urlencode({**kept, 'cursor': page.next_cursor})}"
-
-
-def _day(name: str) -> datetime | None:
-    try:
-        found = date.fromisoformat(request.args.get(name, ""))
-    except ValueError:
-        return None
-    return datetime.combine(found, time(), UTC) if 1 < found.year < 9999 else None
 
 
 def _decimal(text: str) -> Decimal:

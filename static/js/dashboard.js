@@ -92,7 +92,12 @@
     }
   });
 
-  // --- a dialog that came back with an error opens by itself
+  // --- a dialog that the address names, and one that came back with an error, opens by itself
+  const asked = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (asked && asked.matches("dialog")) {
+    location.replace("#"); // else it would stay on the page when it is closed
+    asked.showModal();
+  }
   document.querySelectorAll("dialog[data-open], dialog:has([data-error-summary])").forEach((dialog) => dialog.showModal());
   const summary = document.querySelector("[data-error-summary]");
   if (summary) summary.focus();

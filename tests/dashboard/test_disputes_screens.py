@@ -11,10 +11,12 @@ from flask.testing import FlaskClient
 
 from app.db import transaction
 from app.models.payments.dispute import Dispute
+from app.services.ledger.postings import balances
 from app.services.payments import dispute_evidence, dispute_queue, disputes, uploads
+from app.services.payments.disputes import Filters
 from tests import shops
 from tests.dashboard.desk import Desk, enter
-from tests.disputes import FRAUD, INQUIRY, NOT_RECEIVED, WARNING, at_the_gateway, by_hand, told
+from tests.disputes import FRAUD, INQUIRY, NOT_RECEIVED, WARNING, at_the_gateway, by_hand, charge, paid, told
 from tests.shops import Shop
 
 PDF = b"%PDF-1.7 a receipt"
@@ -130,3 +132,40 @@ def test_a_warning_asks_for_no_evidence_and_an_inquiry_does(desk: Desk, shop: Sh
     assert desk.status(f"/disputes/{warning.id}/evidence") == 303
     assert "Hand in evidence" in desk.page(f"/disputes/{inquiry.id}")
     assert dispute_queue.net(inquiry) == -inquiry.fee
+
+
+def test_a_dispute_that_no_gateway_tells_of_is_entered_once(desk: Desk, shop: Shop) -> None:
+    intent = paid(shop.actor)
+    here, page = f"/disputes/of/{intent.id}", f"/payments/{intent.id}"
+    assert f'href="/dashboard/test{here}"' in desk.page(page)
+    form = {"charge": charge(shop.actor, intent).id, "left": "2000", "amount": "5.00", "reason": "duplicate"}
+    assert "action=disputes" in desk.client.get(f"/dashboard/test{here}").location
+    assert "action=disputes" in desk.post(here, **form).location
+    desk.step_up("disputes")
+    asked = desk.page(here)
+    assert 'value="20.00"' in asked and "taken from your balance until it is decided" in asked
+    stranger = paid(shops.make("Stranger").actor)
+    for wrong, words in (
+        ({"charge": "ch_none"}, "Choose the charge"),
+        ({"reason": "because"}, "Choose the reason"),
+        ({"amount": "0"}, "Enter an amount like 12.50"),
+        ({"amount": "20.01"}, "More than is left of the charge"),
+        ({"received": "2999-01-01"}, "Enter a day up to today"),
+        ({"left": ""}, "Enter a whole number"),
+    ):
+        refused = desk.post(here, **{**form, **wrong})
+        assert refused.status_code == 422 and words in refused.text, wrong
+    assert desk.post(f"/disputes/of/{stranger.id}", **form).status_code == 404
+    assert disputes.list_page(shop.actor, Filters()).data == []
+    answer = desk.post(here, **form, received="2025-01-02")
+    [made] = disputes.list_page(shop.actor, Filters()).data
+    assert answer.location.endswith(f"/disputes/{made.id}")
+    assert (made.amount, made.reason_code, made.gateway_reference) == (500, "duplicate", None)
+    assert f"{made.received_at:%Y-%m-%d}" == "2025-01-02"
+    assert balances(shop.actor)["merchant_disputed", "GBP"] == -500
+    again = desk.post(here, **form)
+    assert again.status_code == 422 and "Something was refunded or disputed since" in again.text
+    assert len(disputes.list_page(shop.actor, Filters()).data) == 1
+    assert desk.post(here, **{**form, "left": "1500", "amount": "15"}).status_code == 303
+    assert "Nothing is left to dispute" in desk.page(here) and here not in desk.page(page)
+    assert "Charged twice" in desk.page(f"/disputes/{made.id}")

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from app.domain.rules.fraud import RULES
 from app.services.risk import fraud
 from tests import risks, shops
-from tests.dashboard.people import HOME, enter, see, send
+from tests.dashboard.people import HOME, enter, see, send, step_up
 from tests.shops import Shop
 
 HIGHEST = risks.HIGHEST
@@ -46,6 +46,8 @@ def version(client: FlaskClient) -> str:
 
 def test_the_rules_are_changed_for_the_next_payment(owner: FlaskClient, shop: Shop) -> None:
     assert "The gateway sees the highest risk in the card" in see(owner, "/fraud")
+    assert "action=fraud-rules" in send(owner, "/fraud/edit", **typed_rules()).location
+    step_up(owner, "fraud-rules")
     now = version(owner)
     for wrong in ({"deny_from": "0"}, {"card_velocity.weight": "x"}, {"challenge_from": "95"}):
         answer = send(owner, "/fraud/edit", **typed_rules(version=now, **wrong))
@@ -69,6 +71,10 @@ def test_a_denied_payment_is_explained_and_let_through(owner: FlaskClient, shop:
     place = f"/fraud/payments/{intent_id}"
     page = see(owner, place)
     assert "Score 90 of 100" in page and "highest risk in the card" in page and "Allow the next try" in page
+    detour = send(owner, place + "/allow", reason="He is in the shop", back=f"{HOME}{place}#allow")
+    assert detour.location == f"/dashboard/confirm?action=fraud-rules&next={HOME}{place}%23allow"
+    assert detour.location.replace("&", "&amp;") in page, "the page asks before anything is typed"
+    step_up(owner, "fraud-rules")
     assert send(owner, place + "/allow").status_code == 422
     assert fraud.of_intent(shop.actor, intent_id)[0].override_action is None
     assert send(owner, place + "/allow", reason="He is in the shop").status_code == 303

@@ -63,6 +63,10 @@ def test_a_discrepancy_is_decided_and_a_final_decision_stays(client: FlaskClient
         report = see(owner, f"/reconciliations/{run_id}")
         assert charge in report and "Not settled" in report and "1 discrepancy waits" in report
         place = f"/reconciliations/{run_id}/{charge}"
+        assert "confirm first that it is you" in see(owner, place)
+        assert "action=write-offs" in send(owner, place, action="write_off").location
+        assert reconciliations.get(shop.actor, run_id).open == 1
+        step_up(owner, "write-offs")
         assert "nothing to match it with" in see(owner, place)
         assert send(owner, place, action="nonsense").status_code == 422
         assert send(owner, place, action="match").status_code == 422
@@ -95,6 +99,7 @@ def test_a_missing_payment_is_matched_by_hand_with_a_line_that_nobody_knew(
         [line] = [name for name, outcome in outcomes(shop, run_id).items() if outcome == "unmatched"]
         enter(client, shop)
         place = f"/reconciliations/{run_id}/{charge}"
+        step_up(client, "write-offs")
         assert line in see(client, place)
         bare = send(client, place, action="match")
         assert bare.status_code == 422 and "Say which line it is" in bare.text

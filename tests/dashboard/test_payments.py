@@ -13,7 +13,7 @@ from app.kit import clock
 from app.models.payments.intent import PaymentIntent
 from app.services.checkout import support_notes
 from app.services.ledger import movements
-from app.services.payments import attempts, intents, listing, methods, refunds, seen_refunds
+from app.services.payments import as_seen, attempts, intents, listing, methods, refunds
 from app.services.payments.disputes import DisputeDraft
 from app.services.payments.disputes import create as dispute
 from tests import shops
@@ -208,7 +208,7 @@ def test_refunds_want_a_step_up_and_go_back_once(desk: Desk, shop: Shop) -> None
     part = {"how": "part", "amount": "5.00", "reason": "product_return", "left": "2000"}
     assert desk.post(path, **part).status_code == 303
     again = desk.post(path, **part)
-    assert again.status_code == 422 and "Something was refunded since" in again.text
+    assert again.status_code == 422 and "Something was refunded or disputed since" in again.text
     assert desk.post(path, how="all").status_code == 422, "nor without what was seen"
     assert "All that is left: £15.00" in desk.text(path)
     assert desk.post(path, how="all", left="1500").status_code == 303
@@ -219,11 +219,11 @@ def test_refunds_want_a_step_up_and_go_back_once(desk: Desk, shop: Shop) -> None
 
 def test_what_somebody_saw_must_still_be_so(shop: Shop) -> None:
     made = paid(shop)
-    seen_refunds.create(shop.actor, made.id, 500, None, left=2000)
+    as_seen.refund(shop.actor, made.id, 500, None, left=2000)
     for left in (2000, 499, -1):
         with pytest.raises(Conflict):
-            seen_refunds.create(shop.actor, made.id, 500, None, left=left)
-    seen_refunds.create(shop.actor, made.id, None, None, left=1500)
+            as_seen.refund(shop.actor, made.id, 500, None, left=left)
+    as_seen.refund(shop.actor, made.id, None, None, left=1500)
     assert intents.get(shop.actor, made.id).amount_refunding == 2000
 
 

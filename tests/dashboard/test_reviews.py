@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from app.services.checkout import identity, reviewing
 from app.services.risk import queue
 from tests import reviewers
-from tests.dashboard.people import HOME, enter, see, send
+from tests.dashboard.people import HOME, enter, see, send, step_up
 from tests.shops import Shop
 
 pytestmark = pytest.mark.usefixtures("holds")
@@ -46,6 +46,19 @@ def test_an_approved_checkout_goes_on(owner: FlaskClient, shop: Shop) -> None:
 
 def test_a_rejected_checkout_is_canceled_and_wants_a_reason(owner: FlaskClient, shop: Shop) -> None:
     checkout_id = held(shop)
+    there = f"{HOME}/reviews/{checkout_id}%23reject"
+    assert f'href="/dashboard/confirm?action=decisions&amp;next={there}"' in see(
+        owner, f"/reviews/{checkout_id}"
+    )
+    detour = send(
+        owner,
+        f"/reviews/{checkout_id}/reject",
+        note="Stolen card",
+        back=f"{HOME}/reviews/{checkout_id}#reject",
+    )
+    assert detour.location == f"/dashboard/confirm?action=decisions&next={there}"
+    step_up(owner, "decisions")
+    assert 'data-dialog-open="reject"' in see(owner, f"/reviews/{checkout_id}")
     bare = send(owner, f"/reviews/{checkout_id}/reject")
     assert bare.status_code == 422 and "Say why" in bare.text
     assert queue.review_of(shop.actor, checkout_id).row.status == "pending"
@@ -88,7 +101,10 @@ def test_documents_are_downloaded_by_who_may_decide_and_a_rejection_holds_the_ch
     assert "sandbox" in got.headers["Content-Security-Policy"]
     assert got.headers["X-Content-Type-Options"] == "nosniff"
     assert len(reviewers.told(check.id, "kyc.document_read")) == 1
-    assert send(client, f"/identity/{check.id}/reject").status_code == 303
+    assert "action=decisions" in send(client, f"/identity/{check.id}/reject").location
+    assert identity.get(shop.actor, check.id).status == "submitted"
+    step_up(client, "decisions")
+    assert send(client, f"/identity/{check.id}/reject").location.endswith(check.id)
     assert identity.get(shop.actor, check.id).status == "rejected"
     assert queue.review_of(shop.actor, session.id).row.source == "kyc"
     late = send(client, f"/identity/{check.id}/approve")

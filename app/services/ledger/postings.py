@@ -125,6 +125,29 @@ def post_store_credit(db: Session, refund: Refund) -> None:
     )
 
 
+def post_store_credit_change(
+    db: Session, source: str, tenant_id: str, mode: str, currency: str, amount: int
+) -> None:
+    """Credit that somebody of the merchant gave, out of its own pocket; below 0 it was taken back."""
+    sides = ((MERCHANT, amount), (STORE_CREDIT, -amount))
+    _post(db, source, "store_credit", tenant_id, mode, None, currency, sides)
+
+
+def sides_of(db: Session, source: str, actor: Actor) -> dict[str, tuple[str, int]] | None:
+    """Account → (currency, minor units) of a transaction of this merchant; None where there is none."""
+    statement = (
+        select(Posting.account, Posting.currency, Posting.amount)
+        .join(LedgerTransaction, LedgerTransaction.id == Posting.transaction_id)
+        .where(
+            LedgerTransaction.source == source,
+            LedgerTransaction.tenant_id == actor.tenant_id,
+            LedgerTransaction.mode == str(actor.mode),
+        )
+    )
+    found = {account: (currency, amount) for account, currency, amount in db.execute(statement)}
+    return found or None
+
+
 def post_stored_value(db: Session, hold: WalletHold, intent_id: str | None) -> None:
     """A gift card or credit is spent: the merchant owes its customer less, and is owed the sale."""
     _post_stored_value(db, hold, "stored_value", intent_id, hold.amount)
