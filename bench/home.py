@@ -18,7 +18,7 @@ from app.domain.actor import Actor
 from app.kit import clock
 from app.providers.base import CartLine, CartSnapshot
 from app.services.access import keys
-from app.services.checkout import finding, payment, sessions
+from app.services.checkout import customers, finding, payment, sessions
 from app.services.checkout.drafts import SessionDraft
 from app.services.events import failing
 from app.services.operations import day_figures, metrics
@@ -177,6 +177,7 @@ def main() -> None:
             "payments, first page": lambda: listing.page(actor, listing.Filters()),
             "payments, failed in one month": lambda: listing.page(actor, month),  # noqa: B023
             "payments, card": lambda: listing.page(actor, listing.Filters(method="card")),
+            "customers, first page": lambda: customers.list_page(actor),
             "search by id": lambda: search.find(actor, f"pi_0{last}"),  # noqa: B023
             "search by e-mail": lambda: search.find(actor, f"buyer{rows // 2}@example.com"),  # noqa: B023
             "search by reference": lambda: search.find(actor, f"REF-{rows // 2}"),  # noqa: B023

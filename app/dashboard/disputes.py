@@ -26,6 +26,7 @@ from app.services.payments import (
     disputes,
     intents,
     refunds,
+    search,
     uploads,
 )
 from app.services.payments.dispute_evidence import EvidenceDraft
@@ -85,12 +86,14 @@ def show(mode: str, dispute_id: str) -> Response:
     """One dispute."""
     who = actor()
     dispute = disputes.get(who, dispute_id)
+    intent = intents.get(who, dispute.intent_id)
     return render(
         "dashboard/disputes/show.html",
         dispute=dispute,
         reason=dispute_reasons.describe(dispute.reason_code),
         net=dispute_queue.net(dispute),
-        intent=intents.get(who, dispute.intent_id),
+        intent=intent,
+        session=search.session_of(who, intent),
         evidence=dispute_evidence.of_dispute(who, dispute_id),
         note=disputes.notes_of(who, [dispute_id]).get(dispute_id),
         left=days_left(dispute),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from app.domain import money
 from app.models.events.journal import JournalEntry
 
 _TONES = {
@@ -45,4 +46,8 @@ def _detail(entry: JournalEntry) -> str | None:
         before = (entry.data.get("before") or {}).get("on_hand")
         moved = f"{before} → {after['on_hand']}" if before is not None else f"{after['on_hand']}"
         return f"{moved}: {said}" if said else moved
+    if entry.entity == "customer" and "amount" in after:
+        moved = money.format_money(after["amount"], after["currency"])
+        why = after.get("reason") or after.get("refund_id")
+        return f"{moved}: {why}" if why else moved
     return str(said) if said else None

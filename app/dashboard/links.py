@@ -30,7 +30,7 @@ from app.domain import money
 from app.domain.errors import DomainError, InvalidRequest
 from app.domain.permissions import LINKS_MANAGE
 from app.models.checkout.payment_link import PaymentLink
-from app.services.checkout import link_page, links
+from app.services.checkout import link_page, links, related
 from app.services.checkout.link_terms import LinkDraft
 from app.services.events import timeline
 from app.services.operations.settings import checkout_settings
@@ -83,6 +83,7 @@ def show(mode: str, link_id: str) -> Response:
         campaign=_campaign(link),
         campaign_names=link_page.CAMPAIGN[:3],
         reasons=link_pages.REASON_WORDS,
+        payments=related.of_link(who, link.id) if who.can("intents:read") else [],
         entries=histories.lines(timeline.of_entity(who, link.id)),
     )
 

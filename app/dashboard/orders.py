@@ -11,7 +11,7 @@ from app.dashboard.typed import next_url, tell
 from app.domain.errors import DomainError
 from app.domain.lifecycles import orders as lifecycle
 from app.domain.permissions import ORDERS_MANAGE
-from app.services.checkout import order_changes, order_making
+from app.services.checkout import order_changes, order_making, sessions
 from app.services.events import timeline
 
 blueprint = Blueprint("orders", __name__, url_prefix="/dashboard/<any(test, live):mode>/orders")
@@ -52,6 +52,7 @@ def show(mode: str, order_id: int) -> Response:
     return render(
         "dashboard/orders/show.html",
         order=order,
+        session=sessions.get(who, order.checkout_id) if order.checkout_id else None,
         may=may if who.can(ORDERS_MANAGE) else [],
         entries=histories.lines(timeline.of_entity(who, order.id)),
     )

@@ -15,9 +15,10 @@ from app.dashboard.shell import actor, place, render, screen
 from app.domain import money
 from app.domain.decline_codes import describe
 from app.kit import clock
+from app.models.checkout.order import Order
 from app.models.events.journal import JournalEntry
 from app.models.payments.intent import PaymentIntent
-from app.services.checkout import support_notes
+from app.services.checkout import related, support_notes
 from app.services.events import timeline
 from app.services.ledger import movements
 from app.services.operations.exporting.files import cell
@@ -104,7 +105,7 @@ def show(mode: str, intent_id: str) -> Response:
         ],
         left=refunds.left_to_refund(intent),
         session=session,
-        customer=_customer(mode, intent, session),
+        paid_for=_paid_for(mode, intent),
         movements=movements.of_payment(who, intent_id),
         notes=support_notes.of_payment(who, intent),
         entries=[_entry(row) for row in entries],
@@ -152,16 +153,14 @@ def _values(line: Line) -> tuple[Any, ...]:
     )
 
 
-def _customer(mode: str, intent: PaymentIntent, session: Any) -> dict[str, Any] | None:
-    """Who paid, and where more of them is to be seen."""
-    buyer = (session.customer or {}) if session else {}
-    name, email = buyer.get("name"), buyer.get("email")
-    known = intent.customer_id
-    if not (known or name or email):
-        return None
-    query = str(known or email or name)
-    href = (place(mode, "customers", known) if known else None) or place(mode, "payments", q=query)
-    return {"id": known, "name": name, "email": email, "href": href}
+def _paid_for(mode: str, intent: PaymentIntent) -> tuple[str, str] | None:
+    """The order or the subscription that a payment without a checkout pays for: words and address."""
+    found = related.paid_for(actor(), intent)
+    if isinstance(found, Order):
+        return f"Order #{found.number}", f"/dashboard/{mode}/orders/{found.number}"
+    if found is not None:
+        return found.title, f"/dashboard/{mode}/subscriptions/{found.id}"
+    return None
 
 
 _TONES = {

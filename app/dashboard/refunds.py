@@ -12,7 +12,7 @@ from app.domain.errors import DomainError
 from app.domain.lifecycles import refunds as lifecycle
 from app.domain.permissions import REFUNDS_CREATE
 from app.services.events import timeline
-from app.services.payments import intents, refunds
+from app.services.payments import intents, refunds, search
 
 blueprint = Blueprint("refunds", __name__, url_prefix="/dashboard/<any(test, live):mode>/refunds")
 
@@ -57,10 +57,12 @@ def show(mode: str, refund_id: str) -> Response:
     """One refund."""
     who = actor()
     refund = refunds.get(who, refund_id)
+    intent = intents.get(who, refund.intent_id)
     return render(
         "dashboard/refunds/show.html",
         refund=refund,
-        intent=intents.get(who, refund.intent_id),
+        intent=intent,
+        session=search.session_of(who, intent),
         may_cancel=lifecycle.LIFECYCLE.allows(refund.status, lifecycle.Trigger.CANCELED),
         steps=[NEXT_STEPS.get(step, step) for step in refund.actions],
         entries=histories.lines(timeline.of_entity(who, refund_id)),

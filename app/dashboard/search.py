@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from app.dashboard import customers
 from app.dashboard.shell import actor, place, render, screen
 from app.models.checkout.session import CheckoutSession
 from app.services.checkout import finding
@@ -44,18 +45,13 @@ def _groups(mode: str, hits: Hits) -> list[tuple[str, list[tuple[Any, str | None
         ("disputes", [(row, _own(mode, "disputes", row)) for row in hits.disputes]),
         ("checkouts", [(row, place(mode, "checkouts", row.id)) for row in hits.checkouts]),
         ("links", [(row, place(mode, "links", row.id)) for row in hits.links]),
-        ("customers", [(row, _customer(mode, row)) for row in hits.customers]),
+        ("customers", [(row, customers.address(mode, row)) for row in hits.customers]),
     ]
 
 
 def _own(mode: str, section: str, row: Any) -> str | None:
     """Its own screen where there is one, else its payment's."""
     return place(mode, section, row.id) or place(mode, "payments", row.intent_id)
-
-
-def _customer(mode: str, row: finding.Customer) -> str | None:
-    own = place(mode, "customers", row.id) if row.id else None
-    return own or place(mode, "payments", q=row.email or row.id or "")
 
 
 def _public_id(row: Any) -> str | None:

@@ -13,22 +13,14 @@ from app.kit.pagination import Page
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.dispute import Dispute
-from app.models.payments.method import PaymentMethod
 from app.models.payments.refund import Refund
+from app.services.checkout import customers
+from app.services.checkout.customers import Customer
 from app.services.payments import listing, search
 from app.services.payments.listing import Line
 
 #: Hits of one kind that are shown; the list of payments has the others.
 SHOWN = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """Somebody who bought: an id of the merchant's own, or only an address."""
-
-    id: str | None
-    email: str | None
-    name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ def everything(actor: Actor, query: str) -> Hits:
         disputes=_disputes(actor, text) if actor.can("disputes:read") else [],
         checkouts=checkouts,
         links=_links(actor, text) if actor.can("links:read") else [],
-        customers=_customers(actor, text, checkouts) if actor.can("methods:read") else [],
+        customers=customers.find(actor, text, checkouts)[:SHOWN] if actor.can("methods:read") else [],
     )
 
 
@@ -106,28 +98,6 @@ def _links(actor: Actor, text: str) -> list[PaymentLink]:
     statement = select(link).where(link.id.in_(latest.subquery().select()), or_(named, fits))
     with reading() as db:
         return list(db.scalars(statement.order_by(link.id.desc()).limit(SHOWN)))
-
-
-def _customers(actor: Actor, text: str, checkouts: list[CheckoutSession]) -> list[Customer]:
-    """Those whose id was typed, and those who bought what was found under their name or address."""
-    known = select(PaymentMethod.customer_id).where(
-        PaymentMethod.tenant_id == actor.tenant_id,
-        PaymentMethod.mode == str(actor.mode),
-        PaymentMethod.customer_id == text,
-    )
-    found: dict[str, Customer] = {}
-    with reading() as db:
-        if db.scalar(known.limit(1)) is not None:
-            found[text] = Customer(text, None, None)
-    for session in checkouts:
-        buyer = session.customer or {}
-        email, name = buyer.get("email"), buyer.get("name")
-        named = session.owner_id if session.owner_type != "guest" else None
-        told = " ".join(str(word) for word in (email, name, named) if word).lower()
-        key = named or email
-        if key and text.lower() in told:
-            found[key] = Customer(named, email, name)
-    return list(found.values())[:SHOWN]
 
 
 def _mine(actor: Actor, table: Any) -> Select[Any]:
