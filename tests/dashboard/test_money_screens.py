@@ -18,6 +18,7 @@ from app.services.operations import exports
 from app.services.treasury import reconciliations
 from tests import shops, treasuries
 from tests.dashboard.people import HOME, enter, see, send, step_up
+from tests.reviewers import run_jobs
 from tests.shops import Shop
 from tests.treasuries import compare, days_later, from_noon, outcomes, pay, read, rows, settled, work
 
@@ -155,8 +156,10 @@ def test_money_is_paid_out_after_step_up_and_once_for_each_question(owner: Flask
     assert len(rows(Payout)) == 1
 
 
-def test_an_export_is_followed_and_downloaded(owner: FlaskClient, shop: Shop) -> None:
-    charge = pay(shop, 4321)
+def test_an_export_is_followed_and_downloaded(
+    owner: FlaskClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charge, _ = pay(shop, 4321), pay(shop, 1234)
     for wrong in ({"dataset": "secrets"}, {"format": "exe"}, {"from": "x"}, {"currency": "zzz"}):
         fields = {"dataset": "transactions", "format": "csv", **wrong}
         assert send(owner, "/exports", **fields).status_code == 422, wrong
@@ -168,10 +171,21 @@ def test_an_export_is_followed_and_downloaded(owner: FlaskClient, shop: Shop) ->
     waiting = see(owner, place)
     assert 'hx-trigger="every 2s"' in waiting and 'http-equiv="refresh"' in waiting
     assert owner.get(f"{HOME}{place}/download").location == f"{HOME}{place}"
-    [export] = rows(Export)
-    exports.run(export.id)
+    monkeypatch.setattr(exports, "PROGRESS_ROWS", 1)
+    note, seen = exports._note_progress, []
+
+    def noted(export_id: str, **changes: int | None) -> None:
+        note(export_id, **changes)
+        seen.append(see(owner, place))
+
+    monkeypatch.setattr(exports, "_note_progress", noted)
+    assert run_jobs(exports.JOB) == 1
+    assert [f"Being written: {count} of about 2 rows" in page for count, page in enumerate(seen)] == [
+        True
+    ] * 3
+    assert 'value="1" max="2"' in seen[1]
     done = see(owner, place)
-    assert "Ready: 1 row" in done and "hx-trigger" not in done
+    assert "Ready: 2 rows" in done and "hx-trigger" not in done
     link = owner.get(f"{HOME}{place}/download").location
     file = owner.get(link)
     assert charge in file.text and file.headers["Content-Disposition"].startswith("attachment")

@@ -40,6 +40,8 @@ class Export(Owned, Timestamped, Base):
     destination: Mapped[str]
     created_by: Mapped[str | None] = mapped_column(String(40))
     rows_written: Mapped[int] = mapped_column(default=0)
+    #: About how many there will be, counted before the first is written.
+    rows_expected: Mapped[int | None]
     size_bytes: Mapped[int | None]
     sha256: Mapped[str | None] = mapped_column(String(64))
     runs: Mapped[int] = mapped_column(Integer, default=0)

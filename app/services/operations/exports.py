@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app import settings
@@ -235,10 +236,10 @@ def run(export_id: str) -> None:
         if export.finished_at is not None:
             return
         export.runs += 1
-        export.rows_written = 0
-        accounts = dict(
-            checkout_settings(db.get_one(Tenant, export.tenant_id).profile(export.mode)).gl_accounts
-        )
+        export.rows_written, export.rows_expected = 0, None
+        profile = db.get_one(Tenant, export.tenant_id).profile(export.mode)
+        accounts = dict(checkout_settings(profile).gl_accounts)
+    _note_progress(export.id, rows_expected=_expected(export))
     _drop_drafts(f".{export.id}-*")
     draft = places.folder() / f".{export.id}-{random_token(6)}.part"
     try:
@@ -306,16 +307,25 @@ def _write(export: Export, draft: Path, accounts: dict[str, str]) -> int:
             writer.add(row)
             count += 1
             if count % PROGRESS_ROWS == 0:
-                _note_progress(export.id, count)
+                _note_progress(export.id, rows_written=count)
         writer.close()
         file.flush()
         os.fsync(file.fileno())
     return count
 
 
-def _note_progress(export_id: str, count: int) -> None:
+def _expected(export: Export) -> int | None:
+    """About how many rows there will be; None where it takes the database too long to say."""
+    count = datasets.count_movements if FORMATS[export.format].statement else DATASETS[export.dataset].count
+    try:
+        return count(export)
+    except OperationalError:
+        return None
+
+
+def _note_progress(export_id: str, **changes: int | None) -> None:
     with transaction() as db:
-        db.execute(update(Export).where(Export.id == export_id).values(rows_written=count))
+        db.execute(update(Export).where(Export.id == export_id).values(changes))
 
 
 def _finish(seen: Export, count: int, size: int, digest: str) -> None:

@@ -66,6 +66,7 @@ def done(shop: Shop, **draft: Any) -> tuple[Export, bytes]:
     )
     exports.run(export.id)
     found, _ = exports.get(shop.actor, export.job_id)
+    assert found.rows_expected == found.rows_written, "counted before it is written, for the bar"
     path = settings.current().data_dir / "exports" / exports.file_name(found)
     return found, path.read_bytes() if path.exists() else b""
 

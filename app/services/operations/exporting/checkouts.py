@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from app.domain.event_types import EventType
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import JournalEntry
 from app.models.operations.export import Export
-from app.services.operations.exporting.datasets import Column, Dataset, Row, chunks
+from app.services.operations.exporting.datasets import AnySelect, Column, Dataset, Row, chunks, counted
 
 _TIME, _KEY = JournalEntry.created_at, JournalEntry.id
 
 
 def _events(export: Export, _: dict[str, str]) -> Iterator[Row]:
     """Everything that happened to checkouts, from their birth to their order."""
+    return chunks(_entries(export), _TIME, _KEY, "created_at")
+
+
+def _entries(export: Export) -> AnySelect:
     entry = JournalEntry
     statement = select(
         entry.id,
@@ -38,11 +42,15 @@ def _events(export: Export, _: dict[str, str]) -> Iterator[Row]:
         entry.correlation_id,
     ).where(*_within(export), entry.checkout_id.is_not(None))
     known = {"event": entry.type, "checkout_id": entry.checkout_id}
-    return chunks(_filtered(statement, export, known), _TIME, _KEY, "created_at")
+    return _filtered(statement, export, known)
 
 
 def _failures(export: Export, _: dict[str, str]) -> Iterator[Row]:
     """Each time that a session failed, why, and where the session stands by now."""
+    return chunks(_failed(export), _TIME, _KEY, "failed_at")
+
+
+def _failed(export: Export) -> AnySelect:
     session, entry = CheckoutSession, JournalEntry
     reason = entry.data["after"]["failure_reason"].as_string()
     statement = (
@@ -70,7 +78,7 @@ def _failures(export: Export, _: dict[str, str]) -> Iterator[Row]:
         .where(*_within(export), entry.type == EventType.CHECKOUT_FAILED)
     )
     known = {"currency": session.currency, "reason": reason, "status": session.status}
-    return chunks(_filtered(statement, export, known), _TIME, _KEY, "failed_at")
+    return _filtered(statement, export, known)
 
 
 def _within(export: Export) -> list[Any]:
@@ -84,9 +92,7 @@ def _within(export: Export) -> list[Any]:
     return conditions
 
 
-def _filtered(
-    statement: Select[*tuple[Any, ...]], export: Export, known: dict[str, Any]
-) -> Select[*tuple[Any, ...]]:
+def _filtered(statement: AnySelect, export: Export, known: dict[str, Any]) -> AnySelect:
     return statement.where(*(known[name] == value for name, value in export.filters.items()))
 
 
@@ -107,6 +113,7 @@ EVENTS = Dataset(
         Column("correlation_id"),
     ),
     _events,
+    counted(_entries),
     frozenset({"event", "checkout_id"}),
 )
 
@@ -132,6 +139,7 @@ FAILURES = Dataset(
         Column("expires_at", "instant"),
     ),
     _failures,
+    counted(_failed),
     frozenset({"currency", "reason", "status"}),
 )
 

@@ -23,6 +23,7 @@ from app.models.payments.refund import Refund
 from app.models.treasury.settlement import Settlement, SettlementLine
 
 Row = dict[str, Any]
+AnySelect = Select[*tuple[Any, ...]]
 
 CHUNK = 2000
 #: The account of services/ledger on which everything that concerns the merchant's money is booked.
@@ -39,23 +40,26 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Columns, rows, and the filters that it knows beside the span of time."""
+    """Columns, rows, about how many there are, and the filters that it knows beside the span of time."""
 
     columns: tuple[Column, ...]
     rows: Callable[[Export, dict[str, str]], Iterator[Row]]
+    count: Callable[[Export], int]
     filters: frozenset[str]
 
 
 def _transactions(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     """Charges and refunds in the order in which they began (contract/payments.md 2.5)."""
-    for row in heapq.merge(_charges(export), _refunds(export), key=lambda r: (r["created_at"], r["id"])):
+    charges = chunks(_charges(export), Attempt.created_at, Attempt.id, "created_at")
+    refunds = chunks(_refunds(export), Refund.created_at, Refund.id, "created_at")
+    for row in heapq.merge(charges, refunds, key=lambda r: (r["created_at"], r["id"])):
         if row["completed_at"] is not None:  # money moved
             row["gl_account"] = gl_accounts.get("capture" if row["type"] == "charge" else "refund")
         yield row
 
 
-def _charges(export: Export) -> Iterator[Row]:
-    statement = (
+def _charges(export: Export) -> AnySelect:
+    return (
         select(
             Attempt.id,
             literal("charge").label("type"),
@@ -84,11 +88,10 @@ def _charges(export: Export) -> Iterator[Row]:
         .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
         .where(*_filtered(export, Attempt, status=Attempt.status, connector=Attempt.connector))
     )
-    return chunks(statement, Attempt.created_at, Attempt.id, "created_at")
 
 
-def _refunds(export: Export) -> Iterator[Row]:
-    statement = (
+def _refunds(export: Export) -> AnySelect:
+    return (
         select(
             Refund.id,
             literal("refund").label("type"),
@@ -113,13 +116,18 @@ def _refunds(export: Export) -> Iterator[Row]:
         .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
         .where(*_filtered(export, Refund, status=Refund.status, connector=Attempt.connector))
     )
-    return chunks(statement, Refund.created_at, Refund.id, "created_at")
 
 
 def _chargebacks(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     """Disputes in the order in which they were received."""
+    for row in chunks(_disputes(export), Dispute.received_at, Dispute.id, "received_at"):
+        row["gl_account"] = gl_accounts.get("dispute_opened") if row["opened_at"] else None
+        yield row
+
+
+def _disputes(export: Export) -> AnySelect:
     names = [column.name for column in CHARGEBACKS.columns if hasattr(Dispute, column.name)]
-    statement = select(
+    return select(
         *(getattr(Dispute, name) for name in names),
         Dispute.intent_id.label("payment_intent_id"),
         Dispute.attempt_id.label("charge_id"),
@@ -128,13 +136,16 @@ def _chargebacks(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
             export, Dispute, time=Dispute.received_at, status=Dispute.status, connector=Dispute.connector
         )
     )
-    for row in chunks(statement, Dispute.received_at, Dispute.id, "received_at"):
-        row["gl_account"] = gl_accounts.get("dispute_opened") if row["opened_at"] else None
-        yield row
 
 
 def _settlements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     """The lines of gateways' statements, statement by statement, in the order in which they were settled."""
+    for head in chunks(_statements(export), Settlement.settled_at, Settlement.id, "settled_at"):
+        for line in _settlement_lines(export.tenant_id, export.mode, head["id"]):
+            yield {**head, **line, "gl_account": gl_accounts.get("settlement")}
+
+
+def _statements(export: Export) -> AnySelect:
     table = Settlement
     statement = select(
         table.id,
@@ -154,10 +165,11 @@ def _settlements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     if export.since is not None:
         statement = statement.where(table.settled_at >= export.since)
     known: dict[str, Any] = {"status": table.status, "currency": table.currency, "connector": table.connector}
-    statement = statement.where(*(known[name] == value for name, value in export.filters.items()))
-    for head in chunks(statement, table.settled_at, table.id, "settled_at"):
-        for line in _settlement_lines(export.tenant_id, export.mode, head["id"]):
-            yield {**head, **line, "gl_account": gl_accounts.get("settlement")}
+    return statement.where(*(known[name] == value for name, value in export.filters.items()))
+
+
+def _lines(export: Export) -> AnySelect:
+    return _statements(export).join(SettlementLine, SettlementLine.settlement_id == Settlement.id)
 
 
 def _settlement_lines(tenant_id: str, mode: str, settlement_id: str) -> Iterator[Row]:
@@ -187,6 +199,13 @@ def _settlement_lines(tenant_id: str, mode: str, settlement_id: str) -> Iterator
 
 def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     """What changed the merchant's balance, from the ledger: positive came in, minor units."""
+    posted = chunks(_movements(export), LedgerTransaction.posted_at, LedgerTransaction.id, "posted_at")
+    for row in posted:
+        row["gl_account"] = gl_accounts.get(row["kind"])
+        yield row
+
+
+def _movements(export: Export) -> AnySelect:
     statement = (
         select(
             LedgerTransaction.id,
@@ -203,9 +222,7 @@ def movements(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
     )
     if export.since is not None:
         statement = statement.where(LedgerTransaction.posted_at >= export.since)
-    for row in chunks(statement, LedgerTransaction.posted_at, LedgerTransaction.id, "posted_at"):
-        row["gl_account"] = gl_accounts.get(row["kind"])
-        yield row
+    return statement
 
 
 def opening_balance(export: Export) -> int:
@@ -248,7 +265,18 @@ def _filtered(export: Export, table: Any, *, time: Any = None, **columns: Any) -
     return conditions
 
 
-def chunks(statement: Select[*tuple[Any, ...]], time: Any, key: Any, time_name: str) -> Iterator[Row]:
+def counted(*statements: Callable[[Export], AnySelect]) -> Callable[[Export], int]:
+    """How many rows these have in all, for a dataset's `count`."""
+
+    def count(export: Export) -> int:
+        with reading() as db:
+            asked = (select(func.count()).select_from(of(export).subquery()) for of in statements)
+            return sum(db.scalar(one) or 0 for one in asked)
+
+    return count
+
+
+def chunks(statement: AnySelect, time: Any, key: Any, time_name: str) -> Iterator[Row]:
     """The rows behind each other, a short query at a time, in the order of (time, id)."""
     ordered = statement.order_by(time, key).limit(CHUNK)
     last: tuple[Any, Any] | None = None
@@ -296,6 +324,7 @@ TRANSACTIONS = Dataset(
         Column("gl_account"),
     ),
     _transactions,
+    counted(_charges, _refunds),
     frozenset({"status", "currency", "connector"}),
 )
 
@@ -324,6 +353,7 @@ CHARGEBACKS = Dataset(
         Column("gl_account"),
     ),
     _chargebacks,
+    counted(_disputes),
     frozenset({"status", "currency", "connector"}),
 )
 
@@ -349,8 +379,12 @@ SETTLEMENTS = Dataset(
         Column("gl_account"),
     ),
     _settlements,
+    counted(_lines),
     frozenset({"status", "currency", "connector"}),
 )
+
+#: How many movements a bank statement has.
+count_movements = counted(_movements)
 
 DATASETS: dict[str, Dataset] = {
     "transactions": TRANSACTIONS,
