@@ -97,6 +97,11 @@ def percent(name: str) -> Decimal:
         raise InvalidRequest("Enter a percentage like 12.5", field=name) from error
 
 
+def shown_percent(value: Decimal) -> str:
+    """A percentage as its field shows it."""
+    return f"{Decimal(value).normalize():f}"
+
+
 def whole(name: str) -> int | None:
     """A whole number, which may have a sign; None where nothing was typed.
 
