@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +10,7 @@ from flask import Blueprint, Response, request
 from flask_babel import lazy_gettext as _
 
 from app.dashboard.shell import actor, render, screen
+from app.dashboard.typed import day
 from app.domain.actor import Actor
 from app.domain.permissions import AUDIT_READ
 from app.services.access import keys, team
@@ -96,24 +96,14 @@ def show(mode: str, entry_id: str) -> Response:
 
 
 def _filters(chosen: dict[str, str]) -> Filters:
-    until = _day(chosen["until"])
     return Filters(
         actor=chosen["who"] or None,
         action=chosen["what"] or None,
         entity_id=chosen["about"] or None,
-        since=_day(chosen["since"]),
-        until=until + timedelta(days=1) if until is not None else None,
+        since=day(chosen["since"]),
+        until=day(chosen["until"], after=True),
         both_modes=chosen["modes"] != "one",
     )
-
-
-def _day(text: str) -> datetime | None:
-    """Midnight in UTC of a day; None where there is none, or nothing that is one."""
-    try:
-        day = date.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) if day and day < date.max else None
 
 
 def _people(who: Actor) -> dict[str, str]:

@@ -10,7 +10,7 @@ from app.dashboard import histories
 from app.dashboard.shell import actor, render, screen
 from app.dashboard.typed import Errors, complaint, day, days, next_url, number, some, tell, words
 from app.domain import dispute_reasons, money
-from app.domain.errors import DomainError, InvalidRequest, NotFound
+from app.domain.errors import DomainError, InvalidRequest
 from app.domain.lifecycles import disputes as lifecycle
 from app.domain.lifecycles.attempts import Status as AttemptStatus
 from app.domain.rules import documents
@@ -118,8 +118,6 @@ def enter(mode: str, intent_id: str) -> AnyResponse:
     try:
         draft, left = _draft(intent_id), number("left", 0, money.MAX_AMOUNT)
         made = as_seen.dispute(who, intent_id, draft, left=left)
-    except NotFound:
-        raise
     except DomainError as refused:
         return _entry(intent_id, complaint(refused), 422)
     flash("The dispute is entered, and its amount is withheld", "success")

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import permission_words
 from app.dashboard.shell import actor, render, screen
+from app.dashboard.typed import complaint
 from app.domain.errors import DomainError
 from app.domain.permissions import KEYS_MANAGE, SCOPES
 from app.kit import clock
@@ -71,7 +72,7 @@ def create(mode: str) -> AnyResponse:
             actor(), request.form.get("name", ""), kind=kind, scopes=scopes, expires_in_seconds=lives
         )
     except DomainError as refused:
-        return _form([{"field": refused.field or "name", "text": refused.message}], 422)
+        return _form(complaint(refused, "name"), 422)
     return render("dashboard/keys/created.html", 201, key=key, plaintext=plaintext)
 
 

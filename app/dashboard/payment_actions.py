@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-
 from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.shell import actor, render, screen
+from app.dashboard.typed import Errors, complaint, number, some
 from app.domain import money
-from app.domain.errors import DomainError, NotFound
+from app.domain.errors import DomainError
 from app.domain.permissions import REFUNDS_CREATE
 from app.kit.ids import new_id
 from app.models.payments.intent import PaymentIntent
@@ -30,7 +29,6 @@ REASONS = {
     "fraud": "It looks like fraud",
     "other": "Something else",
 }
-_NOT_AN_AMOUNT = "Enter an amount like 12.50"
 
 
 @blueprint.get("/refund")
@@ -48,13 +46,10 @@ def refund(mode: str, intent_id: str) -> AnyResponse:
     intent = intents.get(who, intent_id)
     reason = request.form.get("words", "").strip() or request.form.get("reason") or None
     try:
-        made = as_seen.refund(who, intent_id, _amount(intent), reason, left=_seen("left"))
-    except NotFound:
-        raise
+        left = number("left", 0, money.MAX_AMOUNT)
+        made = as_seen.refund(who, intent_id, _amount(intent), reason, left=left)
     except DomainError as refused:
-        return _refund_page(intent_id, refused.message, 422)
-    except ValueError:
-        return _refund_page(intent_id, _NOT_AN_AMOUNT, 422)
+        return _refund_page(intent_id, complaint(refused, "amount"), 422)
     flash(f"{money.format_money(made.amount, made.currency)} is on its way back", "success")
     return _back(mode, intent_id)
 
@@ -75,12 +70,8 @@ def capture(mode: str, intent_id: str) -> AnyResponse:
     try:
         amount = _amount(intent)
         done = sales.capture(who, intent_id, amount, nonce=f"dash_{request.form.get('nonce', '')[:60]}")
-    except NotFound:
-        raise
     except DomainError as refused:
-        return _capture_page(intent_id, refused.message, 422)
-    except ValueError:
-        return _capture_page(intent_id, _NOT_AN_AMOUNT, 422)
+        return _capture_page(intent_id, complaint(refused, "amount"), 422)
     if done.amount_captured:
         flash(f"{money.format_money(done.amount_captured, done.currency)} was captured", "success")
     else:
@@ -99,15 +90,12 @@ def ask_cancel(mode: str, intent_id: str) -> Response:
 @screen(WRITE)
 def cancel(mode: str, intent_id: str) -> AnyResponse:
     """Cancel and release what is held."""
-    reason = request.form.get("reason", "")
+    who, reason = actor(), request.form.get("reason", "")
+    intents.get(who, intent_id)
     try:
-        done = sales.cancel(
-            actor(), intent_id, reason if reason in ("user_cancel", "fraud") else "user_cancel"
-        )
-    except NotFound:
-        raise
+        done = sales.cancel(who, intent_id, reason if reason in ("user_cancel", "fraud") else "user_cancel")
     except DomainError as refused:
-        return _cancel_page(intent_id, refused.message, 422)
+        return _cancel_page(intent_id, complaint(refused), 422)
     if done.status == "canceled":
         flash("The payment was canceled; nothing is held any more", "success")
     else:
@@ -134,31 +122,11 @@ def _back(mode: str, intent_id: str) -> AnyResponse:
 
 
 def _amount(intent: PaymentIntent) -> int | None:
-    """Minor units of a part; None for all.
-
-    Raises:
-        ValueError: what was typed is not an amount.
-    """
-    if request.form.get("how") != "part":
-        return None
-    text = request.form.get("amount", "").strip().replace(",", ".")
-    try:
-        return money.from_major(Decimal(text), intent.currency)
-    except InvalidOperation as error:
-        raise ValueError("not an amount") from error
+    """Minor units of a part; None for all. Raises InvalidRequest where what was typed is no amount."""
+    return some("amount", intent.currency) if request.form.get("how") == "part" else None
 
 
-def _seen(name: str) -> int:
-    """What the page showed; -1, which nothing is, where the form does not say."""
-    text = request.form.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
-
-
-def _errors(problem: str | None) -> list[dict[str, str]]:
-    return [{"field": "amount", "text": problem}] if problem else []
-
-
-def _refund_page(intent_id: str, problem: str | None = None, status: int = 200) -> Response:
+def _refund_page(intent_id: str, errors: Errors | None = None, status: int = 200) -> Response:
     intent = intents.get(actor(), intent_id)
     return render(
         "dashboard/payments/refund.html",
@@ -166,29 +134,29 @@ def _refund_page(intent_id: str, problem: str | None = None, status: int = 200) 
         intent=intent,
         left=refunds.left_to_refund(intent),
         reasons=REASONS,
-        errors=_errors(problem),
+        errors=errors or [],
         form=FlaskForm(),
         typed=request.form,
     )
 
 
-def _capture_page(intent_id: str, problem: str | None = None, status: int = 200) -> Response:
+def _capture_page(intent_id: str, errors: Errors | None = None, status: int = 200) -> Response:
     return render(
         "dashboard/payments/capture.html",
         status,
         intent=intents.get(actor(), intent_id),
-        errors=_errors(problem),
+        errors=errors or [],
         form=FlaskForm(),
         typed=request.form,
         nonce=new_id("n"),
     )
 
 
-def _cancel_page(intent_id: str, problem: str | None = None, status: int = 200) -> Response:
+def _cancel_page(intent_id: str, errors: Errors | None = None, status: int = 200) -> Response:
     return render(
         "dashboard/payments/cancel.html",
         status,
         intent=intents.get(actor(), intent_id),
-        errors=[{"field": None, "text": problem}] if problem else [],
+        errors=errors or [],
         form=FlaskForm(),
     )

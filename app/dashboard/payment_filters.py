@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
 from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
 
+from app.dashboard.typed import amount_of, complaint, day
 from app.domain import money
 from app.domain.actor import Actor
+from app.domain.errors import InvalidRequest
 from app.domain.lifecycles import intents as lifecycle
 from app.services.operations.settings import checkout_settings
 from app.services.payments import search
@@ -80,24 +81,17 @@ def methods_of(actor: Actor) -> list[str]:
 def _day(chosen: Chosen, name: str) -> datetime | None:
     """Midnight of a day, of the last one the midnight after it."""
     text = chosen.typed.get(name)
-    if text is None:
-        return None
-    try:
-        day = date.fromisoformat(text)
-        if not 1970 <= day.year < 2200:
-            raise ValueError("nothing is paid for then")
-    except ValueError:
+    found = day(text, after=name == "to") if text else None
+    if text and (found is None or not 1970 <= found.year <= 2200):  # nothing is paid for then
         chosen.errors.append({"field": name, "text": "Enter a day like 2026-01-31"})
         return None
-    return datetime.combine(day + timedelta(days=name == "to"), time(), UTC)
+    return found
 
 
 def _amount(chosen: Chosen, name: str, currency: str) -> int | None:
     text = chosen.typed.get(name)
-    if text is None:
-        return None
     try:
-        return money.from_major(Decimal(text.replace(",", ".")), currency)
-    except (InvalidOperation, ValueError):
-        chosen.errors.append({"field": name, "text": "Enter an amount like 12.50"})
+        return amount_of(text, currency, name) if text else None
+    except InvalidRequest as refused:
+        chosen.errors += complaint(refused)
         return None

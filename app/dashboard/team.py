@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app import settings as environment
 from app.dashboard.shell import actor, render, screen, signed_in, status_of
+from app.dashboard.typed import complaint
 from app.domain.actor import Actor
 from app.domain.errors import DomainError
 from app.domain.permissions import TEAM_MANAGE
@@ -54,7 +55,7 @@ def invite(mode: str) -> AnyResponse:
             actor(), form.get("email", ""), form.get("name", ""), form.get("role", "")
         )
     except DomainError as refused:
-        return _form([{"field": refused.field or "role", "text": refused.message}], status_of(refused))
+        return _form(complaint(refused, "role"), status_of(refused))
     return _link(user, token, fresh=True)
 
 

@@ -152,6 +152,14 @@ def moment(name: str) -> datetime | None:
         raise InvalidRequest("Enter a date and a time", field=name) from error
 
 
+def needed_moment(name: str) -> datetime:
+    """See `moment`; nothing is no instant either."""
+    found = moment(name)
+    if found is None:
+        raise InvalidRequest("Enter a date and a time", field=name)
+    return found
+
+
 def shown_moment(at: datetime | None) -> str:
     """An instant as its field shows it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if at is not None else ""

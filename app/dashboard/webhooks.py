@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, Response, flash, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard.shell import actor, render, screen
+from app.dashboard.typed import complaint, needed_moment
 from app.domain.errors import DomainError, InvalidRequest, NotFound
 from app.domain.event_types import PUBLISHED
 from app.domain.permissions import WEBHOOKS_MANAGE
@@ -68,7 +67,7 @@ def create(mode: str) -> AnyResponse:
             description=request.form.get("description", ""),
         )
     except DomainError as refused:
-        return _form([{"field": refused.field or "url", "text": refused.message}], 422)
+        return _form(complaint(refused, "url"), 422)
     return render("dashboard/webhooks/created.html", 201, endpoint=endpoint, secret=secret)
 
 
@@ -99,7 +98,7 @@ def replay(mode: str, endpoint_id: str) -> AnyResponse:
     except NotFound:
         raise
     except DomainError as refused:
-        return _show(endpoint_id, [{"field": refused.field or "since", "text": refused.message}], status=422)
+        return _show(endpoint_id, complaint(refused, "since"), status=422)
     flash(f"Events that are being sent again: {made.count}", "success")
     if made.next_cursor is not None:
         flash("There are more: count and send once more", "warning")
@@ -151,7 +150,7 @@ def change(mode: str, endpoint_id: str) -> AnyResponse:
             description=form.get("description", "").strip()[:200],
         )
     except DomainError as refused:
-        return _form([{"field": refused.field or "url", "text": refused.message}], 422, endpoint=endpoint)
+        return _form(complaint(refused, "url"), 422, endpoint=endpoint)
     flash("The endpoint was changed", "success")
     return redirect(f"/dashboard/{mode}/webhooks/{endpoint_id}", 303)
 
@@ -208,14 +207,7 @@ def _span(endpoint_id: str) -> replays.Span:
     which = request.form.get("which", "")
     if which not in (replays.Which.FAILED, replays.Which.MISSING):
         raise InvalidRequest("Choose which events", field="which")
-    return replays.Span(endpoint_id, _moment("since"), _moment("until"), replays.Which(which))
-
-
-def _moment(field: str) -> datetime:
-    try:
-        return datetime.fromisoformat(request.form.get(field, "")).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise InvalidRequest("Enter a date and a time", field=field) from error
+    return replays.Span(endpoint_id, needed_moment("since"), needed_moment("until"), replays.Which(which))
 
 
 def _form(
