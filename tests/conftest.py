@@ -1,6 +1,7 @@
 """What every test may ask for: databases (both kinds), a shop to buy in, the app, a frozen clock, Stripe, a merchant's systems."""
 
 pytest_plugins = [
+    "tests.remembered",
     "tests.databases",
     "tests.shops",
     "tests.desk",
