@@ -28,7 +28,7 @@ def lines(entries: Sequence[JournalEntry]) -> list[dict[str, Any]]:
 
 
 def _line(entry: JournalEntry) -> dict[str, Any]:
-    happened = entry.type.partition(".")[2] or entry.type
+    happened = entry.type if entry.entity == "customer" else entry.type.partition(".")[2] or entry.type
     return {
         "title": happened.replace(".", ": ").replace("_", " ").capitalize(),
         "at": entry.created_at,

@@ -150,7 +150,11 @@ def test_credit_is_given_and_taken_back_once_and_never_more_than_is_free(desk: D
     assert balances(shop.actor)["store_credit", "GBP"] == -1250
     assert balances(shop.actor)["merchant_balance", "GBP"] == -2000 + 1250
     page = desk.page("/customers/cus_9")
-    assert "£12.50: Broken cup" in page and "The balance is £12.50" in desk.page(here)
+    assert (
+        "Store credit: given" in page
+        and "£12.50: Broken cup" in page
+        and "The balance is £12.50" in desk.page(here)
+    )
     back = {**form, "way": "take", "amount": "2.50", "change": store_credit.new_change_id()}
     assert desk.post(here, **back).status_code == 303
     assert told("cus_9") == ["store_credit.given", "store_credit.taken_back"]
