@@ -35,8 +35,9 @@ def elsewhere(provider: str) -> bool:
 class Part:
     """A part that is a list of rows, and one form by which a row is made and changed.
 
-    `service` lists and gets rows. `create` and `update` read the form; the first returns what is told then.
-    `held` is what the form shows of a row. A row that can be switched off has `set_active` in its service.
+    `service` lists and gets rows. `create` and `update` read the form; the first returns the row's id and
+    what is told then. `held` is what the form shows of a row. A row that can be switched off has `set_active`
+    in its service. One with a page of its own (`show`, of a subclass) has its form below that.
     """
 
     def __init__(
@@ -46,21 +47,24 @@ class Part:
         key: str,
         *,
         service: Any,
-        provider: str,
-        create: Callable[[], str],
+        create: Callable[[], tuple[str, str]],
         update: Callable[[Any], object],
         held: Callable[[Any], dict[str, str]],
+        provider: str | None = None,
         shown_to: str = WRITE,
     ) -> None:
         self.blueprint = Blueprint(name, __name__, url_prefix=f"{_PREFIX}/{path}")
         self._templates, self._path, self._key = f"dashboard/{name}", path, key
         self._service, self._provider = service, provider
         self._make, self._change, self._held = create, update, held
+        self._show = getattr(self, "show", None)
         one = f"/<{key}>"
         self.route("", "GET", READ, self.index)
         self.route("/new", "GET", WRITE, self.new)
         self.route("", "POST", WRITE, self.create)
-        self.route(one, "GET", shown_to, self.edit)
+        if self._show is not None:
+            self.route(one, "GET", READ, self._show)
+        self.route(f"{one}/edit" if self._show else one, "GET", shown_to, self.edit)
         self.route(one, "POST", WRITE, self.update)
         if hasattr(service, "set_active"):
             self.route(f"{one}/active", "POST", WRITE, self.switch)
@@ -78,7 +82,7 @@ class Part:
             rows=page.data,
             state=getattr(self._service, "state", None),
             next_url=next_url(page),
-            elsewhere=elsewhere(self._provider),
+            elsewhere=elsewhere(self._provider) if self._provider else False,
         )
 
     def new(self, mode: str) -> Response:
@@ -88,10 +92,10 @@ class Part:
     def create(self, mode: str) -> AnyResponse:
         """Make one."""
         try:
-            told = self._make()
+            row_id, told = self._make()
         except DomainError as refused:
             return self._form(request.form, complaint(refused), 422)
-        return self.back(mode, told)
+        return self.back(mode, told, row_id)
 
     def edit(self, mode: str, **named: str) -> Response:
         """The form of one that is there, or what it is for those who may not change it."""
@@ -105,7 +109,7 @@ class Part:
             self._change(row)
         except DomainError as refused:
             return self._form(request.form, complaint(refused), 422, row=row)
-        return self.back(mode, "Saved")
+        return self.back(mode, "Saved", named[self._key])
 
     def switch(self, mode: str, **named: str) -> AnyResponse:
         """Switch one on or off."""
@@ -116,10 +120,11 @@ class Part:
         """The row that a path names; raises NotFound."""
         return self._service.get(actor(), named[self._key])
 
-    def back(self, mode: str, told: str) -> AnyResponse:
-        """To the list, with what was done."""
+    def back(self, mode: str, told: str, row_id: str | None = None) -> AnyResponse:
+        """To the row's page where it has one, else to the list, with what was done."""
         flash(told, "success")
-        return redirect(f"/dashboard/{mode}/catalogue/{self._path}", 303)
+        one = f"/{row_id}" if row_id and self._show else ""
+        return redirect(f"/dashboard/{mode}/catalogue/{self._path}{one}", 303)
 
     def _form(
         self, values: Mapping[str, str], errors: Errors | None = None, status: int = 200, *, row: Any = None

@@ -14,9 +14,9 @@ def _terms() -> CouponTerms:
     return CouponTerms(percent("percent"), moment("starts_at"), moment("ends_at"), whole("usage_limit"))
 
 
-def _create() -> str:
+def _create() -> tuple[str, str]:
     made = coupons.create(actor(), words("code"), _terms())
-    return f"{made.code} can be used from now on"
+    return made.id, f"{made.code} can be used from now on"
 
 
 def _update(row: Coupon) -> None:

@@ -2,125 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from flask import Blueprint, Response, flash, redirect, request
+from flask import Response, redirect, request
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.dashboard import histories
-from app.dashboard.shell import actor, render, screen
-from app.dashboard.typed import complaint, currency, needed_amount, next_url, whole, words
+from app.dashboard.catalogue import WRITE, Part
+from app.dashboard.shell import actor, render
+from app.dashboard.typed import Errors, complaint, currency, needed_amount, next_url, whole, words
 from app.domain.errors import DomainError
+from app.models.catalogue.product import Product
 from app.services.checkout.catalogue import products
 from app.services.checkout.catalogue.products import PriceDraft, ProductDraft
 from app.services.events import timeline
 
-blueprint = Blueprint("products", __name__, url_prefix="/dashboard/<any(test, live):mode>/catalogue/products")
+
+class Products(Part):
+    """A product has a page with its prices."""
+
+    def index(self, mode: str) -> Response:
+        """Products, newest first."""
+        show = request.args.get("show", "")
+        page = products.list_page(
+            actor(),
+            cursor=request.args.get("cursor"),
+            active={"active": True, "inactive": False}.get(show),
+        )
+        return render(
+            "dashboard/products/index.html",
+            rows=page.data,
+            prices=products.prices_of(actor(), [row.id for row in page.data]),
+            show=show,
+            next_url=next_url(page, show=show),
+        )
+
+    def show(self, mode: str, product_id: str) -> Response:
+        """One product with its prices."""
+        return _detail(product_id)
 
 
-@blueprint.get("")
-@screen("catalogue:read")
-def index(mode: str) -> Response:
-    """Products, newest first."""
-    show_ = request.args.get("show", "")
-    page = products.list_page(
-        actor(),
-        cursor=request.args.get("cursor"),
-        active={"active": True, "inactive": False}.get(show_),
-    )
-    return render(
-        "dashboard/products/index.html",
-        rows=page.data,
-        prices=products.prices_of(actor(), [row.id for row in page.data]),
-        show=show_,
-        next_url=next_url(page, show=show_),
-    )
+def _draft() -> ProductDraft:
+    return ProductDraft(words("sku"), words("name", 1000), words("description", 5000))
 
 
-@blueprint.get("/new")
-@screen("catalogue:write")
-def new(mode: str) -> Response:
-    """The form of a new product."""
-    return _form({})
+def _create() -> tuple[str, str]:
+    """With a price where one was typed."""
+    price = _price() if request.form.get("amount", "").strip() else None
+    product = products.create(actor(), _draft())
+    if price is not None:
+        products.add_price(actor(), product.id, price)
+    return product.id, "The product is in your catalogue"
 
 
-@blueprint.post("")
-@screen("catalogue:write")
-def create(mode: str) -> AnyResponse:
-    """Make a product, with a price where one was typed."""
-    try:
-        priced = bool(request.form.get("amount", "").strip())
-        price = _price() if priced else None
-        product = products.create(actor(), _draft())
-        if price is not None:
-            products.add_price(actor(), product.id, price)
-    except DomainError as refused:
-        return _form(request.form, complaint(refused), 422)
-    flash("The product is in your catalogue", "success")
-    return redirect(f"/dashboard/{mode}/catalogue/products/{product.id}", 303)
+def _update(row: Product) -> None:
+    products.update(actor(), row.id, _draft())
 
 
-@blueprint.get("/<product_id>")
-@screen("catalogue:read")
-def show(mode: str, product_id: str) -> Response:
-    """One product with its prices."""
-    return _detail(product_id)
+def _held(row: Product) -> dict[str, str]:
+    return {"sku": row.sku, "name": row.name, "description": row.description}
 
 
-@blueprint.get("/<product_id>/edit")
-@screen("catalogue:write")
-def edit(mode: str, product_id: str) -> Response:
-    """The form of a product that is there."""
-    row = products.get(actor(), product_id)
-    held = {"sku": row.sku, "name": row.name, "description": row.description}
-    return _form(held, product_id=product_id)
-
-
-@blueprint.post("/<product_id>")
-@screen("catalogue:write")
-def update(mode: str, product_id: str) -> AnyResponse:
-    """Change it."""
-    products.get(actor(), product_id)
-    try:
-        products.update(actor(), product_id, _draft())
-    except DomainError as refused:
-        return _form(request.form, complaint(refused), 422, product_id=product_id)
-    flash("Saved", "success")
-    return redirect(f"/dashboard/{mode}/catalogue/products/{product_id}", 303)
-
-
-@blueprint.post("/<product_id>/active")
-@screen("catalogue:write")
-def switch(mode: str, product_id: str) -> AnyResponse:
-    """Offer it, or take it off sale."""
-    products.set_active(actor(), product_id, request.form.get("active") == "1")
-    return redirect(f"/dashboard/{mode}/catalogue/products/{product_id}", 303)
-
-
-@blueprint.post("/<product_id>/prices")
-@screen("catalogue:write")
 def add_price(mode: str, product_id: str) -> AnyResponse:
-    """Offer it at a price."""
+    """Offer a product at a price."""
     products.get(actor(), product_id)
     try:
         products.add_price(actor(), product_id, _price())
     except DomainError as refused:
         return _detail(product_id, complaint(refused), 422)
-    flash("The price is offered from now on", "success")
-    return redirect(f"/dashboard/{mode}/catalogue/products/{product_id}", 303)
+    return _part.back(mode, "The price is offered from now on", product_id)
 
 
-@blueprint.post("/<product_id>/prices/<price_id>/active")
-@screen("catalogue:write")
 def switch_price(mode: str, product_id: str, price_id: str) -> AnyResponse:
     """Offer a price, or stop."""
     products.set_price_active(actor(), price_id, request.form.get("active") == "1")
     return redirect(f"/dashboard/{mode}/catalogue/products/{product_id}", 303)
-
-
-def _draft() -> ProductDraft:
-    return ProductDraft(words("sku"), words("name", 1000), words("description", 5000))
 
 
 def _price() -> PriceDraft:
@@ -129,24 +84,7 @@ def _price() -> PriceDraft:
     return PriceDraft(needed_amount("amount", code), code, interval or None, 1 if count is None else count)
 
 
-def _form(
-    values: Mapping[str, str],
-    errors: list[dict[str, str]] | None = None,
-    status: int = 200,
-    *,
-    product_id: str | None = None,
-) -> Response:
-    return render(
-        "dashboard/products/form.html",
-        status,
-        values=values,
-        errors=errors or [],
-        product_id=product_id,
-        form=FlaskForm(),
-    )
-
-
-def _detail(product_id: str, errors: list[dict[str, str]] | None = None, status: int = 200) -> Response:
+def _detail(product_id: str, errors: Errors | None = None, status: int = 200) -> Response:
     who = actor()
     return render(
         "dashboard/products/show.html",
@@ -158,3 +96,17 @@ def _detail(product_id: str, errors: list[dict[str, str]] | None = None, status:
         typed=request.form,
         form=FlaskForm(),
     )
+
+
+_part = Products(
+    "products",
+    "products",
+    "product_id",
+    service=products,
+    create=_create,
+    update=_update,
+    held=_held,
+)
+_part.route("/<product_id>/prices", "POST", WRITE, add_price)
+_part.route("/<product_id>/prices/<price_id>/active", "POST", WRITE, switch_price)
+blueprint = _part.blueprint

@@ -23,10 +23,10 @@ def _terms(code: str) -> ShippingTerms:
     )
 
 
-def _create() -> str:
+def _create() -> tuple[str, str]:
     code = currency()
-    shipping_rates.create(actor(), code, _terms(code), code=words("code") or None)
-    return "Buyers can choose it from now on"
+    made = shipping_rates.create(actor(), code, _terms(code), code=words("code") or None)
+    return made.id, "Buyers can choose it from now on"
 
 
 def _update(row: ShippingRate) -> None:

@@ -16,9 +16,9 @@ def _draft() -> TaxDraft:
     return TaxDraft(words("name"), percent("percent"), words("country"), words("region"))
 
 
-def _create() -> str:
-    tax_rates.create(actor(), _draft())
-    return "New checkouts are taxed by it"
+def _create() -> tuple[str, str]:
+    made = tax_rates.create(actor(), _draft())
+    return made.id, "New checkouts are taxed by it"
 
 
 def _update(row: TaxRate) -> None:
