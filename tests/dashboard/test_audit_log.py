@@ -17,9 +17,8 @@ from app.services.access import keys
 from app.services.events import audit, inspection, webhooks
 from app.services.events.inspection import Filters
 from app.services.operations import settings
-from tests import at_desk as desk
-from tests import shops
-from tests.at_desk import Desk
+from tests import desk, shops
+from tests.desk import Desk
 from tests.shops import Shop
 
 TABLE = re.compile(r'class="row-link" href="[^"]*/audit/(evt_\w+)">([\w.]+)<')

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-from flask.testing import FlaskClient
-
 from app.services.checkout import gift_cards
 from app.services.checkout.catalogue import coupons, products, shipping_rates, stock, tax_rates
 from app.services.operations import provider_settings
-from tests.dashboard.desk import Desk, enter, told
+from tests.desk import Desk, told
 from tests.shops import Shop
 
 AT = "/catalogue"
 PARTS = ("products", "stock", "coupons", "gift-cards", "shipping", "tax")
-
-
-@pytest.fixture
-def desk(client: FlaskClient, shop: Shop) -> Desk:
-    """The owner's desk."""
-    return enter(client, shop)
 
 
 def test_every_part_opens_empty_and_says_what_it_is_for(desk: Desk) -> None:
@@ -105,7 +96,7 @@ def test_a_coupon_is_made_and_changed_and_switched_off(desk: Desk, shop: Shop) -
 def test_a_gift_card_wants_a_step_up_shows_its_code_once_and_is_blocked(desk: Desk, shop: Shop) -> None:
     assert "/dashboard/confirm?action=gift-cards" in desk.post(f"{AT}/gift-cards", amount="20").location
     assert gift_cards.list_page(shop.actor).data == []
-    desk.step_up("gift-cards")
+    desk.confirm("gift-cards")
     for fields in (
         {"amount": "0", "currency": "GBP"},
         {"amount": "5", "currency": "GBP", "days": "0"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.services.checkout import reservations, sessions
-from tests import at_desk as desk
+from tests import desk
 from tests.shops import Shop
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from flask.testing import FlaskClient
 
 from app.domain.errors import Conflict, Unprocessable
 from app.services.checkout import customers, links, order_making, renewals, stored_value
@@ -13,18 +12,12 @@ from app.services.ledger.postings import balances
 from app.services.payments import intents, refunds, store_credit
 from tests import shops
 from tests.buyers import together
-from tests.dashboard.desk import Desk, enter, told
+from tests.desk import Desk, told
 from tests.disputes import paid
 from tests.services.checkout.test_subscriptions import Club
 from tests.shops import NO_FUNDS, Shop, later
 
 pytestmark = pytest.mark.usefixtures("holds")
-
-
-@pytest.fixture
-def desk(client: FlaskClient, shop: Shop) -> Desk:
-    """The owner's desk."""
-    return enter(client, shop)
 
 
 def buy(shop: Shop, number: str = shops.GOOD, **customer: str) -> str:
@@ -99,7 +92,7 @@ def test_a_customer_is_found_and_leads_to_what_they_bought_and_back(desk: Desk, 
         assert [link for link in wanted if f'href="/dashboard/test{link}"' not in shown] == [], path
         assert there in shown or path.startswith("/fraud"), path
     for gone in ("by-email?email=nobody@buyer.test", "cus_2", "credit/cus_2"):
-        desk.step_up("store-credit")
+        desk.confirm("store-credit")
         assert desk.status(f"/customers/{gone}") == 404, gone
     assert desk.status("/customers/by-email") == 303
 
@@ -131,7 +124,7 @@ def test_credit_is_given_and_taken_back_once_and_never_more_than_is_free(desk: D
         "change": store_credit.new_change_id(),
     }
     assert "action=store-credit" in desk.post(here, **form).location
-    desk.step_up("store-credit")
+    desk.confirm("store-credit")
     assert "has no credit yet" in desk.page(here)
     for wrong, words in (
         ({"amount": "-1"}, "Enter an amount like 12.50"),

@@ -6,26 +6,17 @@ import io
 import re
 from datetime import timedelta
 
-import pytest
-from flask.testing import FlaskClient
-
 from app.db import transaction
 from app.models.payments.dispute import Dispute
 from app.services.ledger.postings import balances
 from app.services.payments import dispute_evidence, dispute_queue, disputes, uploads
 from app.services.payments.disputes import Filters
 from tests import shops
-from tests.dashboard.desk import Desk, enter
+from tests.desk import Desk
 from tests.disputes import FRAUD, INQUIRY, NOT_RECEIVED, WARNING, at_the_gateway, by_hand, charge, paid, told
 from tests.shops import Shop
 
 PDF = b"%PDF-1.7 a receipt"
-
-
-@pytest.fixture
-def desk(client: FlaskClient, shop: Shop) -> Desk:
-    """The owner's desk."""
-    return enter(client, shop)
 
 
 def docs(page: str) -> list[str]:
@@ -141,7 +132,7 @@ def test_a_dispute_that_no_gateway_tells_of_is_entered_once(desk: Desk, shop: Sh
     form = {"charge": charge(shop.actor, intent).id, "left": "2000", "amount": "5.00", "reason": "duplicate"}
     assert "action=disputes" in desk.client.get(f"/dashboard/test{here}").location
     assert "action=disputes" in desk.post(here, **form).location
-    desk.step_up("disputes")
+    desk.confirm("disputes")
     asked = desk.page(here)
     assert 'value="20.00"' in asked and "taken from your balance until it is decided" in asked
     stranger = paid(shops.make("Stranger").actor)

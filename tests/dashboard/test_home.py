@@ -45,21 +45,21 @@ def test_the_figures_are_those_of_the_chosen_days_beside_the_days_before(desk: D
     sold(shop, 700, days=3, number=NO_FUNDS)
     sold(shop, 2000, days=9)
     sold(shop, 90_000, days=40)
-    week = desk.text("", range="7")
+    week = desk.page("", range="7")
     assert "£30.00" in stat(week, "Volume") and "+50 % on the days before" in stat(week, "Volume")
     assert "66.7 %" in stat(week, "Success rate")
     assert "66.7 %" in stat(week, "Checkouts completed")
-    assert "£50.00" in stat(desk.text(""), "Volume"), "thirty days, unless others are chosen"
-    assert "£950.00" in stat(desk.text("", range="90"), "Volume")
+    assert "£50.00" in stat(desk.page(""), "Volume"), "thirty days, unless others are chosen"
+    assert "£950.00" in stat(desk.page("", range="90"), "Volume")
     today = metrics.today()
     one_day = {"from": str(today - timedelta(days=9)), "to": str(today - timedelta(days=9))}
-    assert "£20.00" in stat(desk.text("", **one_day), "Volume")
+    assert "£20.00" in stat(desk.page("", **one_day), "Volume")
 
 
 def test_each_chart_has_its_table(desk: Desk, shop: Shop) -> None:
     intent_id = sold(shop, 1234)
     refunds.send(refunds.create(shop.actor, intent_id, 234).id)
-    page = desk.text("")
+    page = desk.page("")
     assert page.count("Show as a table") == 3
     for words in ("Volume, GBP", "Refunded, GBP", "Payments that succeeded"):
         assert page.count(words) >= 2, "the drawing and its table both say what they are"
@@ -78,7 +78,7 @@ def test_each_chart_has_its_table(desk: Desk, shop: Shop) -> None:
     ],
 )
 def test_days_that_cannot_be_shown_say_so_and_the_usual_ones_are(desk: Desk, query: dict[str, str]) -> None:
-    page = desk.text("", **query)
+    page = desk.page("", **query)
     assert "Choose two days" in page
     assert f'value="{metrics.today() - timedelta(days=29)}"' in page
 
@@ -86,19 +86,19 @@ def test_days_that_cannot_be_shown_say_so_and_the_usual_ones_are(desk: Desk, que
 def test_an_odd_range_or_currency_is_the_usual_one(desk: Desk, shop: Shop) -> None:
     sold(shop, 1000)
     for query in ({"range": "-1"}, {"range": "9" * 50}, {"range": "²"}, {"currency": "XYZ"}):
-        assert "£10.00" in stat(desk.text("", **query), "Volume")
+        assert "£10.00" in stat(desk.page("", **query), "Volume")
 
 
 def test_currencies_are_not_added_up(desk: Desk, shop: Shop) -> None:
     sold(shop, 1000)
     sold(shop, 1000)
     sold(shop, 5000, currency="EUR")
-    assert "£20.00" in stat(desk.text(""), "Volume"), "the one with the most payments"
-    assert "€50.00" in stat(desk.text("", currency="EUR"), "Volume")
+    assert "£20.00" in stat(desk.page(""), "Volume"), "the one with the most payments"
+    assert "€50.00" in stat(desk.page("", currency="EUR"), "Volume")
 
 
 def test_a_new_merchant_is_told_what_to_do_first(desk: Desk) -> None:
-    page = desk.text("")
+    page = desk.page("")
     assert "No payments yet" in page and 'href="/dashboard/test/links/new"' in page
     assert "No dispute waits for you" in page
     assert "Every event of this time was taken" in page
@@ -107,8 +107,8 @@ def test_a_new_merchant_is_told_what_to_do_first(desk: Desk) -> None:
 def test_other_merchants_and_the_other_mode_do_not_show(desk: Desk, shop: Shop) -> None:
     sold(shops.make("Stranger"), 77_700)
     sold(shop, 1000)
-    assert "£777" not in desk.text("")
-    assert "£10.00" not in desk.get("", "live").text
+    assert "£777" not in desk.page("")
+    assert "£10.00" not in desk.get("/dashboard/live").text
 
 
 def test_disputes_are_counted_by_when_an_answer_is_due(desk: Desk, shop: Shop) -> None:
@@ -124,7 +124,7 @@ def test_disputes_are_counted_by_when_an_answer_is_due(desk: Desk, shop: Shop) -
     assert found.counts == {"overdue": 1, "two_days": 1, "week": 1, "later": 1}
     assert [row.id for row in found.next] == ids
     assert dispute_lookups.waiting(shops.make("Stranger").actor).total == 0
-    page = desk.text("")
+    page = desk.page("")
     assert "Overdue" in page and "evidence due by" in page
     assert page.index("£10.00</a>") < page.index("£20.00</a>") < page.index("£30.00</a>"), "the first first"
 
@@ -155,9 +155,9 @@ def test_endpoints_that_do_not_take_their_events_are_told_of(desk: Desk, shop: S
         deliver(bad, status)
     deliver(good, "delivered")
     deliver(good, "exhausted", days=60)
-    page = desk.text("")
+    page = desk.page("")
     assert "bad.test/hook" in page and "2 failed, 1 retrying" in page
     assert "good.test/hook" not in page
-    assert "good.test/hook" in desk.text("", range="90")
+    assert "good.test/hook" in desk.page("", range="90")
     stranger = shops.make("Stranger").actor
     assert failing.endpoints(stranger, clock.now() - timedelta(days=9), clock.now()) == []

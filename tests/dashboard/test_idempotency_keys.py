@@ -9,9 +9,8 @@ from flask.testing import FlaskClient
 from app.db import reading
 from app.models.operations.idempotency import IdempotencyRecord
 from app.services.operations import idempotency_inspection
-from tests import at_desk as desk
-from tests import shops
-from tests.at_desk import Desk
+from tests import desk, shops
+from tests.desk import Desk
 from tests.shops import Shop
 
 INTENTS = "/v1/payments/intents"

@@ -8,9 +8,8 @@ import pytest
 from flask import Flask
 
 from app.services.access import keys, roles, tokens
-from tests import at_desk as desk
-from tests import shops
-from tests.at_desk import Desk
+from tests import desk, shops
+from tests.desk import Desk
 from tests.shops import Shop
 
 

@@ -61,7 +61,7 @@ def test_filters_narrow_the_list_down_and_live_in_the_address(desk: Desk, shop: 
         ({"from": f"{clock.now() - timedelta(days=5):%Y-%m-%d}", "status": "succeeded"}, [euro]),
         ({"q": euro, "status": "failed"}, []),
     ):
-        page = desk.text("/payments", **query)
+        page = desk.page("/payments", **query)
         assert rows(page) == expected, query
         for value in query.values():
             assert f'value="{value}"' in page, "it is shown as it was chosen"
@@ -76,8 +76,8 @@ def test_filters_that_cannot_be_say_what_to_mend(desk: Desk, shop: Shop) -> None
         ({"max": "1.234"}, "Enter an amount like 12.50"),
         ({"currency": "ABC"}, "This is no currency"),
     ):
-        assert words in desk.text("/payments", **query)
-    assert len(rows(desk.text("/payments", status="nonsense"))) == 1
+        assert words in desk.page("/payments", **query)
+    assert len(rows(desk.page("/payments", status="nonsense"))) == 1
     assert desk.get("/payments", cursor="nonsense").status_code == 400
 
 
@@ -143,7 +143,7 @@ def test_a_payment_shows_what_belongs_to_it(desk: Desk, shop: Shop) -> None:
     charge = attempts.of_intent(shop.actor, intent_id)[0]
     refunds.send(refunds.create(shop.actor, intent_id, 120, "Broken lid").id)
     dispute(shop.actor, DisputeDraft(charge.id, 500, "product_not_received"))
-    page = desk.text(f"/payments/{intent_id}")
+    page = desk.page(f"/payments/{intent_id}")
     for words in ("INV-9", "Ann", "ann@shop.test", "Broken lid", "product not received", "Needs response"):
         assert words in page, words
     assert f'href="/dashboard/test/checkouts/{session.id}"' in page
@@ -153,16 +153,16 @@ def test_a_payment_shows_what_belongs_to_it(desk: Desk, shop: Shop) -> None:
     assert kinds == ["capture", "refund", "dispute_opened"]
     assert all(sum(amount for _, amount in m.sides) == 0 for m in movements.of_payment(shop.actor, intent_id))
     assert movements.of_payment(shops.make("Stranger").actor, intent_id) == []
-    shown = desk.text(f"/checkouts/{session.id}")
+    shown = desk.page(f"/checkouts/{session.id}")
     assert "INV-9" in shown and "checkout: completed" in shown.lower() and intent_id in shown
 
 
 def test_all_that_is_held_is_captured(desk: Desk, shop: Shop) -> None:
     made = held(shop)
     path = f"/payments/{made.id}/capture"
-    assert "the rest is released" in desk.text(path)
+    assert "the rest is released" in desk.page(path)
     assert intents.get(shop.actor, made.id).status == "requires_capture", "looking takes nothing"
-    answer = desk.post(path, form_at=path, how="all", nonce="one")
+    answer = desk.post(path, how="all", nonce="one")
     assert answer.status_code == 303
     done = intents.get(shop.actor, made.id)
     assert (done.status, done.amount_captured) == ("succeeded", 2000)
@@ -173,7 +173,7 @@ def test_a_part_is_captured_once_however_often_the_form_is_sent(desk: Desk, shop
     made = held(shop)
     path = f"/payments/{made.id}/capture"
     for wrong in ("", "abc", "20.01", "0", "-1"):
-        answer = desk.post(path, form_at=path, how="part", amount=wrong, nonce="wrong")
+        answer = desk.post(path, how="part", amount=wrong, nonce="wrong")
         assert answer.status_code == 422, wrong
     assert intents.get(shop.actor, made.id).amount_captured == 0
     for _ in range(2):
@@ -181,19 +181,19 @@ def test_a_part_is_captured_once_however_often_the_form_is_sent(desk: Desk, shop
     done = intents.get(shop.actor, made.id)
     assert (done.status, done.amount_captured) == ("succeeded", 1250)
     assert [move.kind for move in movements.of_payment(shop.actor, made.id)] == ["capture"]
-    assert "Nothing waits to be captured" in desk.text(path)
+    assert "Nothing waits to be captured" in desk.page(path)
 
 
 def test_a_payment_is_canceled_after_it_was_asked(desk: Desk, shop: Shop) -> None:
     made = held(shop)
     path = f"/payments/{made.id}/cancel"
-    assert "is held is released" in desk.text(path)
+    assert "is held is released" in desk.page(path)
     assert intents.get(shop.actor, made.id).status == "requires_capture"
-    assert desk.post(path, form_at=path, reason="fraud").status_code == 303
+    assert desk.post(path, reason="fraud").status_code == 303
     done = intents.get(shop.actor, made.id)
     assert (done.status, done.cancel_reason) == ("canceled", "fraud")
     assert attempts.of_intent(shop.actor, made.id)[0].status == "voided"
-    again = desk.post(path, form_at=path)
+    again = desk.post(path)
     assert again.status_code == 422 and "cannot be canceled" in again.text
 
 
@@ -204,17 +204,17 @@ def test_refunds_want_a_step_up_and_go_back_once(desk: Desk, shop: Shop) -> None
         assert answer.status_code == 303 and "/dashboard/confirm?action=refund" in answer.location
     assert refunds.of_intent(shop.actor, made.id) == []
     desk.confirm("refund")
-    assert "All of it: £20.00" in desk.text(path)
+    assert "All of it: £20.00" in desk.page(path)
     part = {"how": "part", "amount": "5.00", "reason": "product_return", "left": "2000"}
     assert desk.post(path, **part).status_code == 303
     again = desk.post(path, **part)
     assert again.status_code == 422 and "Something was refunded or disputed since" in again.text
     assert desk.post(path, how="all").status_code == 422, "nor without what was seen"
-    assert "All that is left: £15.00" in desk.text(path)
+    assert "All that is left: £15.00" in desk.page(path)
     assert desk.post(path, how="all", left="1500").status_code == 303
     found = refunds.of_intent(shop.actor, made.id)
     assert [(row.amount, row.reason) for row in found] == [(500, "product_return"), (1500, "other")]
-    assert "Nothing is left to refund" in desk.text(path)
+    assert "Nothing is left to refund" in desk.page(path)
 
 
 def test_what_somebody_saw_must_still_be_so(shop: Shop) -> None:
@@ -232,8 +232,8 @@ def test_notes_are_added_and_read_by_the_team(desk: Desk, shop: Shop) -> None:
     intent_id = str(shop.pay(session).payment_intent_id)
     support_notes.add(shop.actor, session.id, "From the checkout's own page")
     page = f"/payments/{intent_id}"
-    assert desk.post(page + "/notes", form_at=page, note="Called <b>twice</b>").status_code == 303
-    text = desk.text(page)
+    assert desk.post(page + "/notes", note="Called <b>twice</b>").status_code == 303
+    text = desk.page(page)
     assert "Called &lt;b&gt;twice&lt;/b&gt;" in text and "Olivia" in text
     assert "From the checkout&#39;s own page" in text
     assert "Write something first" in desk.client.get(desk.post(page + "/notes", note="  ").location).text

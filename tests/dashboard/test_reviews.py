@@ -8,8 +8,10 @@ from flask.testing import FlaskClient
 from app.services.checkout import identity, reviewing
 from app.services.risk import queue
 from tests import reviewers
-from tests.dashboard.people import HOME, enter, see, send, step_up
+from tests.desk import Desk, enter
 from tests.shops import Shop
+
+HOME = "/dashboard/test"
 
 pytestmark = pytest.mark.usefixtures("holds")
 
@@ -17,10 +19,9 @@ PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n%%EOF\n"
 
 
 @pytest.fixture
-def owner(client: FlaskClient, shop: Shop) -> FlaskClient:
+def owner(client: FlaskClient, shop: Shop) -> Desk:
     """The owner, signed in."""
-    enter(client, shop)
-    return client
+    return enter(client, shop)
 
 
 def held(shop: Shop, **draft: object) -> str:
@@ -30,44 +31,43 @@ def held(shop: Shop, **draft: object) -> str:
     return session.id
 
 
-def test_an_approved_checkout_goes_on(owner: FlaskClient, shop: Shop) -> None:
+def test_an_approved_checkout_goes_on(owner: Desk, shop: Shop) -> None:
     checkout_id = held(shop, customer={"email": "bob@buyer.test"})
-    assert "bob@buyer.test" in see(owner, "/reviews")
-    page = see(owner, f"/reviews/{checkout_id}")
+    assert "bob@buyer.test" in owner.page("/reviews")
+    page = owner.page(f"/reviews/{checkout_id}")
     assert "Your team asked for it" in page and "Looks odd" in page and "Mug" in page
-    assert send(owner, f"/reviews/{checkout_id}/take").status_code == 303
-    assert "You have taken this case" in see(owner, f"/reviews/{checkout_id}")
-    assert send(owner, f"/reviews/{checkout_id}/approve", note="Known customer").status_code == 303
+    assert owner.post(f"/reviews/{checkout_id}/take").status_code == 303
+    assert "You have taken this case" in owner.page(f"/reviews/{checkout_id}")
+    assert owner.post(f"/reviews/{checkout_id}/approve", note="Known customer").status_code == 303
     review = queue.review_of(shop.actor, checkout_id).row
     assert (review.status, review.decision_note) == ("approved", "Known customer")
-    assert checkout_id not in see(owner, "/reviews") and checkout_id in see(owner, "/reviews?show=approved")
+    assert checkout_id not in owner.page("/reviews") and checkout_id in owner.page("/reviews?show=approved")
     assert shop.pay(queue.review_of(shop.actor, checkout_id).session).status == "completed"
 
 
-def test_a_rejected_checkout_is_canceled_and_wants_a_reason(owner: FlaskClient, shop: Shop) -> None:
+def test_a_rejected_checkout_is_canceled_and_wants_a_reason(owner: Desk, shop: Shop) -> None:
     checkout_id = held(shop)
     there = f"{HOME}/reviews/{checkout_id}%23reject"
-    assert f'href="/dashboard/confirm?action=decisions&amp;next={there}"' in see(
-        owner, f"/reviews/{checkout_id}"
+    assert f'href="/dashboard/confirm?action=decisions&amp;next={there}"' in owner.page(
+        f"/reviews/{checkout_id}"
     )
-    detour = send(
-        owner,
+    detour = owner.post(
         f"/reviews/{checkout_id}/reject",
         note="Stolen card",
         back=f"{HOME}/reviews/{checkout_id}#reject",
     )
     assert detour.location == f"/dashboard/confirm?action=decisions&next={there}"
-    step_up(owner, "decisions")
-    assert 'data-dialog-open="reject"' in see(owner, f"/reviews/{checkout_id}")
-    bare = send(owner, f"/reviews/{checkout_id}/reject")
+    owner.confirm("decisions")
+    assert 'data-dialog-open="reject"' in owner.page(f"/reviews/{checkout_id}")
+    bare = owner.post(f"/reviews/{checkout_id}/reject")
     assert bare.status_code == 422 and "Say why" in bare.text
     assert queue.review_of(shop.actor, checkout_id).row.status == "pending"
-    assert send(owner, f"/reviews/{checkout_id}/reject", note="Stolen card").status_code == 303
+    assert owner.post(f"/reviews/{checkout_id}/reject", note="Stolen card").status_code == 303
     case = queue.review_of(shop.actor, checkout_id)
     assert (case.row.status, case.session.status) == ("rejected", "canceled")
-    late = send(owner, f"/reviews/{checkout_id}/approve")
+    late = owner.post(f"/reviews/{checkout_id}/approve")
     assert late.status_code == 409 and "rejected already" in late.text
-    assert send(owner, f"/reviews/{checkout_id}/take").status_code == 409
+    assert owner.post(f"/reviews/{checkout_id}/take").status_code == 409
     assert queue.review_of(shop.actor, checkout_id).row.id == case.row.id
 
 
@@ -84,37 +84,37 @@ def test_documents_are_downloaded_by_who_may_decide_and_a_rejection_holds_the_ch
 ) -> None:
     session = shop.session()
     check = identity.hand_in(shop.actor, session.id, "application/pdf", PDF).request
-    enter(client, shop, "read_only", "viewer@shop.test")
-    page = see(client, f"/identity/{check.id}")
+    desk = enter(client, shop, "read_only", "viewer@shop.test")
+    page = desk.page(f"/identity/{check.id}")
     assert "For reviewers" in page and "Reject" not in page
     [upload] = identity.kyc_documents.listed(check)
     file = f"/identity/{check.id}/documents/{upload.id}"
-    assert client.get(HOME + file).status_code == 403
-    assert send(client, f"/identity/{check.id}/approve").status_code == 403
+    assert desk.get(file).status_code == 403
+    assert desk.post(f"/identity/{check.id}/approve").status_code == 403
     assert reviewers.told(check.id, "kyc.document_read") == []
 
-    enter(client, shop)
-    assert check.id in see(client, "/identity")
-    got = client.get(HOME + file)
+    desk = enter(client, shop)
+    assert check.id in desk.page("/identity")
+    got = desk.get(file)
     assert got.data == PDF and got.mimetype == "application/pdf"
     assert got.headers["Content-Disposition"].startswith("attachment")
     assert "sandbox" in got.headers["Content-Security-Policy"]
     assert got.headers["X-Content-Type-Options"] == "nosniff"
     assert len(reviewers.told(check.id, "kyc.document_read")) == 1
-    assert "action=decisions" in send(client, f"/identity/{check.id}/reject").location
+    assert "action=decisions" in desk.post(f"/identity/{check.id}/reject").location
     assert identity.get(shop.actor, check.id).status == "submitted"
-    step_up(client, "decisions")
-    assert send(client, f"/identity/{check.id}/reject").location.endswith(check.id)
+    desk.confirm("decisions")
+    assert desk.post(f"/identity/{check.id}/reject").location.endswith(check.id)
     assert identity.get(shop.actor, check.id).status == "rejected"
     assert queue.review_of(shop.actor, session.id).row.source == "kyc"
-    late = send(client, f"/identity/{check.id}/approve")
+    late = desk.post(f"/identity/{check.id}/approve")
     assert late.status_code == 409 and "rejected already" in late.text
-    assert session.id in see(client, "/reviews")
+    assert session.id in desk.page("/reviews")
 
 
-def test_a_document_of_another_check_is_not_opened_through_this_one(owner: FlaskClient, shop: Shop) -> None:
+def test_a_document_of_another_check_is_not_opened_through_this_one(owner: Desk, shop: Shop) -> None:
     mine = identity.hand_in(shop.actor, shop.session().id, "application/pdf", PDF).request
     other = identity.hand_in(shop.actor, shop.session().id, "application/pdf", PDF + b" ").request
     [upload] = identity.kyc_documents.listed(other)
-    see(owner, f"/identity/{mine.id}/documents/{upload.id}", 404)
+    owner.page(f"/identity/{mine.id}/documents/{upload.id}", 404)
     assert reviewers.told(other.id, "kyc.document_read") == []

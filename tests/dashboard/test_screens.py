@@ -17,7 +17,7 @@ from app.services.access import keys, sign_ins, totp, users, web_sessions
 from app.services.events import audit, deliveries, webhooks
 from app.services.payments import refunds
 from tests import qr_codes, shops
-from tests.at_desk import at
+from tests.desk import at, enter
 from tests.shops import Shop
 
 PASSWORD = "a long enough passphrase"
@@ -43,17 +43,21 @@ def sign_in(client: FlaskClient, email: str = "owner@shop.test") -> None:
     assert answer.status_code == 303, answer.text
 
 
-def step_up(client: FlaskClient, action: str) -> None:
+def confirm_by_form(client: FlaskClient, action: str) -> None:
     address = f"/dashboard/confirm?action={action}&next=/dashboard/test"
     assert post(client, address, address, secret=PASSWORD).status_code == 303
+
+
+def step_up(client: FlaskClient, action: str) -> None:
+    held = web_sessions.load(_cookie(client))
+    assert held is not None
+    web_sessions.confirm(held.token_hash, action)
 
 
 @pytest.fixture
 def owner(client: FlaskClient, shop: Shop) -> FlaskClient:
     """The owner, signed in."""
-    person(shop)
-    sign_in(client)
-    return client
+    return enter(client, shop, email="owner@shop.test").client
 
 
 def test_the_way_on_after_signing_in_stays_on_this_site(client: FlaskClient, shop: Shop) -> None:
@@ -83,7 +87,7 @@ def test_a_form_without_its_token_is_refused(owner: FlaskClient, shop: Shop) -> 
 def test_signing_in_gives_a_fresh_session_and_signing_out_ends_it(owner: FlaskClient) -> None:
     cookie = owner.get_cookie("till")
     assert cookie is not None
-    step_up(owner, "refund")
+    confirm_by_form(owner, "refund")
     changed = owner.get_cookie("till")
     assert changed is not None and changed.value != cookie.value
     assert post(owner, "/dashboard/security", "/dashboard/sign-out").status_code == 303
@@ -206,9 +210,7 @@ def test_a_seed_in_force_is_never_shown_again_and_looking_does_not_switch_it_off
     page = post(client, "/dashboard/security", "/dashboard/security/totp", code="000000")
     assert seed not in page.text
     assert page.status_code == 303, "without step-up nothing is tried"
-    held = web_sessions.load(_cookie(client))
-    assert held is not None
-    web_sessions.confirm(held.token_hash, "mfa")
+    step_up(client, "mfa")
     for answer in (
         client.get("/dashboard/security/totp"),
         post(client, "/dashboard/security", "/dashboard/security/totp", code="000000"),
@@ -352,9 +354,7 @@ def test_codes_of_an_enrolment_are_not_guessed(client: FlaskClient, shop: Shop) 
     user = person(shop)
     totp.begin(user.id)
     entered(client, user)
-    held = web_sessions.load(_cookie(client))
-    assert held is not None
-    web_sessions.confirm(held.token_hash, "mfa")
+    step_up(client, "mfa")
     tries = [post(client, "/dashboard/security", "/dashboard/security/totp", code="000000") for _ in range(6)]
     assert [answer.status_code for answer in tries] == [422] * 5 + [429]
 

@@ -47,7 +47,7 @@ def test_words_find_payments_and_checkouts(desk: Desk, shop: Shop, query: str) -
     checkout_id, intent_id = bought(shop, reference="INV-77", title="A stoneware mug")
     other = shop.session(price=900, customer={"email": "bob@shop.test"})
     other_id = str(shop.pay(other, "5555555555554444").payment_intent_id)
-    page = desk.text("/search", q=query)
+    page = desk.page("/search", q=query)
     assert f"/payments/{intent_id}" in page and other_id not in page
     if query not in ("4242", "16.20", "£16.20", "16,20 gbp"):
         assert f"/checkouts/{checkout_id}" in page
@@ -88,12 +88,12 @@ def test_links_customers_refunds_and_disputes_are_found_by_words(desk: Desk, sho
         ("lid was", "Lid was broken"),
         ("ann lee", "Ann"),
     ):
-        assert words in desk.text("/search", q=query)
+        assert words in desk.page("/search", q=query)
 
 
 def test_nothing_found_and_nothing_asked_say_what_can_be(desk: Desk, shop: Shop) -> None:
     bought(shop)
-    assert "Search everything" in desk.text("/search")
+    assert "Search everything" in desk.page("/search")
     for query in (
         "nothing like it",
         "%",
@@ -104,10 +104,10 @@ def test_nothing_found_and_nothing_asked_say_what_can_be(desk: Desk, shop: Shop)
         "$",
         ",.,",
     ):
-        page = desk.text("/search", q=query)
+        page = desk.page("/search", q=query)
         assert "Nothing found" in page, query
         assert "<table" not in page
 
 
 def test_the_top_search_leads_there(desk: Desk) -> None:
-    assert 'action="/dashboard/test/search"' in desk.text("/payments")
+    assert 'action="/dashboard/test/search"' in desk.page("/payments")

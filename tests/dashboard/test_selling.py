@@ -7,17 +7,11 @@ from flask.testing import FlaskClient
 
 from app.services.checkout import links, order_making, subscriptions
 from app.services.payments import refunds, saved_methods
-from tests.dashboard.desk import Desk, enter, told
+from tests.desk import Desk, enter, told
 from tests.services.checkout.test_subscriptions import Club
 from tests.shops import Shop
 
 pytestmark = pytest.mark.usefixtures("holds")
-
-
-@pytest.fixture
-def desk(client: FlaskClient, shop: Shop) -> Desk:
-    """The owner's desk."""
-    return enter(client, shop)
 
 
 def refund(shop: Shop, amount: int = 500) -> refunds.Refund:
@@ -80,7 +74,7 @@ def test_an_order_is_shipped_delivered_and_another_is_cancelled(desk: Desk, shop
     detour = desk.post(f"{there}/status", status="cancelled", back=back)
     assert "confirm?action=refund" in detour.location and detour.location.endswith(there)
     assert order_making.get(shop.actor, newest.number).status == "paid"
-    desk.step_up("refund")
+    desk.confirm("refund")
     desk.post(f"{there}/status", status="cancelled")
     assert order_making.get(shop.actor, newest.number).status == "cancelled"
     assert [row.amount for row in refunds.of_intent(shop.actor, str(newest.payment_intent_id))] == [3240]

@@ -10,9 +10,8 @@ from app.models.events.journal import JournalEntry
 from app.services.access import tenants, totp
 from app.services.operations import settings
 from app.services.operations.settings import checkout_settings
-from tests import at_desk as desk
-from tests import shops
-from tests.at_desk import Desk
+from tests import desk, shops
+from tests.desk import Desk
 from tests.shops import Shop
 
 BRANDING = {"name": "Mug & Co", "own_accent": "1", "own_accent_known": "1", "brand_accent": "#1a73e8"}

@@ -13,9 +13,8 @@ from app.domain.errors import Conflict, DomainError, NotFound, PermissionDenied
 from app.models.access.user import User
 from app.models.events.journal import JournalEntry
 from app.services.access import invitations, keys, roles, sign_ins, team, tokens, totp, users
-from tests import at_desk as desk
-from tests import shops
-from tests.at_desk import PASSWORD, Desk
+from tests import desk, shops
+from tests.desk import PASSWORD, Desk
 from tests.shops import Shop
 
 NEW = {"name": "Nora", "email": "nora@shop.test", "role": "read_only"}

@@ -15,9 +15,8 @@ from app.domain.errors import NotFound
 from app.kit import clock, signing
 from app.models.events.delivery import Delivery
 from app.services.events import audit, webhooks
-from tests import at_desk as desk
-from tests import shops
-from tests.at_desk import Desk
+from tests import desk, shops
+from tests.desk import Desk
 from tests.shops import Shop
 
 URL, EVENTS = "https://shop.test/hook", ["payment.succeeded", "checkout.completed"]
