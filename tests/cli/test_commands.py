@@ -24,7 +24,7 @@ from app.services.checkout.link_terms import LinkDraft
 from app.services.events import audit, deliveries, webhooks
 from app.services.operations import inbound_secrets
 from app.web.openapi import document
-from tests.at_desk import at
+from tests.desk import at
 from tests.shops import Shop
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,14 +7,13 @@ import re
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 from app.models.checkout.payment_link import PaymentLink
 from app.services.checkout import links
 from app.services.checkout.link_page import Asked, key_of
 from app.services.payments import uploads
 from tests import catalogue, drawings
-from tests.dashboard.desk import Desk, enter
+from tests.desk import Desk
 from tests.shops import Shop, make
 
 LINK = {"title": "Boat trip", "currency": "GBP", "how": "fixed", "amount": "10", "slug": "boat"}
@@ -28,11 +27,6 @@ PAGE = {
     "question-2-options": "S\n\n M & L \n",
     "message-inactive": "Back in May",
 }
-
-
-@pytest.fixture
-def desk(client: FlaskClient, shop: Shop) -> Desk:
-    return enter(client, shop)
 
 
 def the_link(shop: Shop) -> PaymentLink:

@@ -20,16 +20,16 @@ from app.services.access import logos
 from app.services.checkout import hosted, links, receipts
 from app.services.checkout.link_terms import LinkDraft
 from app.services.operations import settings
-from tests import at_desk as desk
+from tests import desk as desks
 from tests import shops
-from tests.at_desk import Desk
+from tests.desk import Desk
 from tests.drawings import BLACK, TEAL, WHITE, file, mark, opened
 from tests.shops import Shop
 
 
 @pytest.fixture
 def owner(app: Flask, shop: Shop) -> Desk:
-    return desk.at(app, shop)
+    return desks.at(app, shop)
 
 
 def upload(who: Desk, content: bytes, name: str = "logo.png", mode: str = "test") -> TestResponse:
@@ -127,7 +127,7 @@ def test_a_logo_is_its_merchants_own_and_of_who_may_change_settings(
     where = address(owner.get("/settings").text)
     assert where is not None
     stranger = shops.make("Stranger")
-    theirs = desk.at(app, stranger)
+    theirs = desks.at(app, stranger)
     assert address(theirs.get("/settings").text) is None
     assert upload(theirs, file(mark(BLACK))).status_code == 303
     assert theirs.post("/settings/logo/remove").status_code == 303
@@ -140,7 +140,7 @@ def test_a_logo_is_its_merchants_own_and_of_who_may_change_settings(
         f"/logo/{'0' * 36}/{'0' * 64}/page.png",
     ):
         assert owner.client.get(wrong).status_code == 404
-    viewer = desk.at(app, shop, "read_only")
+    viewer = desks.at(app, shop, "read_only")
     page = viewer.get("/settings").text
     assert address(page) == where and "/settings/logo" not in page
     assert (
