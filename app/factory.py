@@ -12,6 +12,7 @@ from app import settings as environment
 from app.api import SURFACES
 from app.settings import Settings
 from app.web import (
+    compression,
     cors,
     csp_reports,
     errors,
@@ -70,7 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     rate_limits.install(app)
     cors.install(app, SURFACES)
     errors.install(app, SURFACES)
-    for part in (nul, health, static_files):
+    for part in (nul, health, static_files, compression):
         part.install(app)
     for surface in SURFACES:
         surface.mount(app, csrf.exempt)

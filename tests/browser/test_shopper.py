@@ -220,24 +220,3 @@ def test_a_double_click_charges_once(till: Till, browser: Browser) -> None:
     receipt(page)
     assert till.state(checkout_id)["payment_intent"]["status"] == "succeeded"
     context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_no_barrier_on_the_pages_that_a_shopper_sees(
-    till: Till, browser: Browser, axe: str, scheme: str, width: int
-) -> None:
-    context = browser.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": 850}, bypass_csp=True
-    )  # type: ignore[arg-type]
-    page = context.new_page()
-    _, url = till.session()
-    for address in (url, till.base + "/l/" + till.demo["link_slug"], till.base + "/dashboard/sign-in"):
-        page.goto(address)
-        page.add_script_tag(content=axe)
-        found = page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes[0].html))")
-        assert found == [], address
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
-            f"{address} scrolls sideways"
-        )
-    context.close()

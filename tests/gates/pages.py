@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
 
 from app.dashboard.step_up import ACTIONS
 from app.services.access import web_sessions
@@ -41,25 +42,31 @@ class Page:
         return f"{self.method} {self.rule.rule}"
 
 
-def walk(app: Flask, owned: Things, who: Identities, rows: Rows) -> list[str]:
-    """Open everything; what is not as it is declared."""
+def walk(app: Flask, owned: Things, who: Identities, rows: Rows) -> tuple[list[str], dict[str, bytes]]:
+    """Open everything: what is not as it is declared, and each page of HTML by its name."""
     app.config["WTF_CSRF_ENABLED"] = False  # proven elsewhere; here a door alone should stop a post
     wrong: list[str] = []
+    seen: dict[str, bytes] = {}
     pages = pages_of(app)
     for page in pages:
         if page.method == "GET":
-            wrong += _come(app, page, owned, who)
+            wrong += _come(app, page, owned, who, seen)
     before = rows.say()
     for page in pages:
         if page.method != "GET":
-            wrong += _come(app, page, owned, who)
+            wrong += _come(app, page, owned, who, seen)
     after = rows.say()
-    return wrong + [f"what others sent changed {name}" for name in after if after[name] != before[name]]
+    return [*wrong, *(f"what others sent changed {name}" for name in after if after[name] != before[name])], seen
 
 
-def _come(app: Flask, page: Page, owned: Things, who: Identities) -> list[str]:
-    people = page.door.to == To.PEOPLE
-    return _screen(app, page, owned, who) if people else _open_page(app, page, owned, who)
+def _keep(seen: dict[str, bytes], page: Page, answer: TestResponse) -> None:
+    if answer.status_code == 200 and answer.mimetype == "text/html":
+        seen[f"{page} {len(seen)}"] = answer.data
+
+
+def _come(app: Flask, page: Page, owned: Things, who: Identities, seen: dict[str, bytes]) -> list[str]:
+    come = _screen if page.door.to == To.PEOPLE else _open_page
+    return come(app, page, owned, who, seen)
 
 
 def pages_of(app: Flask) -> list[Page]:
@@ -73,7 +80,7 @@ def pages_of(app: Flask) -> list[Page]:
     return sorted(found, key=lambda page: (page.method, page.rule.rule))
 
 
-def _open_page(app: Flask, page: Page, owned: Things, who: Identities) -> list[str]:
+def _open_page(app: Flask, page: Page, owned: Things, who: Identities, seen: dict[str, bytes]) -> list[str]:
     """No credential makes a difference; a made-up address is 404."""
     wrong, client = [], app.test_client()
     names = set(page.rule.arguments) - _NAMELESS
@@ -86,7 +93,10 @@ def _open_page(app: Flask, page: Page, owned: Things, who: Identities) -> list[s
         given = {"filename": "css/base.css", "name": "htmx.js"}
         states = owned.some("hosted_id") if "hosted_id" in names else [""]
         paths = [owned.fill(page.rule.rule, **given, hosted_id=state)[0] for state in states]
-        plain = [client.get(path).status_code for path in paths]
+        answers = [client.get(path) for path in paths]
+        for answer in answers:
+            _keep(seen, page, answer)
+        plain = [answer.status_code for answer in answers]
         headers = {"Authorization": f"Bearer {who.owner.credential}"}
         if not {200, 302, 303} & set(plain):
             wrong.append(f"{page}: {plain}")
@@ -95,7 +105,7 @@ def _open_page(app: Flask, page: Page, owned: Things, who: Identities) -> list[s
     return wrong
 
 
-def _screen(app: Flask, page: Page, owned: Things, who: Identities) -> list[str]:
+def _screen(app: Flask, page: Page, owned: Things, who: Identities, seen: dict[str, bytes]) -> list[str]:
     """People alone; by permission, then by step-up; another merchant's things and live mode's are 404.
 
     Nothing tells another merchant of these things, and no screen offers anybody what they may not do.
@@ -126,6 +136,8 @@ def _screen(app: Flask, page: Page, owned: Things, who: Identities) -> list[str]
             expected = {200, 302, 303} if page.method == "GET" else {200, 201, 303, 401, 409, 422}
         if answer.status_code not in expected:
             wrong.append(f"{page} by {name}: {answer.status_code}, not {expected}")
+        if name == "owner":
+            _keep(seen, page, answer)
         if name == "other tenant":
             told = [id_ for id_ in owned.ids.values() if len(id_) > 12 and id_ not in path]
             wrong += [f"{page} tells another merchant of {id_}" for id_ in told if id_ in answer.text]
