@@ -301,11 +301,11 @@ def bench(
     for rows in ROWS if only in "list" else ():
         grow(url, made["tenant_id"], rows)
         show(f"list at {rows:,} rows", load.run(TILL_PORT, single(till.list), seconds=seconds), None, None)
-    for scenario in ("lists", "home"):
+    for scenario in ("lists", "home", "lighthouse"):
         if only in scenario:
             print(flush=True)
             subprocess.run(
-                [sys.executable, "-m", f"bench.{scenario}", made["keys"]["secret"]],
+                [sys.executable, "-m", f"bench.{scenario}", made["keys"]["secret"], str(TILL_PORT)],
                 env={**os.environ, **variables},
                 check=True,
             )

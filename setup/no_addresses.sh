@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if grep -nE '(--index-url|--find-links|--extra-index-url|"resolved"|https?://)' requirements*.lock ||
-  grep -nE '"resolved"' package-lock.json; then
+  grep -nE '"resolved"' package-lock.json bench/package-lock.json; then
   echo "A lock file names an address; make it again with make lock (docs/adr/0002)." >&2
   exit 1
 fi

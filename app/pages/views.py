@@ -22,7 +22,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
 from app.pages import parts
-from app.services.checkout import dues, panel, totals
+from app.services.checkout import dues, panel, receipts, totals
 from app.services.checkout.subscribing import RECURRING
 from app.services.operations.settings import checkout_settings
 from app.services.payments import offers
@@ -212,7 +212,7 @@ def receipt(
 ) -> dict[str, Any]:
     """What a paid session shows."""
     return {
-        "number": session.receipt_id,
+        "number": receipts.number_of(session),
         "order_number": session.order_id,
         "amount": intent.amount_captured if intent else session.grand_total,
         "paid_at": session.completed_at,

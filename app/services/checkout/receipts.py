@@ -95,6 +95,18 @@ def of_checkout(session: CheckoutSession) -> Receipt:
     return found
 
 
+def number_of(session: CheckoutSession) -> str | None:
+    """What its buyer knows a session's receipt by, or None while it is only promised.
+
+    Of a merchant's own system that is the id that the system gave it.
+    """
+    found = _find(session)
+    if found is not None:
+        return found.public_number
+    promised = (session.receipt_id or "").startswith("rcpt_")
+    return None if promised else session.receipt_id
+
+
 def _find(session: CheckoutSession) -> Receipt | None:
     statement = select(Receipt).where(
         Receipt.tenant_id == session.tenant_id,
