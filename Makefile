@@ -41,6 +41,6 @@ words: ## Take new words of the shopper pages into the catalogues; then translat
 	@$(BIN)/pybabel -q extract -F babel.cfg --no-location --sort-output --ignore-dirs 'node_modules .*' -o .words.pot .
 	@$(BIN)/pybabel -q update -i .words.pot -d app/translations --no-fuzzy-matching --width 110; rm .words.pot
 
-bench: ## Print throughput and latency as ratios to a bare floor app
+bench: ## Print throughput and latency as ratios to a bare floor app, and Lighthouse
 	@setup/install.sh dev
 	@$(BIN)/python -m bench $(ARGS)
