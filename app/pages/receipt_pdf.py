@@ -1,16 +1,14 @@
 """Receipts as PDF files, drawn by fpdf2 when one is asked for (docs/adr/0020).
 
-The typeface is a file that is installed with the front-end files; it has Latin, Greek, Cyrillic, Hebrew and
-Arabic letters. What it has no letter for is shown as a box; readers of languages that it cannot write get the
-labels in English (docs/adr/0034).
+A receipt with letters that no typeface of ours has is read on its page, which browsers print to a file; signs
+that are no letters are left out (docs/adr/0035).
 """
 
 from __future__ import annotations
 
 import io
+import json
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from babel.dates import format_datetime
@@ -19,6 +17,7 @@ from flask_babel import gettext as _
 from app.domain.actor import TenantProfile
 from app.domain.money import format_money
 from app.kit.words import N_
+from app.pages import receipt_fonts
 from app.services.access import logos
 from app.services.checkout.receipts import Shown
 from app.web.languages import direction, language
@@ -26,7 +25,6 @@ from app.web.languages import direction, language
 if TYPE_CHECKING:
     from fpdf import FPDF
 
-FONTS = Path(__file__).resolve().parents[2] / "node_modules" / "dejavu-fonts-ttf" / "ttf"
 _METHODS = {
     "card": N_("Card"),
     "buy_now_pay_later": N_("Pay later"),
@@ -37,20 +35,23 @@ _METHODS = {
     "bank_account": N_("Bank account"),
     "gift_card": N_("Gift card"),
 }
-#: Languages that the typeface has no letters for.
-UNDRAWN = frozenset({"ja", "zh"})
 #: Millimetres of an A4 page, and of a line of text.
 MARGIN, WIDTH, LINE = 20, 170, 6
 #: Millimetres that a logo may take, and the colour of a plate behind a pale one.
 LOGO_WIDTH, LOGO_HEIGHT, DARK = 60, 14, (18, 32, 26)
 
 
+def can_draw(shown: Shown) -> bool:
+    """Whether there is a letter for everything that a receipt says."""
+    return receipt_fonts.can_write(_text_of(shown.receipt.content))
+
+
 def draw(shown: Shown) -> bytes:
     """The file of a receipt, in the reader's language; the same receipt gives the same bytes."""
-    receipt, content = shown.receipt, shown.receipt.content
-    pdf = _page(
-        f"{_('Receipt')} {receipt.public_number}", shown.profile, content["seller"]["name"], receipt.issued_at
-    )
+    receipt = shown.receipt
+    content = receipt_fonts.without_signs(receipt.content)
+    title = f"{_('Receipt')} {receipt.public_number}"
+    pdf = _page(title, shown.profile, content["seller"]["name"], receipt.issued_at, _text_of(content))
     if receipt.voided_at:
         _text(pdf, _("This receipt is void."), bold=True)
     for line in content["lines"]:
@@ -71,13 +72,16 @@ def draw(shown: Shown) -> bytes:
     return bytes(pdf.output())
 
 
-def _page(title: str, profile: TenantProfile, seller: str, issued_at: datetime) -> FPDF:
+def _text_of(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _page(title: str, profile: TenantProfile, seller: str, issued_at: datetime, text: str) -> FPDF:
     from fpdf import FPDF  # half a second and some megabytes, for those who want a file
 
     pdf = FPDF(format="A4")
     pdf.set_margin(MARGIN)
-    for style, file in (("", "DejaVuSans.ttf"), ("B", "DejaVuSans-Bold.ttf")):
-        pdf.add_font("DejaVu", style, _font(file))
+    receipt_fonts.add_to(pdf, text, language())
     pdf.set_text_shaping(True)
     pdf.set_title(title)
     pdf.set_author(seller)
@@ -107,11 +111,6 @@ def _logo(pdf: FPDF, profile: TenantProfile) -> None:
         pdf.rect(left, top, wide + 2 * plate, high + 2 * plate, "F")
     pdf.image(io.BytesIO(picture), left + plate, top + plate, wide, high, alt_text=profile.name)
     pdf.set_y(top + high + 2 * plate + LINE / 2)
-
-
-@lru_cache(maxsize=2)
-def _font(name: str) -> str:
-    return str(FONTS / name)
 
 
 def _sums(totals: dict[str, Any]) -> list[tuple[str, int]]:
@@ -150,14 +149,14 @@ def _money(minor: int, currency: str) -> str:
 
 
 def _text(pdf: FPDF, text: str, *, size: int = 10, bold: bool = False) -> None:
-    pdf.set_font("DejaVu", "B" if bold else "", size)
+    pdf.set_font(receipt_fonts.FAMILY, "B" if bold else "", size)
     align = "R" if direction(language()) == "rtl" else "L"
     pdf.multi_cell(WIDTH, size * 0.6, text, align=align, new_x="LMARGIN", new_y="NEXT")
 
 
 def _row(pdf: FPDF, left: str, right: str, *, bold: bool = False) -> None:
     """Two columns, the first where reading starts; a long text takes more lines, and no row is torn apart."""
-    pdf.set_font("DejaVu", "B" if bold else "", 10)
+    pdf.set_font(receipt_fonts.FAMILY, "B" if bold else "", 10)
     widths = (WIDTH * 0.65, WIDTH * 0.35)
     tall = max(
         cast(float, pdf.multi_cell(width, LINE, text, dry_run=True, output="HEIGHT"))

@@ -7,11 +7,8 @@ from datetime import datetime
 from flask import Blueprint, Response, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.domain.languages import FALLBACK
 from app.pages import receipt_pdf, views
 from app.services.checkout import receipts, sessions
-from app.web import languages
-from app.web.languages import language
 from app.web.opens import To, opens
 
 blueprint = Blueprint("receipts", __name__)
@@ -37,12 +34,12 @@ def show(token: str) -> Response:
 
 @blueprint.get("/receipts/<token>.pdf")
 @opens(To.ADDRESS)
-def as_file(token: str) -> Response:
-    """The same as a PDF file."""
+def as_file(token: str) -> AnyResponse:
+    """The same as a PDF file; to the page where a file could not show all of it."""
     shown = receipts.by_token(token)
     views.merchant(shown.profile)  # their language, where the reader has none
-    if language() in receipt_pdf.UNDRAWN:
-        languages.speak(FALLBACK)
+    if not receipt_pdf.can_draw(shown):
+        return redirect(f"/receipts/{token}", 303)
     response = Response(receipt_pdf.draw(shown), mimetype="application/pdf")
     name = f"receipt-{shown.receipt.public_number}.pdf"
     response.headers.set("Content-Disposition", "attachment", filename=name)

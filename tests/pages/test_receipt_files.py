@@ -38,9 +38,39 @@ def test_a_receipt_is_saved_as_a_file(client: FlaskClient, shop: Shop) -> None:
     assert client.get(f"/receipts/{issued.id}.pdf").status_code == 404
 
 
+def test_names_in_japanese_and_chinese_have_their_letters(
+    client: FlaskClient, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [
+        CartLine("line_1", "MUG", "直火の茶碗 🎁", 1, 1500),
+        CartLine("line_2", "TEA", "谢谢您的订单 ☕️", 1, 900),
+    ]
+    path = receipt_of(client, paid(shop, lines))
+    for language in ("en", "ja", "zh"):
+        file = client.get(f"{path}.pdf", headers={"Accept-Language": language})
+        assert file.status_code == 200
+        assert b"NotoSansJP" in file.data and b"NotoSansSC" in file.data
+        assert len(file.data) < 100_000, "only the letters that are used"
+    plain = client.get(f"{receipt_of(client, paid(shop, [CartLine('line_1', 'MUG', 'Mug', 1, 1500)]))}.pdf")
+    assert b"DejaVu" in plain.data and b"NotoSans" not in plain.data
+    assert "missing the following glyphs" not in caplog.text, "a box was drawn"
+
+
+def test_what_no_typeface_can_write_is_read_on_the_page(client: FlaskClient, shop: Shop) -> None:
+    path = receipt_of(client, paid(shop, [CartLine("line_1", "MUG", "머그잔", 1, 1500)]))
+    led = client.get(f"{path}.pdf")
+    assert (led.status_code, led.location) == (303, path)
+    assert "머그잔" in client.get(path).text
+
+
+def receipt_of(client: FlaskClient, session: Any) -> str:
+    """The path of a paid session's receipt."""
+    client.get(f"/pay/{session.hosted_id}/receipt")
+    return f"/receipts/{finalizations.receipts(session)[0].token}"
+
+
 def test_a_long_one_has_more_pages(client: FlaskClient, shop: Shop) -> None:
     lines = [CartLine(f"line_{n}", "TEA", f"Tea number {n}", 1, 100) for n in range(120)]
     session = paid(shop, lines)
-    client.get(f"/pay/{session.hosted_id}/receipt")
-    file = client.get(f"/receipts/{finalizations.receipts(session)[0].token}.pdf").data
+    file = client.get(f"{receipt_of(client, session)}.pdf").data
     assert file.count(b"/Type /Page\n") == 4
