@@ -56,7 +56,7 @@ def draw(shown: Shown) -> bytes:
         _text(pdf, _("This receipt is void."), bold=True)
     for line in content["lines"]:
         price = _money(line["unit_price"], receipt.currency)
-        name = line["name"] if line["quantity"] == 1 else f"{line['quantity']} × {line['name']} ({price})"
+        name = line["name"] if line["quantity"] == 1 else _of_many(line["quantity"], line["name"], price)
         _row(pdf, name, _money(line["quantity"] * line["unit_price"], receipt.currency))
     _rule(pdf)
     for label, amount in _sums(content["totals"]):
@@ -113,6 +113,12 @@ def _logo(pdf: FPDF, profile: TenantProfile) -> None:
     pdf.set_y(top + high + 2 * plate + LINE / 2)
 
 
+def _of_many(quantity: int, name: str, price: str) -> str:
+    """What several were bought of; a mark keeps the price in order where it stands after Arabic letters."""
+    mark = "" if direction(language()) == "rtl" else "\N{LEFT-TO-RIGHT MARK}"
+    return f"{quantity} × {name}{mark} ({price})"
+
+
 def _sums(totals: dict[str, Any]) -> list[tuple[str, int]]:
     """What leads from the goods to the total."""
     extras = [
@@ -149,9 +155,19 @@ def _money(minor: int, currency: str) -> str:
 
 
 def _text(pdf: FPDF, text: str, *, size: int = 10, bold: bool = False) -> None:
-    pdf.set_font(receipt_fonts.FAMILY, "B" if bold else "", size)
     align = "R" if direction(language()) == "rtl" else "L"
+    _choose(pdf, size, bold)
     pdf.multi_cell(WIDTH, size * 0.6, text, align=align, new_x="LMARGIN", new_y="NEXT")
+
+
+def _choose(pdf: FPDF, size: float, bold: bool) -> None:
+    """Write on in the first typeface.
+
+    A blank sets it for the whole page: where a line begins in another one, fpdf2 sets it for that line alone
+    and believes that it stays.
+    """
+    pdf.set_font(receipt_fonts.FAMILY, "B" if bold else "", size)
+    pdf.text(pdf.get_x(), pdf.get_y(), " ")
 
 
 def _row(pdf: FPDF, left: str, right: str, *, bold: bool = False) -> None:
@@ -164,15 +180,13 @@ def _row(pdf: FPDF, left: str, right: str, *, bold: bool = False) -> None:
     )
     if pdf.will_page_break(tall):
         pdf.add_page()
-    top = pdf.get_y()
+    top, cells = pdf.get_y(), ((widths[0], left, "L"), (widths[1], right, "R"))
     if direction(language()) == "rtl":
-        pdf.multi_cell(widths[1], LINE, right, align="L")
-        pdf.set_xy(MARGIN + widths[1], top)
-        pdf.multi_cell(widths[0], LINE, left, align="R")
-    else:
-        pdf.multi_cell(widths[0], LINE, left, align="L")
-        pdf.set_xy(MARGIN + widths[0], top)
-        pdf.multi_cell(widths[1], LINE, right, align="R")
+        cells = ((widths[1], right, "L"), (widths[0], left, "R"))
+    for start, (width, text, align) in zip((MARGIN, MARGIN + cells[0][0]), cells, strict=True):
+        pdf.set_xy(start, top)
+        _choose(pdf, 10, bold)
+        pdf.multi_cell(width, LINE, text, align=align)
     pdf.set_xy(MARGIN, top + tall)
 
 

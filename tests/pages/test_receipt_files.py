@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from typing import Any
 
 import pytest
@@ -51,6 +53,8 @@ def test_names_in_japanese_and_chinese_have_their_letters(
         assert file.status_code == 200
         assert b"NotoSansJP" in file.data and b"NotoSansSC" in file.data
         assert len(file.data) < 100_000, "only the letters that are used"
+        drawn = sizes(file.data)
+        assert set(drawn[: drawn.index(10)]) == {12, 20} and set(drawn[drawn.index(10) :]) == {10}
     plain = client.get(f"{receipt_of(client, paid(shop, [CartLine('line_1', 'MUG', 'Mug', 1, 1500)]))}.pdf")
     assert b"DejaVu" in plain.data and b"NotoSans" not in plain.data
     assert "missing the following glyphs" not in caplog.text, "a box was drawn"
@@ -61,6 +65,24 @@ def test_what_no_typeface_can_write_is_read_on_the_page(client: FlaskClient, sho
     led = client.get(f"{path}.pdf")
     assert (led.status_code, led.location) == (303, path)
     assert "머그잔" in client.get(path).text
+
+
+def sizes(file: bytes) -> list[float]:
+    """Of each piece of text on the first page, how large it is drawn, whatever came before it."""
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", file, re.DOTALL)
+    page = next(found for raw in streams if b" Tf" in (found := zlib.decompress(raw)))
+    page = re.sub(rb"\((?:\\.|[^\\()])*\)", b"()", page, flags=re.DOTALL)  # what is written
+    size, kept, drawn = 0.0, [], []
+    for mark in re.finditer(rb"\bq\b|\bQ\b|/F\d+ ([\d.]+) Tf|\bTd\b", page):
+        if mark.group() == b"q":
+            kept.append(size)
+        elif mark.group() == b"Q":
+            size = kept.pop()
+        elif mark.group(1):
+            size = float(mark.group(1))
+        if mark.group() == b"Td" or (mark.group(1) and page[mark.end() : mark.end() + 3] == b" ()"):
+            drawn.append(size)
+    return drawn
 
 
 def receipt_of(client: FlaskClient, session: Any) -> str:
