@@ -137,7 +137,12 @@ def shop(database: str) -> Shop:
 
 @pytest.fixture
 def app(database: str) -> Flask:
-    """The web application over the database of this test, with nothing in its configuration but its own.
+    """The web application over the database of this test."""
+    return application()
+
+
+def application() -> Flask:
+    """The web application over the database in use, with nothing in its configuration but its own.
 
     It is made once a process: six hundred routes and the templates take ten times as long as a test. Who
     adds to it makes one of their own.

@@ -143,18 +143,13 @@ def gallery(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def take() -> Gallery:
     """Open everything."""
-    from app import settings
-    from app.factory import create_app
-
-    quiet = {"api_reads_per_second": 0, "api_writes_per_second": 0, "log_level": "CRITICAL"}
-    app = create_app(settings.current().model_copy(update=quiet))
     shop = shops.make("Salt & Clay")
     catalogue.coupon(shop)
     catalogue.gift_card(shop, "GIFT-5678", 1000)
     catalogue.gift_card(shop, "GIFT-9999", 50_000)
     catalogue.shipping(shop, "slow", 199, label="Standard", carrier="Royal Mail", days_min=2, days_max=4)
     catalogue.shipping(shop, "fast", 399, days_min=1, days_max=1)
-    camera = Camera(app.test_client(), shop, Gallery())
+    camera = Camera(shops.application().test_client(), shop, Gallery())
     for series in (
         _to_pay,
         _to_deliver,

@@ -328,7 +328,7 @@ def test_receipts_as_files_are_in_the_readers_language(
         "_row",
         lambda pdf, left, right, **more: (drawn.append(left), row(pdf, left, right, **more)),
     )
-    for code, total in (("de", "Gesamtbetrag"), ("ar", "الإجمالي"), ("ja", "Total"), ("zh", "Total")):
+    for code, total in (("de", "Gesamtbetrag"), ("ar", "الإجمالي"), ("ja", "合計"), ("zh", "合计")):
         drawn.clear()
         file = client.get(path, headers={"Accept-Language": code})
         assert file.data.startswith(b"%PDF-") and total in drawn, code

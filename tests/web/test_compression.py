@@ -1,0 +1,29 @@
+"""Gzip: own files and shoppers' pages for those who take it, the same words; never screens with secrets on them."""
+
+from __future__ import annotations
+
+import gzip
+
+from flask.testing import FlaskClient
+
+from tests.shops import Shop
+
+TAKES = {"Accept-Encoding": "br;q=1.0, gzip;q=0.8"}
+
+
+def test_what_is_sent_gzipped_and_to_whom(client: FlaskClient, shop: Shop) -> None:
+    page = f"/pay/{shop.session().hosted_id}"
+    for path in ("/static/css/checkout.css", "/static/embed.js", "/vendor/htmx.js", page):
+        plain, packed = client.get(path), client.get(path, headers=TAKES)
+        assert packed.headers["Content-Encoding"] == "gzip" and "Content-Encoding" not in plain.headers
+        assert int(packed.headers["Content-Length"]) == len(packed.data) < len(plain.data) / 2.3
+        assert "Accept-Encoding" in plain.headers["Vary"] and "Accept-Encoding" in packed.headers["Vary"]
+        assert (
+            client.get(path, headers={"Accept-Encoding": "gzip;q=0"}).headers.get("Content-Encoding") is None
+        )
+        if path != page:  # that one has a token of its own each time
+            assert gzip.decompress(packed.data) == plain.data
+    etag = client.get("/static/embed.js", headers=TAKES).headers["ETag"]
+    assert client.get("/static/embed.js", headers={**TAKES, "If-None-Match": etag}).status_code == 304
+    for path in ("/dashboard/sign-in", f"{page}/qr.png", "/static/img/till.svg", "/openapi.json"):
+        assert "Content-Encoding" not in client.get(path, headers=TAKES).headers, path
