@@ -47,7 +47,7 @@ def _letters(family: str) -> frozenset[int]:
 
 
 def _beyond(text: Iterable[str]) -> set[int]:
-    return {ord(letter) for letter in text if letter.isprintable()} - _letters(FAMILY)
+    return {ord(letter) for letter in text if unicodedata.category(letter) != "Cc"} - _letters(FAMILY)
 
 
 def _nowhere(text: Iterable[str]) -> set[int]:
@@ -82,8 +82,10 @@ def add_to(pdf: FPDF, text: str, language: str) -> None:
     """Give a file the typefaces that a text needs, and that the words of a language need."""
     for style, name in _STYLES.items():
         pdf.add_font(FAMILY, style, str(FOLDER / name))
-    beyond = _beyond(text)
-    needed = [family for family in _order(language) if family == language or beyond & _letters(family)]
-    for family in needed:
-        pdf.add_font(family, "", _file(family))
+    beyond, needed = _beyond(text), []
+    for family in _order(language):
+        if family == language or beyond & _letters(family):
+            pdf.add_font(family, "", _file(family))
+            needed.append(family)
+            beyond -= _letters(family)
     pdf.set_fallback_fonts(needed, exact_match=False)
