@@ -12,17 +12,16 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Route
 from playwright.sync_api import Page as Tab
 
-from tests.pages.gallery import ORIGIN, Gallery, Page, gallery
-
-__all__ = ["gallery"]
+from tests.pages.gallery import ORIGIN, Gallery, Page
 
 WIDTHS = {320: 640, 1280: 900}
 SCHEMES = ("light", "dark")
-#: Found once a page, whatever it looks like; and what else depends on how it looks.
+#: No page goes on by itself while it is looked at.
 STAY = """
 HTMLAnchorElement.prototype.click = HTMLFormElement.prototype.requestSubmit = () => {};
 window.setInterval = () => 0;
 """
+#: axe's rules whose outcome depends on how a page looks; the others are asked once a page.
 LOOKS = ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"]
 
 
@@ -62,12 +61,13 @@ class Viewer:
         self.page = page
         self.tab.goto(ORIGIN + page.path)
         self.tab.evaluate(self.axe)
-        for scheme in SCHEMES:
-            for width, height in WIDTHS.items():
+        rules = None
+        for width, height in WIDTHS.items():
+            self.tab.set_viewport_size({"width": width, "height": height})
+            for scheme in SCHEMES:
                 self.tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-                self.tab.set_viewport_size({"width": width, "height": height})
-                first = (scheme, width) == ("light", 320)
-                self._look(f"{page}, {scheme} at {width}", None if first else LOOKS)
+                self._look(f"{page}, {scheme} at {width}", rules)
+                rules = LOOKS
 
     def prints(self, page: Page) -> None:
         """A page on paper has nothing to press, and what it is about."""

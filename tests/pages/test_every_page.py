@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests import html
-from tests.pages.gallery import Gallery, gallery
-
-__all__ = ["gallery"]
+from tests.pages.gallery import Gallery
 
 #: What the hosted page may weigh with all its files, compressed (ux.md).
 MOST = 40_000
