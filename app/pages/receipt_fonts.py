@@ -84,8 +84,8 @@ def add_to(pdf: FPDF, text: str, language: str) -> None:
         pdf.add_font(FAMILY, style, str(FOLDER / name))
     beyond, needed = _beyond(text), []
     for family in _order(language):
-        if family == language or beyond & _letters(family):
+        if family == language or (beyond and beyond & _letters(family)):
             pdf.add_font(family, "", _file(family))
             needed.append(family)
-            beyond -= _letters(family)
+            beyond = beyond and beyond - _letters(family)
     pdf.set_fallback_fonts(needed, exact_match=False)
