@@ -15,7 +15,7 @@ from app.models.payments.intent import PaymentIntent
 from app.pages import checkout, views
 from app.pages.checkout import blueprint
 from app.pages.forms import CardForm, FramesForm, good_nonce
-from app.services.checkout import payment, sessions
+from app.services.checkout import hosted, payment
 from app.services.checkout.subscribing import RECURRING
 from app.services.payments.offers import Offer
 from app.web.opens import To, opens
@@ -28,7 +28,7 @@ _OURS = frozenset({"csrf_token", "embed_token", "embed_origin", "quote", "nonce"
 @opens(To.ADDRESS)
 def pay_by_card(hosted_id: str) -> AnyResponse:
     """Pay with a card, the way in which the connector takes it that this payment would take."""
-    session, profile, intent = sessions.find_hosted(hosted_id)
+    session, profile, intent = hosted.find(hosted_id)
     offer = views.offer(session, profile)
     if not offer.card_form:
         return _by_frames(session, profile, intent, offer)

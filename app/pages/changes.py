@@ -20,7 +20,7 @@ from app.pages import checkout
 from app.pages.checkout import blueprint
 from app.pages.forms import AddressForm, CardForm, good_nonce
 from app.pages.parts import COLLECT
-from app.services.checkout import details, hosted, panel, payment, sessions, shipping, stored_value
+from app.services.checkout import details, hosted, panel, payment, shipping, stored_value
 from app.web.opens import To, opens
 
 Work = Callable[[Actor, CheckoutSession], Any]
@@ -101,7 +101,7 @@ def extend(hosted_id: str) -> AnyResponse:
 @opens(To.ADDRESS)
 def sandbox(hosted_id: str) -> AnyResponse:
     """The panel of test mode: make something happen."""
-    session, profile, intent = sessions.find_hosted(hosted_id)
+    session, profile, intent = hosted.find(hosted_id)
     action, code = request.form.get("action", ""), request.form.get("code", "")
     nonce = good_nonce(request.form.get("nonce", "")) or random_token()
     order = payment.Order(nonce, keep_for=checkout.kept_for(session))
@@ -116,7 +116,7 @@ def sandbox(hosted_id: str) -> AnyResponse:
 
 def change(hosted_id: str, field: str | None, work: Work) -> AnyResponse:
     """Do it and go back to the page; a refusal without a field of its own is about `field`."""
-    session, profile, intent = sessions.find_hosted(hosted_id)
+    session, profile, intent = hosted.find(hosted_id)
     try:
         work(checkout.actor_of(session, profile), session)
     except RateLimited as refused:
@@ -124,7 +124,7 @@ def change(hosted_id: str, field: str | None, work: Work) -> AnyResponse:
         return checkout.too_often(session, profile, intent, refused)
     except DomainError as refused:
         refused.field = field
-        return checkout.render(*sessions.find_hosted(hosted_id), refused=refused, status=422)
+        return checkout.render(*hosted.find(hosted_id), refused=refused, status=422)
     return redirect(f"/pay/{hosted_id}", 303)
 
 
@@ -135,7 +135,7 @@ def _address(
     form = AddressForm(request.form, prefix)
     if not form.errors:
         return change(hosted_id, prefix + "line1", lambda a, s: keep(a, s.id, form.address))
-    found = sessions.find_hosted(hosted_id)
+    found = hosted.find(hosted_id)
     return checkout.render(*found, errors=form.errors, typed={prefix: form.address}, status=422)
 
 

@@ -28,7 +28,7 @@ from app.models.checkout.session import CheckoutSession
 from app.models.payments.intent import PaymentIntent
 from app.pages import skeleton, steps, views
 from app.pages.forms import OF_A_CARD, CardForm, FramesForm, good_email, good_nonce
-from app.services.checkout import calculations, copies, dues, hosted, links, payment, sessions
+from app.services.checkout import calculations, copies, dues, hosted, links, payment
 from app.services.checkout.subscribing import RECURRING
 from app.services.payments import attempts, methods, offers
 from app.web import frames, headers, refusals
@@ -71,7 +71,7 @@ def show(hosted_id: str) -> Response:
 @opens(To.ADDRESS)
 def qr_png(hosted_id: str) -> Response:
     """The page's address as a QR code (MR-001)."""
-    session, _, _ = sessions.find_hosted(hosted_id)
+    session, _, _ = hosted.find(hosted_id)
     return Response(qr.png(hosted.url_of(session)), mimetype="image/png")
 
 
@@ -79,7 +79,7 @@ def qr_png(hosted_id: str) -> Response:
 @opens(To.ADDRESS)
 def action_svg(hosted_id: str) -> Response:
     """The QR code that the shopper has to scan to pay."""
-    _, profile, intent = sessions.find_hosted(hosted_id)
+    _, profile, intent = hosted.find(hosted_id)
     payload = ((intent.next_action if intent else None) or {}).get("qr_payload")
     if intent is None or not payload:
         raise NotFound("There is no QR code to show")
@@ -91,7 +91,7 @@ def action_svg(hosted_id: str) -> Response:
 @opens(To.ADDRESS)
 def qr_svg(hosted_id: str) -> Response:
     """The page's address as a QR code, to go on with another device."""
-    session, profile, _ = sessions.find_hosted(hosted_id)
+    session, profile, _ = hosted.find(hosted_id)
     title = f"{profile.name}, {format_money(dues.due(session), session.currency, language())}"
     return Response(qr.svg(hosted.url_of(session), title=title), mimetype="image/svg+xml")
 
@@ -100,14 +100,14 @@ def qr_svg(hosted_id: str) -> Response:
 @opens(To.ADDRESS)
 def step(hosted_id: str) -> Response:
     """The name of the session's current step: pages that are open elsewhere follow it."""
-    session, _, intent = sessions.find_hosted(hosted_id)
+    session, _, intent = hosted.find(hosted_id)
     return Response(steps.of(session, intent).name, mimetype="text/plain")
 
 
 @opens(To.ADDRESS)
 def address_of_a_form(hosted_id: str) -> AnyResponse:
     """Whoever opens the address of a form again sees the current step."""
-    sessions.find_hosted(hosted_id)
+    hosted.find(hosted_id)
     return redirect(f"/pay/{hosted_id}", 303)
 
 
@@ -119,7 +119,7 @@ for _name in FORMS:
 @opens(To.ADDRESS)
 def pay_by_method(hosted_id: str) -> AnyResponse:
     """Pay with a redirect or QR method."""
-    session, profile, intent = sessions.find_hosted(hosted_id)
+    session, profile, intent = hosted.find(hosted_id)
     chosen = request.form.get("method", "")
     form = CardForm(formdata=None)
     order = payment.Order(
@@ -144,7 +144,7 @@ def pay_by_method(hosted_id: str) -> AnyResponse:
 @opens(To.ADDRESS)
 def cancel(hosted_id: str) -> AnyResponse:
     """Leave for the shop; the session stays open until it expires (OP-46)."""
-    sessions.find_hosted(hosted_id)
+    hosted.find(hosted_id)
     return redirect(f"/pay/{hosted_id}/left", 303)
 
 
@@ -152,7 +152,7 @@ def cancel(hosted_id: str) -> AnyResponse:
 @opens(To.ADDRESS)
 def left(hosted_id: str) -> AnyResponse:
     """Our own page between this one and the shop: a form may lead nowhere else (security.md)."""
-    session, profile, intent = sessions.find_hosted(hosted_id)
+    session, profile, intent = hosted.find(hosted_id)
     if steps.of(session, intent) is not steps.PAY:
         return redirect(f"/pay/{hosted_id}", 303)
     page = render_template(
@@ -167,7 +167,7 @@ def left(hosted_id: str) -> AnyResponse:
 @opens(To.ADDRESS)
 def pay_another_way(hosted_id: str) -> AnyResponse:
     """Give up what waits at the bank, and choose again."""
-    session, profile, _ = sessions.find_hosted(hosted_id)
+    session, profile, _ = hosted.find(hosted_id)
     payment.give_up(actor_of(session, profile), session.id)
     return redirect(f"/pay/{hosted_id}", 303)
 
@@ -176,7 +176,7 @@ def pay_another_way(hosted_id: str) -> AnyResponse:
 @opens(To.ADDRESS)
 def again(hosted_id: str) -> AnyResponse:
     """The fresh copy of a session that is over; where there can be none, the page says how things stand."""
-    session, profile, _ = sessions.find_hosted(hosted_id)
+    session, profile, _ = hosted.find(hosted_id)
     try:
         fresh = copies.copy(actor_of(session, profile), session.id)
     except InvalidState:
@@ -190,7 +190,7 @@ def again(hosted_id: str) -> AnyResponse:
 
 def current_step(hosted_id: str) -> Response:
     """The page of the step that a session is at."""
-    return render(*sessions.find_hosted(hosted_id))
+    return render(*hosted.find(hosted_id))
 
 
 def attempt(
@@ -207,9 +207,7 @@ def attempt(
         pass  # the page shows the step that the session is at
     except Conflict as conflict:
         if conflict.code != "payment_in_progress":
-            return render(
-                *sessions.find_hosted(session.hosted_id or ""), form=form, refused=conflict, status=409
-            )
+            return render(*hosted.find(session.hosted_id or ""), form=form, refused=conflict, status=409)
     except RateLimited as refused:
         return too_often(session, profile, intent, refused, form)
     except DomainError as refused:

@@ -58,7 +58,7 @@ def _own_session_only() -> None:
     frame = frames.current()
     if frame is None:
         return
-    session, _, _ = sessions.find_hosted((request.view_args or {})["hosted_id"])
+    session, _, _ = hosted.find((request.view_args or {})["hosted_id"])
     if session.id != frame.session_id:
         raise NotFound("There is no such checkout page", code="checkout_not_found")
 
@@ -70,7 +70,7 @@ def _stay_in_the_frame(response: Response) -> Response:
     if frame is None or response.status_code != 303:
         return response
     hosted_id = urlsplit(response.headers["Location"]).path.split("/")[2]
-    session, _, _ = sessions.find_hosted(hosted_id)
+    session, _, _ = hosted.find(hosted_id)
     if session.id != frame.session_id:
         frames.move_to(session)
     return checkout.current_step(hosted_id)

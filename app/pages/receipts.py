@@ -8,7 +8,7 @@ from flask import Blueprint, Response, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.pages import receipt_pdf, views
-from app.services.checkout import receipts, sessions
+from app.services.checkout import hosted, receipts
 from app.web.opens import To, opens
 
 blueprint = Blueprint("receipts", __name__)
@@ -50,7 +50,7 @@ def as_file(token: str) -> AnyResponse:
 @opens(To.ADDRESS)
 def file_of_session(hosted_id: str) -> AnyResponse:
     """To the file of a paid checkout's receipt."""
-    session, _, _ = sessions.find_hosted(hosted_id)
+    session, _, _ = hosted.find(hosted_id)
     return redirect(f"{receipts.url_of(receipts.of_checkout(session))}.pdf", 303)
 
 
@@ -58,5 +58,5 @@ def file_of_session(hosted_id: str) -> AnyResponse:
 @opens(To.ADDRESS)
 def of_session(hosted_id: str) -> AnyResponse:
     """To the receipt of a paid checkout; a promised one is issued for the first who asks."""
-    session, _, _ = sessions.find_hosted(hosted_id)
+    session, _, _ = hosted.find(hosted_id)
     return redirect(receipts.url_of(receipts.of_checkout(session)), 303)

@@ -138,7 +138,7 @@ def test_what_we_did_not_expect_is_said_without_its_insides(
     assert answer.json is not None
     assert answer.json["code"] == "internal_error"
     assert b"hunter2" not in answer.data
-    monkeypatch.setattr("app.services.checkout.sessions.find_hosted", broken)
+    monkeypatch.setattr("app.services.checkout.hosted.find", broken)
     page = client.get("/pay/hst_1")
     assert (page.status_code, page.mimetype) == (500, "text/html")
     assert b"hunter2" not in page.data

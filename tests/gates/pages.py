@@ -56,7 +56,10 @@ def walk(app: Flask, owned: Things, who: Identities, rows: Rows) -> tuple[list[s
         if page.method != "GET":
             wrong += _come(app, page, owned, who, seen)
     after = rows.say()
-    return [*wrong, *(f"what others sent changed {name}" for name in after if after[name] != before[name])], seen
+    return [
+        *wrong,
+        *(f"what others sent changed {name}" for name in after if after[name] != before[name]),
+    ], seen
 
 
 def _keep(seen: dict[str, bytes], page: Page, answer: TestResponse) -> None:

@@ -79,7 +79,7 @@ def embed(actor: Actor, checkout_id: str) -> Answer:
 )
 def status(actor: Actor, hosted_id: str) -> HostedStatusView:
     """Read the status of a hosted session."""
-    found, profile, _ = sessions.find_hosted(hosted_id)
+    found, profile, _ = hosted.find(hosted_id)
     if profile.id != actor.tenant_id or found.mode != actor.mode:
         raise NotFound("There is no such checkout page", code="checkout_not_found")
     session = sessions.get(actor, found.id)

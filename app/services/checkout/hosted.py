@@ -5,21 +5,52 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import bindparam, select
+
 from app import settings
-from app.db import transaction
-from app.domain.actor import Actor
+from app.db import Lookup, transaction
+from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import Conflict, InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.kit import clock
+from app.models.access.tenant import Tenant
 from app.models.checkout.session import CheckoutSession
+from app.models.payments.intent import PaymentIntent
+from app.models.reading import Reader
 from app.providers.base import MAX_QUANTITY, CartLine, CartSnapshot
-from app.services.access import tokens
+from app.services.access import tenants, tokens
 from app.services.checkout import drafts, reservations, sessions, totals, tries
 from app.services.checkout.editing import edit
 from app.services.operations.consulting import consulting
 
 #: How much longer a page is open when its shopper asks for it.
 EXTENSION_SECONDS = 1800
+#: Made once: each look at a page is this statement.
+_PAGE = Reader(CheckoutSession, Tenant, PaymentIntent)
+_HOSTED = Lookup(
+    select(*_PAGE.columns)
+    .select_from(CheckoutSession)
+    .join(Tenant, Tenant.id == CheckoutSession.tenant_id)
+    .outerjoin(PaymentIntent, PaymentIntent.id == CheckoutSession.payment_intent_id)
+    .where(CheckoutSession.hosted_id == bindparam("hosted_id"))
+)
+
+
+def find(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, PaymentIntent | None]:
+    """The session behind a hosted page, with its merchant and payment, in one statement.
+
+    Raises:
+        NotFound: no such page.
+        PermissionDenied: its merchant is suspended.
+    """
+    row = _HOSTED.one({"hosted_id": hosted_id})
+    if row is None:
+        raise NotFound("There is no such checkout page", code="checkout_not_found")
+    session, tenant, intent = _PAGE.take(row)
+    profile = tenant.profile(session.mode)
+    if session.status != lifecycle.Status.COMPLETED:  # who has paid finds the receipt
+        tenants.refuse_closed_shop(profile)
+    return session, profile, intent
 
 
 def url_of(session: CheckoutSession) -> str:

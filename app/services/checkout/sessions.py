@@ -29,7 +29,6 @@ from app.models.insertion import insert_now
 from app.models.payments.intent import PaymentIntent
 from app.models.reading import Reader
 from app.providers.base import CartSnapshot
-from app.services.access import tenants
 from app.services.checkout import buyers, drafts, link_uses, reservations, runs, totals, tries, wallet
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations import sweeping
@@ -191,31 +190,6 @@ _GET = Lookup(
 )
 
 #: The session of a hosted page with its merchant and payment.
-_PAGE = Reader(CheckoutSession, Tenant, PaymentIntent)
-_HOSTED = Lookup(
-    select(*_PAGE.columns)
-    .select_from(CheckoutSession)
-    .join(Tenant, Tenant.id == CheckoutSession.tenant_id)
-    .outerjoin(PaymentIntent, PaymentIntent.id == CheckoutSession.payment_intent_id)
-    .where(CheckoutSession.hosted_id == bindparam("hosted_id"))
-)
-
-
-def find_hosted(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, PaymentIntent | None]:
-    """The session behind a hosted page, with its merchant and payment, in one statement.
-
-    Raises:
-        NotFound: no such page.
-        PermissionDenied: its merchant is suspended.
-    """
-    row = _HOSTED.one({"hosted_id": hosted_id})
-    if row is None:
-        raise NotFound("There is no such checkout page", code="checkout_not_found")
-    session, tenant, intent = _PAGE.take(row)
-    profile = tenant.profile(session.mode)
-    if session.status != _S.COMPLETED:  # who has paid finds the receipt
-        tenants.refuse_closed_shop(profile)
-    return session, profile, intent
 
 
 def list_page(

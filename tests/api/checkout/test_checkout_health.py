@@ -169,7 +169,7 @@ def test_pages_that_cannot_be_drawn_or_paid_on_show(
     def breaks(*_: Any) -> None:
         raise RuntimeError("templates are gone")
 
-    monkeypatch.setattr(pages.sessions, "find_hosted", breaks)
+    monkeypatch.setattr(pages.hosted, "find", breaks)
     found = get(client, alive)
     assert states(found) == but(hosted_pages="down")
     assert "templates" not in str(found)

@@ -13,7 +13,7 @@ from app.db import reading
 from app.models.checkout.payment_link import PaymentLink
 from app.models.events.journal import JournalEntry
 from app.services.access import keys
-from app.services.checkout import links, sessions
+from app.services.checkout import hosted, links, sessions
 from app.services.operations import settings as merchant_settings
 from tests import shops
 from tests.buyers import together
@@ -237,7 +237,7 @@ def test_the_page_takes_a_preset_or_what_is_typed(client: FlaskClient, shop: Sho
             assert answer.status_code == 422, form
         else:
             assert answer.status_code == 303, answer.text
-            session, _, _ = sessions.find_hosted(answer.headers["Location"].rsplit("/", 1)[1])
+            session, _, _ = hosted.find(answer.headers["Location"].rsplit("/", 1)[1])
             assert session.grand_total == total
             assert session.customer == ({"email": "ann@shop.test"} if "email" in form else {})
 
