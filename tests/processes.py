@@ -89,7 +89,9 @@ def _forked(asked: dict[str, Any]) -> int:
 
 def _line(parent: subprocess.Popen[bytes]) -> bytes:
     assert parent.stdout is not None
-    if not select.select([parent.stdout], [], [], SECONDS)[0]:
+    waiting = select.poll()
+    waiting.register(parent.stdout, select.POLLIN | select.POLLHUP)
+    if not waiting.poll(SECONDS * 1000):
         raise TimeoutError("the program did not end")
     return parent.stdout.readline()
 

@@ -29,7 +29,7 @@ from app.services.checkout import payment, sessions
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations import invariants
 from app.services.payments import attempts, intents
-from app.web import logs, rate_limits
+from app.web import logs
 
 #: Test cards by what they do.
 GOOD, NO_FUNDS, CHALLENGED = "4242424242424242", "4000000000009995", "4000000000003220"
@@ -156,7 +156,6 @@ def application() -> Flask:
     made.config.clear()
     made.config.update(config)
     logs.configure(settings.current().log_level)
-    rate_limits.install(made)
     return made
 
 

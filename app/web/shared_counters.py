@@ -13,6 +13,7 @@ import mmap
 import os
 import struct
 import threading
+import weakref
 from pathlib import Path
 
 from app.kit import clock
@@ -30,6 +31,7 @@ class SharedCounters:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        weakref.finalize(self, os.close, self._file)
         if os.fstat(self._file).st_size != _SIZE:
             os.ftruncate(self._file, _SIZE)
         self._map = mmap.mmap(self._file, _SIZE)

@@ -41,10 +41,10 @@ def confirm(page: Page, till: Till) -> None:
     page.click("main button[type=submit]")
 
 
-@pytest.fixture
-def page(browser: Browser) -> Page:
+@pytest.fixture(params=["with script", "without script"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Page:
     """A fresh browser."""
-    context = browser.new_context()
+    context = browser.new_context(java_script_enabled=request.param == "with script")
     context.set_default_timeout(15_000)
     return context.new_page()
 
@@ -106,6 +106,12 @@ def test_the_merchants_day(till: Till, page: Page) -> None:
     while len(till.receiver.requests()) <= before:
         assert time.monotonic() < until, "it was not sent again"
         time.sleep(0.1)
+
+    page.goto(till.base + "/dashboard/test/fraud/edit")
+    confirm(page, till)
+    page.fill("[name=challenge_from]", "63")
+    page.get_by_role("button", name="Use these rules").click()
+    expect(page.locator("main")).to_contain_text("63")
 
     page.goto(till.base + "/dashboard/test/links/new")
     page.fill("[name=title]", "Workshop ticket")

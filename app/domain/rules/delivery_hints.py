@@ -26,6 +26,11 @@ _BY_ERROR = (
         "has no address",
         "The name cannot be resolved. Look for a typing error, or a DNS entry that is missing.",
     ),
+    (
+        "resolved in time",
+        "The name servers of your domain do not answer in time. See whether they can be reached from outside.",
+    ),
+    ("look-ups of names", "Till waits for too many names at once. Send this again in a minute."),
     ("not public", "The name leads to a private address. Webhooks go to public addresses only."),
     ("switched off", "The endpoint was off, so nothing was sent. Switch it on and send this again."),
     ("could not be sent", "Till could not make this request. Its log says why; the operator has to mend it."),
