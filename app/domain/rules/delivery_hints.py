@@ -28,7 +28,7 @@ _BY_ERROR = (
     ),
     (
         "resolved in time",
-        "The name servers of your domain do not answer in time. See whether they can be reached from outside.",
+        "The name servers of your domain do not answer in time. Can they be reached from outside?",
     ),
     ("look-ups of names", "Till waits for too many names at once. Send this again in a minute."),
     ("not public", "The name leads to a private address. Webhooks go to public addresses only."),
