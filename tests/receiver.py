@@ -88,7 +88,11 @@ class _Handler(BaseHTTPRequestHandler):
     book: Path
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # its sender died in the middle of it: a server has no request then
+            self.close_connection = True
+            return
         with _lock:
             _in_flight[self.path] = _in_flight.get(self.path, 0) + 1
             tries = self._write_down(body, _in_flight[self.path])

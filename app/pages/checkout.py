@@ -300,7 +300,9 @@ def _pay_context(
     view: dict[str, Any], intent: PaymentIntent | None, form: CardForm | None, errors: list[dict[str, Any]]
 ) -> dict[str, Any]:
     fresh = form is None
-    form = form or (FramesForm if view["frames"] else CardForm)(formdata=None)
+    if form is None or isinstance(form, FramesForm) != bool(view["frames"]):  # routing may choose anew
+        typed, form = form, (FramesForm if view["frames"] else CardForm)(formdata=None)
+        form.email.data = typed.email.data if typed else None
     form.nonce.data, form.quote.data = random_token(18), None
     if fresh:
         form.email.data = view["email"]

@@ -32,13 +32,14 @@ def install(app: Flask) -> None:
             return response
         response.vary.add("Accept-Encoding")
         takes = request.accept_encodings["gzip"] > 0 and request.method == "GET"
-        if not takes or response.status_code == 304 or (response.is_streamed and not is_file):
+        if not takes or response.status_code != 200 or (response.is_streamed and not is_file):
             return response
         response.direct_passthrough = False
         content = response.get_data()
         if len(content) >= _WORTH_IT:
             response.set_data(_file(content) if is_file else _page(content))
             response.headers["Content-Encoding"] = "gzip"
+            response.headers.pop("Accept-Ranges", None)  # a part of it is no part of these bytes
             tag, _ = response.get_etag()
             if tag:
                 response.set_etag(tag, weak=True)  # the same words in other bytes

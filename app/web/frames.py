@@ -14,7 +14,7 @@ from flask import Flask, Response, g, render_template, request
 from flask_wtf import CSRFProtect
 
 from app.domain.actor import Actor
-from app.domain.errors import Unauthenticated
+from app.domain.errors import PermissionDenied, Unauthenticated
 from app.domain.rules.page_choices import is_origin
 from app.models.checkout.session import CheckoutSession
 from app.services.access import tokens
@@ -103,6 +103,8 @@ def enter(token: str, claimed: str) -> Frame:
         actor = tokens.authenticate(token) if token.startswith("pub_") else None
     except Unauthenticated:
         actor = None
+    except PermissionDenied as closed:  # the merchant is suspended
+        raise Refused(closed.code, "This shop takes no payments at the moment.", 403) from closed
     if actor is None or actor.expires_at is None:
         raise Refused("token_invalid", "This payment form is no longer valid. Reload the page to go on.", 404)
     origins = checkout_settings(actor.tenant).embed_origins

@@ -83,6 +83,7 @@
 
   async function send(form) {
     form.querySelector("[data-frame-error]").hidden = true;
+    const seen = ["quote", "nonce"].map((name) => [name, form.elements[name].value]);
     elements.update({ amount: amountOf(form) });
     const checked = await elements.submit();
     if (checked.error) return refuse(form, checked.error);
@@ -93,6 +94,10 @@
     });
     if (made.error) return refuse(form, made.error);
     form.elements.card_token.value = made.confirmationToken.id;
+    // Another total that came meanwhile was not the one that the button showed: our server says so.
+    seen.forEach(([name, value]) => {
+      form.elements[name].value = value;
+    });
     return form.submit();
   }
   // Before checkout.js, which holds the button and swallows a second click.

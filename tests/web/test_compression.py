@@ -23,6 +23,8 @@ def test_what_is_sent_gzipped_and_to_whom(client: FlaskClient, shop: Shop) -> No
         )
         if path != page:  # that one has a token of its own each time
             assert gzip.decompress(packed.data) == plain.data
+    part = client.get("/static/embed.js", headers={**TAKES, "Range": "bytes=100-"})
+    assert (part.status_code, part.headers.get("Content-Encoding")) == (206, None), "a part is of the file"
     etag = client.get("/static/embed.js", headers=TAKES).headers["ETag"]
     assert client.get("/static/embed.js", headers={**TAKES, "If-None-Match": etag}).status_code == 304
     for path in ("/dashboard/sign-in", f"{page}/qr.png", "/static/img/till.svg", "/openapi.json"):

@@ -28,7 +28,9 @@ def cancel(actor: Actor, checkout_id: str, *, release_inventory: bool) -> Checko
         session = sessions.get(actor, checkout_id)
         if session.status == Status.PAYMENT_PROCESSING:
             return session
-    if session.status == Status.FAILED and actor.can(REFUNDS_CREATE) and sessions.keeps_payment(session):
+    # Of one that was finalised goods, gift cards and credit may be taken, whatever became of its payment.
+    may_hold = session.finalization_id is not None or sessions.keeps_payment(session)
+    if session.status == Status.FAILED and may_hold and actor.can(REFUNDS_CREATE):
         with suppress(InvalidState):  # nothing is left that a rollback would undo
             rollback.roll_back(actor, checkout_id)
     return sessions.cancel(actor, checkout_id, release_inventory=release_inventory, cause=str(actor.kind))

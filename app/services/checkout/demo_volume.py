@@ -54,11 +54,12 @@ def grow(tenant: Tenant, visits: int, tell: Callable[[int], object] = lambda _: 
     trade = _Trade(actor, random.Random(f"{tenant.id}{now:%Y%m%d%H%M%S}"), now)
     with clock.frozen(now - timedelta(weeks=WEEKS)):
         trade.make_links()
+    kinds = _kinds(trade.chance, visits)
     for number, at in enumerate(_moments(trade.chance, visits, now), start=1):
         if number == visits - _TOLD:
             _settle_down(actor)
         trade.catch_up(at)
-        trade.visit(at, number)
+        trade.visit(at, number, kinds[number - 1])
         tell(number)
     trade.catch_up(now)
     _keep_the_days(actor)
@@ -98,9 +99,8 @@ class _Trade:
                     pass
                 disputes.sweep()
 
-    def visit(self, at: datetime, number: int) -> None:
-        """Somebody comes by; what becomes of it is left to chance."""
-        kind = self._one_of(goods.VISITS)
+    def visit(self, at: datetime, number: int, kind: str) -> None:
+        """Somebody comes by."""
         with clock.frozen(at):
             try:
                 getattr(self, f"_{kind}")(at, f"demo-{number}")
@@ -268,6 +268,15 @@ def _leniently(work: Callable[[], object]) -> None:
 
 def _card(number: str) -> CardDetails:
     return CardDetails(number, 12, clock.now().year + 3, "123")
+
+
+def _kinds(chance: random.Random, count: int) -> list[str]:
+    """What becomes of so many visits, in their shares: each kind comes at least once where there is room."""
+    whole = sum(goods.VISITS.values())
+    found = [kind for kind, share in goods.VISITS.items() for _ in range(max(1, count * share // whole))]
+    found += chance.choices(list(goods.VISITS), list(goods.VISITS.values()), k=max(0, count - len(found)))
+    chance.shuffle(found)
+    return found[:count]
 
 
 def _moments(chance: random.Random, count: int, now: datetime) -> list[datetime]:

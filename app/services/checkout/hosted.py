@@ -48,7 +48,7 @@ def find(hosted_id: str) -> tuple[CheckoutSession, TenantProfile, PaymentIntent 
         raise NotFound("There is no such checkout page", code="checkout_not_found")
     session, tenant, intent = _PAGE.take(row)
     profile = tenant.profile(session.mode)
-    if session.status != lifecycle.Status.COMPLETED:  # who has paid finds the receipt
+    if session.status in lifecycle.OPEN:  # who has paid, or is paying, sees how it went
         tenants.refuse_closed_shop(profile)
     return session, profile, intent
 

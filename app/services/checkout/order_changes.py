@@ -79,7 +79,7 @@ def _expire(order_id: str) -> bool:
             return False
         actor = system_actor(db.get_one(Tenant, order.tenant_id).profile(order.mode), order.mode)
         try:
-            _give_back(db, actor, order)
+            _give_back(db, actor, order, cause="expiry", reason="timeout")
         except InvalidState:
             order.expires_at = now + WHILE_PAID
             return False
@@ -103,7 +103,9 @@ def _undo_checkout(actor: Actor, order: Order, checkout_id: str) -> Order:
     return fresh
 
 
-def _give_back(db: Session, actor: Actor, order: Order) -> None:
+def _give_back(
+    db: Session, actor: Actor, order: Order, *, cause: str = "api", reason: str = "user_cancel"
+) -> None:
     """No payment of a cancelled order goes on, and what was paid goes back by a job."""
     if order.payment_intent_id is None:
         return
@@ -112,7 +114,7 @@ def _give_back(db: Session, actor: Actor, order: Order) -> None:
         if not intent_lifecycle.LIFECYCLE.is_terminal(intent.status):
             if attempts.live(db, intent.id) is not None:
                 raise InvalidState("A payment of this order is being processed", code="payment_in_progress")
-            intent.advance(intent_lifecycle.Trigger.CANCELED, cause="api", cancel_reason="user_cancel")
+            intent.advance(intent_lifecycle.Trigger.CANCELED, cause=cause, cancel_reason=reason)
         return
     if refunds.left_to_refund(intent) == 0:
         return

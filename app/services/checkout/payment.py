@@ -37,6 +37,7 @@ from app.services.checkout import (
     sessions,
     split_runs,
     totals,
+    tries,
 )
 from app.services.checkout import intents as session_intents
 from app.services.operations import sweeping
@@ -96,7 +97,12 @@ def _typed(actor: Actor, card: CardDetails, order: Order) -> PaymentMethod:
 
 def pay_framed(actor: Actor, checkout_id: str, token: str, order: Order) -> CheckoutSession:
     """Pay with a card typed into the gateway's own fields on our page; see `pay_by_card`."""
-    return _pay(actor, checkout_id, lambda: methods.framed(actor, token, customer_id=order.keep_for), order)
+
+    def redeemed() -> PaymentMethod:
+        tries.count(actor, tries.CARD_TOKEN, checkout_id)
+        return methods.framed(actor, token, customer_id=order.keep_for)
+
+    return _pay(actor, checkout_id, redeemed, order)
 
 
 def pay_by_redirect(actor: Actor, checkout_id: str, method_type: str, order: Order) -> CheckoutSession:

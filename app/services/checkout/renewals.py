@@ -87,8 +87,8 @@ def _prepare(subscription_id: str) -> _Charge | None:
     with transaction() as db:
         subscription = subscribing.locked(db, subscription_id)
         profile = db.get_one(Tenant, subscription.tenant_id).profile(subscription.mode)
-        if profile.suspended:  # nobody is charged for what the merchant cannot give
-            subscription.next_query_at = clock.now() + AFTER_TROUBLE
+        if profile.suspended:
+            _pass_over(db, subscription)
             return None
         period = _due_period(db, subscription)
         if period is None:
@@ -105,6 +105,19 @@ def _prepare(subscription_id: str) -> _Charge | None:
         return _Charge(
             actor, period.id, intent.id, subscription.payment_method_id, f"renewal-{period.tries + 1}"
         )
+
+
+def _pass_over(db: Session, subscription: Subscription) -> None:
+    """Periods that begin while the merchant is suspended pass unpaid: nothing can be given for them."""
+    subscription.next_query_at = clock.now() + AFTER_TROUBLE
+    if subscription.status != _S.ACTIVE or subscription.open_period_id is not None:
+        return
+    while subscription.current_period_end <= clock.now():
+        number = subscription.periods = subscription.periods + 1
+        passed = subscribing.add_period(db, subscription, number, status=str(_Period.OPEN), cause="suspended")
+        passed.advance(period_lifecycle.Trigger.VOIDED, cause="suspended", next_try_at=None)
+        subscription.current_period_start = passed.starts_at
+        subscription.current_period_end = passed.ends_at
 
 
 def _due_period(db: Session, subscription: Subscription) -> SubscriptionPeriod | None:

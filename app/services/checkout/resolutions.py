@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db import transaction
@@ -129,6 +130,7 @@ def _reopen(db: Session, actor: Actor, session: CheckoutSession) -> None:
     """A failed session may be edited and paid again, with a new lifetime and all its tries."""
     if session.status != _S.FAILED:
         raise InvalidState(f"A checkout that is {session.status} has not failed")
+    _refuse_copied(db, session)
     run = _last_run(db, session)
     if _is_sold(db, session):
         raise Conflict("Its goods are sold: roll it back first", code="rollback_required")
@@ -150,6 +152,16 @@ def _reopen(db: Session, actor: Actor, session: CheckoutSession) -> None:
         completed_at=None,
         expires_at=max(session.expires_at, clock.now() + lifetime),
     )
+
+
+def _refuse_copied(db: Session, session: CheckoutSession) -> None:
+    """Raises Conflict where the shopper has started over: one purchase would be paid twice."""
+    alive = CheckoutSession.status.not_in((_S.CANCELED, _S.FAILED))
+    copies = select(CheckoutSession.id).where(CheckoutSession.copied_from == session.id, alive)
+    copy = db.scalars(copies).first()
+    if copy is not None:
+        told = {"reason": "checkout_copied", "checkout_id": copy}
+        raise Conflict("The shopper has started over", code="checkout_copied", explain=told)
 
 
 def _leave_payment(db: Session, session: CheckoutSession) -> None:

@@ -6,10 +6,11 @@ from app.domain.actor import Actor
 from app.kit import addresses
 from app.services.operations import rate_limits
 
-#: Within ten minutes: of one session, and from one network address. A code of a gift card is money.
-GIFT_CARD, PROMOTION = "giftcard", "promotion"
-PER_SESSION = {GIFT_CARD: 10, PROMOTION: 20}
-PER_ADDRESS = {GIFT_CARD: 30, PROMOTION: 60}
+#: Within ten minutes: of one session, and from one network address. A code of a gift card is money; for a
+#: token of a gateway's card fields the gateway is asked.
+GIFT_CARD, PROMOTION, CARD_TOKEN = "giftcard", "promotion", "cardtoken"
+PER_SESSION = {GIFT_CARD: 10, PROMOTION: 20, CARD_TOKEN: 20}
+PER_ADDRESS = {GIFT_CARD: 30, PROMOTION: 300, CARD_TOKEN: 120}
 WINDOW_SECONDS = 600
 
 

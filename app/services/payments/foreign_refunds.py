@@ -33,8 +33,10 @@ def take_in(attempt_id: str) -> None:
         ServiceUnavailable: the gateway did not say, or the charge is not in the books yet; look again later.
     """
     attempt, intent, _ = attempts.load(attempt_id)
+    if attempt.status in attempt_lifecycle.DEAD:
+        return  # what was never taken is released
     if attempt.status != attempt_lifecycle.Status.CAPTURED:
-        return
+        raise ServiceUnavailable("The charge is not in the books yet")
     found = gateway.foreign_refunds(attempt)
     if isinstance(found, base.Unknown):
         raise ServiceUnavailable("The gateway did not say")

@@ -188,6 +188,11 @@ def refund(item: Refund, attempt: Attempt) -> base.OperationResult:
     return _ask(call, lambda caller: connector.refund(caller, request))
 
 
+def tells_of_refunds(attempt: Attempt) -> bool:
+    """Whether the gateway can be asked for refunds that it made without us."""
+    return isinstance(registry.get(attempt.connector), TellsOfRefunds)
+
+
 def foreign_refunds(attempt: Attempt) -> tuple[ForeignRefund, ...] | base.Unknown:
     """Ask which refunds of a captured payment the gateway made without us."""
     connector, reference = registry.get(attempt.connector), attempt.gateway_reference

@@ -37,12 +37,9 @@ _S, _T = lifecycle.Status, lifecycle.Trigger
 log = structlog.get_logger("till.refunds")
 
 REASONS = frozenset({"customer_request", "product_return", "fraud", "other"})
-
 ORIGINAL, STORE_CREDIT = "original_payment_method", "store_credit"
-
 #: When one is asked about again that could not be asked about.
 AFTER_FAILURE = timedelta(minutes=5)
-
 #: What a person may do about a failed refund.
 NEXT_STEPS = ["retry", "refund_by_other_means", "contact_support"]
 
@@ -255,7 +252,7 @@ def record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.R
     """Write what a gateway said of a refund, unless somebody else wrote of it since it was `seen`."""
     with transaction() as db:
         refund = db.get_one(Refund, seen.id, with_for_update=True)
-        if refund.version != seen.version:
+        if refund.version != seen.version or refund.status not in (_S.PROCESSING, _S.SUCCEEDED):
             return
         alarming = _is_alarming(refund)
         match result:
@@ -274,6 +271,9 @@ def record(seen: Refund, attempt: Attempt, result: base.OperationResult | base.R
             case base.Declined():
                 refund.advance(_T.FAILED, cause="gateway", **_failure(result.code))
                 reserves.adjust(db, refund.intent_id, refunding=-refund.amount)
+                if gateway.tells_of_refunds(attempt):  # somebody may have made it by hand
+                    of = {"attempt_id": attempt.id}
+                    jobs.enqueue(db, "refunds.look_again", of, tenant_id=refund.tenant_id, mode=refund.mode)
             case base.NotExecuted() | base.Pending() | base.Unknown() | base.NotFound():
                 silent = refund.status == _S.PROCESSING and not isinstance(result, base.Pending)
                 if silent and refund.queries == len(QUERY_DELAYS):

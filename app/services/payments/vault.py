@@ -77,13 +77,16 @@ def redeem_framed(actor: Actor, token: str, *, keep: bool) -> tuple[str, base.Me
 def _first_that_knows(
     asked: Iterable[tuple[Pick, Callable[[], base.MethodToken]]],
 ) -> tuple[str, base.MethodToken]:
+    silent: ServiceUnavailable | None = None
     for pick, redeem in asked:
         try:
             return pick.type, gateway.bound(pick, _kept("redeem", redeem))
         except base.TokenRefused as refused:
             if refused.code != "token_not_found":
                 raise
-    raise base.TokenRefused("token_not_found", "token")
+        except ServiceUnavailable as error:  # another account may know it all the same
+            silent = error
+    raise silent or base.TokenRefused("token_not_found", "token")
 
 
 def send_deposits(method: PaymentMethod, key: str) -> vaulting.Proof | base.Unknown:

@@ -22,8 +22,8 @@ from app.models.checkout.payment_link import PaymentLink
 from app.models.ledger.posting import LedgerTransaction
 from app.models.payments.intent import PaymentIntent
 from app.services.access import keys
-from app.services.checkout import holds as stock_holds
 from app.services.checkout import (
+    copies,
     links,
     payment,
     reservations,
@@ -33,6 +33,7 @@ from app.services.checkout import (
     stored_value,
     totals,
 )
+from app.services.checkout import holds as stock_holds
 from app.services.checkout.links import LinkDraft
 from app.services.checkout.resolutions import DISCOUNT, OVERRIDE, REPLACE, Resolution
 from app.services.operations import invariants
@@ -55,6 +56,16 @@ def limited(shop: Shop) -> Actor:
     """A key that may write checkouts and nothing else."""
     _, secret = keys.create(shop.actor, "support", scopes=["checkout:write", "checkout:read"])
     return keys.authenticate(secret)
+
+
+def test_a_checkout_that_its_shopper_started_over_is_not_opened_again(shop: Shop) -> None:
+    session = failed(shop)
+    copy = copies.copy(shop.actor, session.id)
+    with pytest.raises(Conflict) as refused:
+        resolve(shop, session)
+    assert (refused.value.code, refused.value.explain["checkout_id"]) == ("checkout_copied", copy.id)
+    sessions.cancel(shop.actor, copy.id)
+    assert resolve(shop, session).status == "collecting"
 
 
 def test_a_failed_checkout_is_paid_with_another_method(shop: Shop) -> None:

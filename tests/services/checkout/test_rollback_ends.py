@@ -112,6 +112,25 @@ def test_a_capture_that_is_kept_goes_back_when_its_session_is_canceled(
     assert invariants.check() == []
 
 
+def test_what_a_sale_took_comes_back_though_its_payment_was_refunded_by_hand(
+    shop: Shop, service: OrderService
+) -> None:
+    catalogue.gift_card(shop, balance=500)
+    session = shop.session(hosted=False, options={"capture_mode": "manual"})
+    stored_value.apply_gift_card(shop.actor, session.id, "GIFT-1234")
+    shop.pay(session)
+    payments.capture(shop.actor, shop.intent(session).id)
+    service.next = [fails(OrderRefused("no"))]
+    with pytest.raises(FinalizationFailed):
+        finalization.finalize(shop.actor, session.id)
+    refunds.send(refunds.create(shop.actor, shop.intent(session).id).id)
+    assert cancellation.cancel(shop.actor, session.id, release_inventory=True).status == "canceled"
+    recover()
+    assert (finalizations.run(session).status, shop.left("MUG")) == ("undone", (100, 0, 0))
+    assert catalogue.on_card(shop) == (500, 0)
+    assert invariants.check() == []
+
+
 @pytest.mark.parametrize("captured", [False, True])
 def test_a_payment_that_ends_before_the_first_step_is_no_failure(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, captured: bool

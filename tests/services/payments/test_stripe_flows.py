@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from app import settings
 from app.db import reading, transaction
-from app.domain.errors import Unauthenticated
+from app.domain.errors import ServiceUnavailable, Unauthenticated
 from app.kit.ids import new_id
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import JournalEntry
@@ -500,7 +500,10 @@ def test_refunds_made_in_stripes_dashboard_are_taken_in_once(over: StripeShop) -
     second |= {"status": "failed", "failure_reason": "lost_or_stolen_card"}
     assert over.hears("refund.failed", second, "evt_4")
     assert over.read(intent_id).amount_refunded == 1700
-    assert booked(over, intent_id)[2][0] == "failed"
+    assert over.hears("refund.updated", second, "evt_5"), "Stripe tells of it once more"
+    third = refund_in_dashboard(over, intent_id, 250)
+    assert over.hears("refund.created", third, "evt_6")
+    assert [row[:2] for row in booked(over, intent_id)[2:]] == [("failed", 300), ("succeeded", 250)]
 
 
 def test_a_dashboards_refund_that_is_on_its_way_is_only_asked_about(over: StripeShop) -> None:
@@ -533,10 +536,19 @@ def test_more_than_can_have_gone_back_calls_a_person(over: StripeShop) -> None:
     with reading() as db:
         told = select(JournalEntry).where(JournalEntry.type == "payment.needs_review")
         assert len(db.scalars(told).all()) == 1
-    work()  # Stripe refuses ours, and there is room for theirs
-    refund_notices.look_again(attempt_id)
+    work()  # Stripe refuses ours, there is room for theirs, and somebody looks
+    work()
     assert sorted(row[:2] for row in booked(over, intent_id)) == [("failed", 4000), ("succeeded", 2000)]
     assert over.read(intent_id).amount_refunded == 2000
+
+
+def test_a_refund_of_what_is_not_in_the_books_yet_is_looked_for_again(over: StripeShop) -> None:
+    intent_id = over.intent(mode="manual")
+    with pytest.raises(ServiceUnavailable, match="not in the books"):
+        refund_notices.look_again(over.attempt(intent_id).id)
+    intents.cancel(over.shop.actor, intent_id, "user_cancel")
+    refund_notices.look_again(over.attempt(intent_id).id)
+    assert booked(over, intent_id) == []
 
 
 def test_what_a_capture_in_part_releases_is_no_refund(over: StripeShop) -> None:
