@@ -141,7 +141,7 @@ def test_totals_that_moved_move_the_intent(checkout: Checkout) -> None:
         row = sessions.find(db, checkout.shop.actor, checkout.session.id, lock=True)
         row.cart_snapshot = {"currency": "GBP", "lines": [line]}
     assert checkout.of("/payment-intents", {"amount": DUE}, 422)["explain"]["due"] == 2 * DUE
-    assert checkout.opened() | {"id": ""} == {**checkout.opened(), "id": ""}
+    assert len({checkout.opened()["id"] for _ in range(2)}) == 1
     again = checkout.opened(amount=2 * DUE)
     assert (again["id"], again["amount"]) == (opened["id"], 2 * DUE)
 
