@@ -151,6 +151,11 @@ def lost_a_race(error: DBAPIError) -> bool:
     return state in RETRYABLE_STATES or "database is locked" in str(error.orig)
 
 
+@event.listens_for(Session, "after_begin")
+def _note_begin(session: Session, *_: Any) -> None:
+    session.info[writes.BEGUN] = True
+
+
 @event.listens_for(Engine, "before_cursor_execute")
 def _in_order(*_: Any) -> None:
     """What SQLAlchemy sends comes after what was collected before it."""

@@ -31,6 +31,8 @@ MAX_ROWS = 8
 _QUEUE, _DRIVER = "writes", "driver"
 #: Where a session keeps the error of the first statement of it that failed.
 FAILURE = "failure"
+#: Where a session keeps that the database has begun its transaction.
+BEGUN = "begun"
 
 
 @dataclass(slots=True)
@@ -79,13 +81,15 @@ def send_alone(session: Session) -> bool:
         StaleDataError: see `send`.
         ServiceUnavailable: the database cannot be reached, or did not say that it was done.
     """
-    if session.in_transaction() or not session.info.get(_QUEUE):
+    if session.info.get(BEGUN) or not session.info.get(_QUEUE):
         return False
-    if any(write.exact or len(write.rows) > MAX_ROWS for write in session.info[_QUEUE]):
+    if any(len(write.rows) > MAX_ROWS for write in session.info[_QUEUE]):
         return False
     queue: list[_Write] = session.info.pop(_QUEUE)
     try:
-        current_drivers().change(_together(_shape(queue)), _parameters(queue))
+        current_drivers().change(_together(_shape(queue), all_or_none=True), _parameters(queue))
+    except psycopg.errors.DivisionByZero as error:
+        raise StaleDataError("a row was changed underneath") from error
     except psycopg.Error as error:
         raise wrapped(error) from error
     return True
@@ -175,8 +179,12 @@ def _parameters(queue: list[_Write]) -> list[Any]:
 
 
 @lru_cache(maxsize=512)
-def _together(shape: tuple[tuple[Plan, int, bool], ...]) -> str:
-    """One statement of several; those that must change their row are counted, in turn."""
+def _together(shape: tuple[tuple[Plan, int, bool], ...], *, all_or_none: bool = False) -> str:
+    """One statement of several; those that must change their row are counted, in turn.
+
+    With `all_or_none` a count of zero is an error of the database's, a division by zero: nobody has to look
+    at the counts before anything is committed.
+    """
     parts, last = [], 0
     for plan, rows, exact in shape:
         text, last = _repeated(plan.sql, rows, last)
@@ -185,7 +193,8 @@ def _together(shape: tuple[tuple[Plan, int, bool], ...]) -> str:
     if not counted and len(parts) == 1:
         return parts[0]
     named = ", ".join(f"w{number} AS ({part})" for number, part in enumerate(parts))
-    counts = ", ".join(f"(SELECT count(*) FROM w{number})" for number in counted)  # noqa: S608 - a number
+    each = "1 / (SELECT count(*) FROM w{})" if all_or_none else "(SELECT count(*) FROM w{})"
+    counts = ", ".join(each.format(number) for number in counted)
     return f"WITH {named} SELECT {counts or 1}"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Label, Row, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import manager_of_class
 
 from app.models.base import Base
+
+T = TypeVar("T", bound=Base)
 
 
 class Reader:
@@ -46,6 +49,20 @@ class Reader:
     def attach(self, db: Session, row: Row[Any]) -> tuple[Any, ...]:
         """The objects of a row as the transaction's own, to be changed; what it has already is read again."""
         return tuple(None if made is None else _attached(db, made) for made in self.take(row))
+
+
+def attached_copy(db: Session, seen: T) -> T:
+    """An object that was read before as the transaction's own: written if it still is in that version."""
+    kind = type(seen)
+    made: T = manager_of_class(kind).new_instance()
+    held = inspect(seen).dict
+    made.__dict__.update({key: held[key] for key in _columns(kind)})
+    return cast(T, _attached(db, made))
+
+
+@lru_cache(maxsize=64)
+def _columns(kind: type[Base]) -> tuple[str, ...]:
+    return tuple(attribute.key for attribute in inspect(kind).column_attrs)
 
 
 def _attached(db: Session, made: Any) -> Any:

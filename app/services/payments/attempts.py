@@ -26,7 +26,7 @@ from app.models.payments.attempt import Attempt
 from app.models.payments.connector import ConnectorAccount
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
-from app.models.reading import Reader
+from app.models.reading import Reader, attached_copy
 from app.services.payments import claims, routing
 from app.services.payments.routing import Pick
 from app.services.risk.opinions import Opinion
@@ -71,11 +71,11 @@ Seen = tuple[Attempt, PaymentIntent, PaymentMethod]
 class Flow:
     """What hangs on a payment: how to lock it, how it follows, and how a captured payment is settled.
 
-    `at_once`: nothing has to be held between the authorisation and the money, so both may be asked for in
-    one call, and `follow` settles what is captured.
+    `lock` is None where nothing stands above the intent. `at_once`: nothing has to be held between the
+    authorisation and the money, so both may be asked for in one call, and `follow` settles what is captured.
     """
 
-    lock: Callable[[Session, Attempt], None]
+    lock: Callable[[Session, Attempt], None] | None
     follow: Callable[[Session, PaymentIntent, Attempt, str], None]
     settle: Callable[[Attempt, str], None]
     at_once: bool = False
@@ -283,6 +283,15 @@ _LOCK = Lookup(
     .where(Attempt.id == bindparam("id"))
     .with_for_update()
 )
+
+
+def unlocked(db: Session, attempt: Attempt, intent: PaymentIntent) -> tuple[PaymentIntent, Attempt]:
+    """Copies of an attempt and its intent as they were seen, to be changed in the caller's transaction.
+
+    Nothing is read and nothing locked: if either is in another version by then, the transaction raises
+    `VersionConflict`. What was seen stays as it was seen.
+    """
+    return attached_copy(db, intent), attached_copy(db, attempt)
 
 
 def lock_unchanged(

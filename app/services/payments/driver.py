@@ -133,7 +133,7 @@ def _ask_for_authorization(
         outcome = outcomes.of_authorize(result)
     else:
         outcome = outcomes.of_lookup(gateway.find(attempt))
-    recorded, left = recording.apply(attempt, outcome, flow, cause)
+    recorded, left = recording.apply(attempt, outcome, flow, cause, intent)
     if outcome.kind == Kind.ACTION_REQUIRED:
         failpoint("action_required")
         return False

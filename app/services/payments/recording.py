@@ -6,6 +6,7 @@ locked in the order session → intent → attempt.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.connectors.base import ActionType, NextAction
 from app.db import transaction
 from app.domain.decline_codes import describe
+from app.domain.errors import VersionConflict
 from app.domain.event_types import EventType
 from app.domain.lifecycles import attempts as lifecycle
 from app.domain.lifecycles import intents
@@ -24,7 +26,14 @@ from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.services.operations import jobs
-from app.services.payments.attempts import GRACE_SECONDS, Flow, lock_unchanged, submit, waits_for_shopper
+from app.services.payments.attempts import (
+    GRACE_SECONDS,
+    Flow,
+    lock_unchanged,
+    submit,
+    unlocked,
+    waits_for_shopper,
+)
 from app.services.payments.outcomes import Kind, Outcome
 from app.services.risk.screening import FRAUD_BLOCK, note_decline
 
@@ -38,7 +47,7 @@ _S, _T, _I = lifecycle.Status, lifecycle.Trigger, intents.Trigger
 
 
 def apply(
-    attempt: Attempt, outcome: Outcome, flow: Flow, cause: str
+    attempt: Attempt, outcome: Outcome, flow: Flow, cause: str, seen: PaymentIntent | None = None
 ) -> tuple[lifecycle.Status | None, PaymentIntent | None]:
     """Record what the gateway said of an attempt, and let intent and checkout follow, all at once.
 
@@ -47,28 +56,39 @@ def apply(
 
     When the row is no longer as the caller saw it, nothing is recorded; but a payment that comes through
     after it was given up is undone by a job (reliability.md 6).
+
+    `seen` is the intent as it was read with the attempt. Where nothing stands above it both are then written
+    without a lock, in one statement that compares their versions; locks are taken only once that has failed.
     """
+    if seen is not None and flow.lock is None:
+        with suppress(VersionConflict), transaction() as db:
+            return _record(db, *unlocked(db, attempt, seen), outcome, flow, cause)
     with transaction() as db:
         locked = lock_unchanged(db, attempt, flow.lock)
         if locked is None:
             _undo_late_success(db, attempt, outcome)
             return None, None
-        intent, fresh = locked
-        if fresh.needs_review and outcome.kind != Kind.UNKNOWN:  # the gateway speaks: it may be in order now
-            intent.needs_review = fresh.needs_review = False
-            fresh.next_query_at = clock.now() + timedelta(seconds=GRACE_SECONDS)
-        if fresh.status in (_S.CAPTURE_SUBMITTED, _S.CAPTURE_UNKNOWN):
-            _apply_to_capture(fresh, intent, outcome, cause)
-        elif fresh.status in (_S.VOID_SUBMITTED, _S.VOID_UNKNOWN):
-            _apply_to_void(fresh, intent, outcome, cause)
-        elif fresh.status == _S.AUTHORIZED:
-            _apply_to_hold(fresh, intent, outcome, cause)
-        else:
-            _apply_to_authorization(fresh, intent, outcome, cause)
-        flow.follow(db, intent, fresh, cause)
-        if fresh.status == _S.DECLINED:
-            note_decline(db, fresh)
-        return lifecycle.Status(fresh.status), intent
+        return _record(db, *locked, outcome, flow, cause)
+
+
+def _record(
+    db: Session, intent: PaymentIntent, fresh: Attempt, outcome: Outcome, flow: Flow, cause: str
+) -> tuple[lifecycle.Status, PaymentIntent]:
+    if fresh.needs_review and outcome.kind != Kind.UNKNOWN:  # the gateway speaks: it may be in order now
+        intent.needs_review = fresh.needs_review = False
+        fresh.next_query_at = clock.now() + timedelta(seconds=GRACE_SECONDS)
+    if fresh.status in (_S.CAPTURE_SUBMITTED, _S.CAPTURE_UNKNOWN):
+        _apply_to_capture(fresh, intent, outcome, cause)
+    elif fresh.status in (_S.VOID_SUBMITTED, _S.VOID_UNKNOWN):
+        _apply_to_void(fresh, intent, outcome, cause)
+    elif fresh.status == _S.AUTHORIZED:
+        _apply_to_hold(fresh, intent, outcome, cause)
+    else:
+        _apply_to_authorization(fresh, intent, outcome, cause)
+    flow.follow(db, intent, fresh, cause)
+    if fresh.status == _S.DECLINED:
+        note_decline(db, fresh)
+    return lifecycle.Status(fresh.status), intent
 
 
 def _apply_to_authorization(attempt: Attempt, intent: PaymentIntent, outcome: Outcome, cause: str) -> None:

@@ -43,10 +43,6 @@ def request_cancel(db: Session, intent: PaymentIntent, reason: str) -> None:
     intent.note("payment_intent.cancel_requested", cause="api", before=before)
 
 
-def _lock_nothing(db: Session, attempt: Attempt) -> None:
-    """Nothing above the intent has to be locked."""
-
-
 def _settle_at_once(db: Session, intent: PaymentIntent, attempt: Attempt, cause: str) -> None:
     """Nothing above the intent has to follow, and nothing can refuse the money: it is settled as it comes."""
     if attempt.status == attempts.Status.CAPTURED and not intents.LIFECYCLE.is_terminal(intent.status):
@@ -62,4 +58,4 @@ def _settle_alone(attempt: Attempt, cause: str) -> None:
 
 
 #: The flow of an intent without a checkout.
-STANDING_ALONE = Flow(_lock_nothing, _settle_at_once, _settle_alone, at_once=True)
+STANDING_ALONE = Flow(None, _settle_at_once, _settle_alone, at_once=True)
