@@ -29,9 +29,14 @@ def settle(session: Session) -> None:
     writes.send(session)
 
 
+def untouched(session: Session) -> bool:
+    """Whether no row of the transaction was changed, added or deleted since it was last written."""
+    return not session.identity_map.check_modified() and not session.new and not session.deleted
+
+
 def collect(session: Session) -> None:
     """Collect the UPDATEs of the rows that were changed; what cannot be collected is flushed."""
-    if not session.identity_map.check_modified() and not session.new and not session.deleted:
+    if untouched(session):
         return
     if session.new or session.deleted:
         session.flush()

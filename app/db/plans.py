@@ -7,6 +7,7 @@ prepared statement there, whatever it is given.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ class Plan:
     """A statement in one database's dialect; its parameters go by position, in this `order`.
 
     One that `adds` is an INSERT of nothing but its values, which may stand there for several rows. By `place`
-    a row comes after those that it refers to, and an UPDATE after each INSERT.
+    a row comes after those that it refers to, and an UPDATE after each INSERT. One that `looks` neither
+    changes nor locks anything.
     """
 
     sql: str
@@ -36,6 +38,7 @@ class Plan:
     table: str
     place: int
     adds: bool
+    looks: bool
     as_text: bool
     converters: tuple[tuple[int, Converter], ...] | None = field(default=None)
 
@@ -56,6 +59,7 @@ class Plan:
             statement.table.name if statement.is_dml else "",
             _place(statement.table) if statement.is_insert else sys.maxsize,
             statement.is_insert and " ON CONFLICT " not in compiled.string,
+            statement.is_select and not _LOCKING.search(compiled.string),
             as_text,
         )
 
@@ -70,6 +74,9 @@ class Plan:
             return [value if (text := find(type(value))) is None else text(value) for value in values]
         return values
 
+
+#: How a SELECT that locks rows ends.
+_LOCKING = re.compile(r"\bFOR (NO KEY )?(UPDATE|SHARE|KEY SHARE)\b")
 
 #: What is not text already, and is not left to the driver.
 _TEXT: dict[type, Converter] = {

@@ -28,8 +28,8 @@ MAX_FORMS = 64
 class Lookup:
     """A prepared SELECT, of one row at most or of all; rows are named tuples by the columns' keys.
 
-    Inside `transaction()` it is that transaction's; elsewhere it runs on a connection kept for look-ups. In a
-    transaction it may be an INSERT that returns rows.
+    Inside `transaction()` it is that transaction's; elsewhere, and in one that has not begun to do anything,
+    it runs on a connection kept for look-ups. In a transaction it may be an INSERT that returns rows.
     """
 
     def __init__(self, statement: Select[*tuple[Any, ...]] | ReturningInsert[*tuple[Any, ...]]) -> None:
@@ -48,7 +48,7 @@ class Lookup:
         dialect = engine().dialect
         plan = self._plan(dialect)
         session = active()
-        if session is None:
+        if session is None or (plan.looks and _unbegun(session)):
             row, cursor = current_drivers().fetch(plan.sql, plan.values(parameters))
         else:
             changes.settle(session)  # it sees what was changed before it, as a query of the session's would
@@ -88,6 +88,34 @@ class Lookup:
         return tuple((place, convert) for place, convert in found if convert is not None)
 
 
+def _unbegun(session: Session) -> bool:
+    return changes.untouched(session) and writes.may_look_outside(session)
+
+
+class First:
+    """A row that goes before all else of its transaction, and may be completed until it was sent."""
+
+    def __init__(self, session: Session, write: writes.Write | None) -> None:
+        self._session = session
+        self._write = write
+
+    def complete(self, row: dict[str, Any]) -> bool:
+        """Send this row, of the same columns, in its place; False where it was sent already."""
+        if self._write is None or not writes.waits(self._session, self._write):
+            return False
+        self._write.rows = [self._write.plan.values(row)]
+        return True
+
+    def send(self) -> None:
+        """Send it now, and what was collected behind it, unless that was done.
+
+        Raises:
+            StaleDataError: it changed nothing.
+        """
+        if self._write is not None and writes.waits(self._session, self._write):
+            writes.send(self._session)
+
+
 class Command:
     """A prepared INSERT or UPDATE, run in the caller's transaction after what was changed before it.
 
@@ -118,6 +146,14 @@ class Command:
         values = [plan.values(row) for row in rows]
         for part in [values] if plan.adds else [[value] for value in values]:
             writes.collect(db, plan, part)
+
+    def first(self, db: Session, row: dict[str, Any]) -> First:
+        """Have it sent before all else that the transaction writes, locks or reads in itself.
+
+        If it changes nothing, the transaction ends in a `VersionConflict`.
+        """
+        plan = self._plan(engine().dialect, row)
+        return First(db, writes.collect_first(db, plan, plan.values(row)))
 
     def alone(self, row: dict[str, Any]) -> int:
         """Send it as a transaction of its own, without another round trip; how many rows it changed.

@@ -70,6 +70,7 @@ def transaction(actor: Actor | None = None) -> Iterator[Session]:
         committed = True
     except StaleDataError as error:
         session.rollback()
+        session.info.pop(_UNDONE, None)  # whatever was refused was judged by what no longer holds
         raise VersionConflict() from error
     except OperationalError as error:
         session.rollback()

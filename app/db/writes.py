@@ -35,22 +35,24 @@ FAILURE = "failure"
 BEGUN = "begun"
 
 
-@dataclass(slots=True)
-class _Write:
-    """An INSERT of some rows, or an UPDATE of one that must be there (`exact`)."""
+@dataclass(slots=True, eq=False)
+class Write:
+    """An INSERT of some rows, or a statement for one row that must change it (`exact`).
+
+    What is `unread` is not waited for by look-ups.
+    """
 
     plan: Plan
     rows: list[list[Any]]
     exact: bool
+    unread: bool = False
 
 
 def collect(session: Session, plan: Plan, rows: list[list[Any]], *, exact: bool = False) -> None:
     """Have these rows written before anything else is read or sent."""
-    if engine().dialect.name == "sqlite":
-        changed = run(session, drivers.change, plan.sql, rows)
-        _refuse_stale(session, [changed] if exact else [])
+    if _written_at_once(session, plan, rows, exact):
         return
-    queue: list[_Write] = session.info.setdefault(_QUEUE, [])
+    queue: list[Write] = session.info.setdefault(_QUEUE, [])
     for write in queue:
         if write.plan is plan and plan.adds:
             write.rows += rows
@@ -58,7 +60,43 @@ def collect(session: Session, plan: Plan, rows: list[list[Any]], *, exact: bool 
         if write.plan.table == plan.table and not (plan.adds and write.plan.adds):
             send(session)  # the parts of one statement do not see each other's rows
             break
-    session.info.setdefault(_QUEUE, []).append(_Write(plan, rows, exact))
+    session.info.setdefault(_QUEUE, []).append(Write(plan, rows, exact))
+
+
+def collect_first(session: Session, plan: Plan, row: list[Any]) -> Write | None:
+    """Have a row written before all else, which nothing of the transaction reads; None where it is done.
+
+    If it changes nothing the transaction is stale.
+    """
+    if _written_at_once(session, plan, [row], exact=True):
+        return None
+    write = Write(plan, [row], exact=True, unread=True)
+    session.info.setdefault(_QUEUE, []).insert(0, write)
+    return write
+
+
+def waits(session: Session, write: Write) -> bool:
+    """Whether it was not sent yet."""
+    return write in session.info.get(_QUEUE, ())
+
+
+def may_look_outside(session: Session) -> bool:
+    """Whether a look-up sees outside the transaction what it would see in it: nothing has been done there.
+
+    Each statement of a transaction sees what is committed when it starts (READ COMMITTED). On SQLite a
+    transaction that has begun keeps others from writing, so it begins with its first look.
+    """
+    if session.info.get(BEGUN) or engine().dialect.name == "sqlite":
+        return False
+    return all(write.unread for write in session.info.get(_QUEUE, ()))
+
+
+def _written_at_once(session: Session, plan: Plan, rows: list[list[Any]], exact: bool) -> bool:
+    if engine().dialect.name != "sqlite":
+        return False
+    changed = run(session, drivers.change, plan.sql, rows)
+    _refuse_stale(session, [changed] if exact else [])
+    return True
 
 
 def send(session: Session) -> None:
@@ -68,7 +106,7 @@ def send(session: Session) -> None:
         DBAPIError: as SQLAlchemy raises it.
         StaleDataError: a row that was to be changed is no longer as it was read.
     """
-    queue: list[_Write] | None = session.info.pop(_QUEUE, None)
+    queue: list[Write] | None = session.info.pop(_QUEUE, None)
     if queue:
         _send(session, queue)
 
@@ -85,7 +123,7 @@ def send_alone(session: Session) -> bool:
         return False
     if any(len(write.rows) > MAX_ROWS for write in session.info[_QUEUE]):
         return False
-    queue: list[_Write] = session.info.pop(_QUEUE)
+    queue: list[Write] = session.info.pop(_QUEUE)
     try:
         current_drivers().change(_together(_shape(queue), all_or_none=True), _parameters(queue))
     except psycopg.errors.DivisionByZero as error:
@@ -145,7 +183,7 @@ def wrapped(error: Exception, *, lost: bool = False) -> Exception:
     )
 
 
-def _send(session: Session, queue: list[_Write]) -> None:
+def _send(session: Session, queue: list[Write]) -> None:
     if any(len(write.rows) > MAX_ROWS for write in queue):
         for write in sorted(queue, key=lambda write: write.plan.place):  # each sees the ones before it alone
             changed = run(session, drivers.change, write.plan.sql, write.rows)
@@ -170,11 +208,11 @@ def fail(session: Session, error: BaseException) -> None:
     session.info.setdefault(FAILURE, error)
 
 
-def _shape(queue: list[_Write]) -> tuple[tuple[Plan, int, bool], ...]:
+def _shape(queue: list[Write]) -> tuple[tuple[Plan, int, bool], ...]:
     return tuple((write.plan, len(write.rows), write.exact) for write in queue)
 
 
-def _parameters(queue: list[_Write]) -> list[Any]:
+def _parameters(queue: list[Write]) -> list[Any]:
     return [value for write in queue for row in write.rows for value in row]
 
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, ForeignKey, MetaData, String, Table, func, insert, select, update
+from sqlalchemy import Column, ForeignKey, MetaData, String, Table, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from app.db import Command, engine, reading, transaction
+from app.db import Command, Lookup, engine, reading, transaction, when_undone
 from app.db.prepared import MAX_FORMS
 from app.db.writes import MAX_ROWS
 from app.domain.errors import VersionConflict
@@ -18,6 +19,7 @@ from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
 from app.models.checkout.session import CheckoutSession
 from app.models.operations.idempotency import IdempotencyRecord
+from app.models.reading import attached_copy
 from tests.shops import Shop
 from tests.statements import counted
 
@@ -192,3 +194,85 @@ def test_a_change_of_what_is_no_plain_column_is_the_unit_of_works(shop: Shop) ->
     assert (kept.wallet_applied, kept.title) == (session.wallet_applied + 5, "Tea")
     with reading() as db:
         assert db.get_one(Tenant, shop.actor.tenant_id).name == "Renamed"
+
+
+def test_a_change_of_what_was_read_outside_is_one_statement_that_compares_versions(shop: Shop) -> None:
+    seen = shop.session()
+
+    def change(title: str) -> None:
+        with transaction() as db:
+            attached_copy(db, seen).title = title
+            ADD.later(db, record(shop))
+
+    with counted() as sent:
+        change("Tea")
+    assert len(sent) == together(2), sent
+    kept = shop.read(seen)
+    assert (kept.title, kept.version, count()) == ("Tea", seen.version + 1, 1)
+    assert seen.title != "Tea"
+    with pytest.raises(VersionConflict):
+        change("Coffee")
+    assert (shop.read(seen).title, count()) == ("Tea", 1)
+
+
+CLAIM = Command(
+    lambda name: {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[name](
+        TABLE
+    ).on_conflict_do_nothing()
+)
+LOOK = Lookup(select(TABLE.c.key).where(TABLE.c.scope_hash == bindparam("scope")))
+LOCK = Lookup(select(TABLE.c.key).where(TABLE.c.scope_hash == bindparam("scope")).with_for_update())
+
+
+@pytest.mark.parametrize("reads", [None, LOOK, LOCK], ids=["writes alone", "looks", "locks"])
+def test_what_goes_first_is_there_once(shop: Shop, reads: Lookup | None) -> None:
+    claim = record(shop, status=None)
+    waits = reads is not LOCK and engine().dialect.name == "postgresql"
+
+    def work() -> None:
+        with transaction() as db:
+            first = CLAIM.first(db, claim)
+            if reads is not None:
+                reads.one({"scope": "another"})
+            assert first.complete({**claim, "status": 201}) == waits
+
+    with counted() as sent:
+        work()
+    assert len(sent) == 1 + (reads is not None), sent
+    with pytest.raises(VersionConflict):
+        work()
+    with reading() as db:
+        assert list(db.scalars(select(TABLE.c.status))) == [201 if waits else None]
+
+
+def test_a_refusal_is_not_noted_where_another_has_gone_first(shop: Shop) -> None:
+    claim, noted = record(shop), list[str]()
+
+    def refused() -> None:
+        with transaction() as db:
+            first = CLAIM.first(db, claim)
+            when_undone(lambda: noted.append("refused"))
+            try:
+                raise LookupError
+            except LookupError:
+                first.send()
+                raise
+
+    with pytest.raises(LookupError):
+        refused()
+    assert noted == ["refused"]
+    with transaction() as db:
+        ADD.later(db, claim)
+    with pytest.raises(VersionConflict):
+        refused()
+    assert noted == ["refused"]
+
+
+def test_a_look_up_sees_what_its_transaction_has_changed(shop: Shop) -> None:
+    row = record(shop)
+    with transaction() as db:
+        assert LOOK.one({"scope": row["scope_hash"]}) is None
+        ADD.later(db, row)
+        assert LOOK.one({"scope": row["scope_hash"]}).key == "k"
+        db.execute(update(TABLE).values(key="changed"))
+        assert LOOK.one({"scope": row["scope_hash"]}).key == "changed"

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.db import Command, reading, retrying, transaction
 from app.domain.actor import Actor
-from app.domain.errors import IdempotencyInProgress, InvalidRequest, Unprocessable
+from app.domain.errors import IdempotencyInProgress, InvalidRequest, Unprocessable, VersionConflict
 from app.kit import clock
 from app.kit.canonical import fingerprint
 from app.models.operations.idempotency import IdempotencyRecord
@@ -31,10 +31,7 @@ _TABLE: Any = IdempotencyRecord.__table__
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 _CLAIM = Command(lambda name: _INSERT[name](_TABLE).on_conflict_do_nothing())
 _ANSWER = update(_TABLE).values(
-    status=bindparam("reply_status"),
-    body=bindparam("reply_body"),
-    headers=bindparam("reply_headers"),
-    lease_until=None,
+    status=bindparam("status"), body=bindparam("body"), headers=bindparam("headers"), lease_until=None
 )
 #: The row while it is still ours: a holder that outlived its lease changes nothing of its successor's.
 _KEEP = Command(
@@ -121,15 +118,27 @@ def _shape(body: Any) -> dict[str, str]:
 def local(actor: Actor, key: KeyScope, work: Callable[[], Reply]) -> Reply:
     """Do database work once under a key; see the module. It may ask (consulting)."""
 
-    def once() -> Reply | None:
+    def once() -> Reply:
+        claimed = _claim_of(key, None)
         with transaction(actor) as db:
-            if not _CLAIM.run(db, _claim_of(key, None)):
-                return None
-            reply = work()
-            _KEEP.later(db, _answer(key, reply))
+            claim = _CLAIM.first(db, claimed)
+            try:
+                reply = work()
+            except Exception:
+                claim.send()  # if another has the key, its answer holds and not this error
+                raise
+            kept = _answer(key, reply)
+            if not claim.complete({**claimed, **kept}):
+                _KEEP.later(db, {**kept, "scope": key.scope_hash})
             return reply
 
-    return consult(lambda: retrying(once)) or _replay(key)
+    try:
+        return consult(lambda: retrying(once))
+    except VersionConflict:
+        kept = _kept(key)
+        if kept is None:
+            raise  # the work's own
+        return _told(kept, key)
 
 
 def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
@@ -140,14 +149,17 @@ def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
     """
     lease = clock.now() + timedelta(seconds=LEASE_SECONDS)
     if not (_CLAIM.alone(_claim_of(key, lease)) or _take_over(key, lease)):
-        return _replay(key)
+        kept = _kept(key)
+        if kept is None:  # its holder has just given up: the caller may try again
+            raise IdempotencyInProgress
+        return _told(kept, key)
     try:
         reply = work()
     except Exception:
         with transaction() as db:
             db.execute(_row(delete(IdempotencyRecord), key).where(IdempotencyRecord.lease_until == lease))
         raise
-    _KEEP_LEASED.alone({**_answer(key, reply), "lease": lease})
+    _KEEP_LEASED.alone({**_answer(key, reply), "scope": key.scope_hash, "lease": lease})
     return reply
 
 
@@ -163,6 +175,9 @@ def _claim_of(key: KeyScope, lease: datetime | None) -> dict[str, Any]:
         "caller": key.caller,
         "shape": key.shape,
         "lease_until": lease,
+        "status": None,
+        "body": None,
+        "headers": None,
         "created_at": clock.now(),
     }
 
@@ -180,10 +195,9 @@ def _take_over(key: KeyScope, lease: datetime) -> bool:
 
 def _answer(key: KeyScope, reply: Reply) -> dict[str, Any]:
     return {
-        "scope": key.scope_hash,
-        "reply_status": reply.status,
-        "reply_body": secrets_at_rest.encrypt(reply.body, *_place(key)),  # some show a secret once
-        "reply_headers": reply.headers,
+        "status": reply.status,
+        "body": secrets_at_rest.encrypt(reply.body, *_place(key)),  # some show a secret once
+        "headers": reply.headers,
     }
 
 
@@ -191,12 +205,14 @@ def _place(key: KeyScope) -> tuple[str, str, str]:
     return key.tenant_id, key.scope_hash, "reply"
 
 
-def _replay(key: KeyScope) -> Reply:
+def _kept(key: KeyScope) -> IdempotencyRecord | None:
     statement = select(IdempotencyRecord).where(IdempotencyRecord.scope_hash == key.scope_hash)
     with reading() as db:
-        kept = db.scalars(statement).one_or_none()
-    if kept is None:  # its holder has just given up: the caller may try again
-        raise IdempotencyInProgress
+        return db.scalars(statement).one_or_none()
+
+
+def _told(kept: IdempotencyRecord, key: KeyScope) -> Reply:
+    """What the first call under the key was told."""
     if kept.fingerprint != key.fingerprint:
         _note_clash(kept, key)
         raise Unprocessable(

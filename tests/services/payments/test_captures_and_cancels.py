@@ -175,6 +175,26 @@ def test_a_cancel_while_the_capture_is_unknown_gives_the_money_back(
     assert len(refunds.of_intent(shop.actor, intent_id)) == 1
 
 
+def test_a_cancel_while_the_gateway_takes_the_money_gives_it_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = methods.tokenize_card(shop.actor, card(GOOD))
+    intent = intents.create(shop.actor, IntentDraft(5000, "GBP", payment_method_id=method.id))
+    sell = SandboxConnector.sell
+
+    def canceled_meanwhile(self: SandboxConnector, *given: Any) -> Any:
+        answer = sell(self, *given)
+        assert intents.cancel(shop.actor, intent.id, "user_cancel").status == "processing"
+        return answer
+
+    monkeypatch.setattr(SandboxConnector, "sell", canceled_meanwhile)
+    done = intents.confirm(shop.actor, intent.id, nonce="n1")
+    assert (done.status, done.cancel_requested, done.amount_captured) == ("succeeded", True, 5000)
+    run_jobs()
+    assert intents.get(shop.actor, intent.id).amount_refunded == 5000
+    assert the_book() == [("captured", 5000, 5000)]
+
+
 def test_a_cancel_of_a_checkout_that_is_being_captured_sells_nothing(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
