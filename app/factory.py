@@ -67,11 +67,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     languages.install(app)
     filters.install(app)
     headers.install(app)
+    nul.install(app)
     csrf = frames.install(app)
     rate_limits.install(app)
     cors.install(app, SURFACES)
     errors.install(app, SURFACES)
-    for part in (nul, health, static_files, compression):
+    for part in (health, static_files, compression):
         part.install(app)
     for surface in SURFACES:
         surface.mount(app, csrf.exempt)

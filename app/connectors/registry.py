@@ -28,7 +28,7 @@ def all_connectors() -> tuple[Connector, ...]:
 _CAPABLE: dict[tuple[type, type], bool] = {}
 
 
-def has(connector: Connector, capability: type) -> bool:
+def has(connector: Connector | None, capability: type) -> bool:
     """Whether a connector has a capability; a protocol looks at every method, so it is asked once a class."""
     key = (type(connector), capability)
     if key not in _CAPABLE:

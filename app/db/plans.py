@@ -6,7 +6,6 @@ prepared statement there, whatever it is given.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -15,16 +14,19 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, Table
+from pydantic_core import to_json
+from sqlalchemy import JSON, String, Table
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
+
+from app.db.types import UtcDateTime
 
 Converter = Callable[[Any], Any]
 
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """A statement in one database's dialect; its parameters go by position, in this `order`.
+    """A statement in one database's dialect; its parameters go by position, each by its `way`.
 
     One that `adds` is an INSERT of nothing but its values, which may stand there for several rows. By `place`
     a row comes after those that it refers to, and an UPDATE after each INSERT. One that `looks` neither
@@ -33,13 +35,11 @@ class Plan:
 
     sql: str
     fixed: dict[str, Any]
-    binders: tuple[tuple[str, Converter], ...]
-    order: tuple[str, ...]
+    ways: tuple[tuple[str, Converter | None], ...]
     table: str
     place: int
     adds: bool
     looks: bool
-    as_text: bool
     converters: tuple[tuple[int, Converter], ...] | None = field(default=None)
 
     @classmethod
@@ -47,32 +47,24 @@ class Plan:
         """Compile a statement; `keys` are the columns that an INSERT sets."""
         as_text = dialect.name == "postgresql"
         compiled = statement.compile(dialect=_numbered() if as_text else dialect, column_keys=keys)
-        binders = [
-            (name, _binder(bind.type.dialect_impl(dialect), dialect, as_text))
-            for bind, name in compiled.bind_names.items()
-        ]
+        make = _way_as_text if as_text else _way
+        ways = {
+            name: make(bind.type.dialect_impl(dialect), dialect) for bind, name in compiled.bind_names.items()
+        }
         return cls(
             compiled.string,
             {name: compiled.params[name] for bind, name in compiled.bind_names.items() if not bind.required},
-            tuple((name, binder) for name, binder in binders if binder is not None),
-            tuple(compiled.positiontup),
+            tuple((name, ways[name]) for name in compiled.positiontup),
             statement.table.name if statement.is_dml else "",
             _place(statement.table) if statement.is_insert else sys.maxsize,
             statement.is_insert and " ON CONFLICT " not in compiled.string,
             statement.is_select and not _LOCKING.search(compiled.string),
-            as_text,
         )
 
     def values(self, parameters: dict[str, Any]) -> list[Any]:
         """The parameters as the driver takes them."""
-        given = {**self.fixed, **parameters}
-        for name, bind in self.binders:
-            given[name] = bind(given[name])
-        values = [given[name] for name in self.order]
-        if self.as_text:
-            find = _TEXT.get
-            return [value if (text := find(type(value))) is None else text(value) for value in values]
-        return values
+        given = {**self.fixed, **parameters} if self.fixed else parameters
+        return [given[name] if way is None else way(given[name]) for name, way in self.ways]
 
 
 #: How a SELECT that locks rows ends.
@@ -99,15 +91,38 @@ def _numbered() -> Dialect:
     return PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
-def _binder(kind: Any, dialect: Dialect, as_text: bool) -> Converter | None:
-    if as_text and isinstance(kind, JSON):
-        return _json_or_null if kind.none_as_null else _json
+def _way(kind: Any, dialect: Dialect) -> Converter | None:
     found: Converter | None = kind.bind_processor(dialect)
     return found
 
 
+def _way_as_text(kind: Any, dialect: Dialect) -> Converter | None:
+    if isinstance(kind, JSON):
+        return _json_or_null if kind.none_as_null else _json
+    if isinstance(kind, UtcDateTime):
+        return _instant
+    found = _way(kind, dialect)
+    if found is None:
+        return None if isinstance(kind, String) else _as_text
+    return lambda value: _as_text(found(value))
+
+
+def _as_text(value: Any) -> Any:
+    text = _TEXT.get(type(value))
+    return value if text is None else text(value)
+
+
+def _instant(value: datetime | None) -> str | None:
+    """As `UtcDateTime` has it."""
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("an instant needs its time zone")
+    return value.isoformat()
+
+
 def _json(value: Any) -> str:
-    return json.dumps(None if value is JSON.NULL else value)
+    return to_json(None if value is JSON.NULL else value).decode()
 
 
 def _json_or_null(value: Any) -> str | None:

@@ -7,14 +7,12 @@ import re
 import time
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from flask import Flask, Response, g, request
 
 from app import settings
-from app.domain.errors import InvalidRequest
 from app.domain.rules.cards import holds_card_number
 from app.kit.ids import new_id
 from app.web import csp_reports, rate_limits
@@ -73,7 +71,6 @@ def install(app: Flask) -> None:
         good = _REQUEST_ID.match(given) and not holds_card_number(given)
         g.request_id = given if good else new_id("req")
         g.started = time.perf_counter()
-        _refuse_nul()
 
     app.wsgi_app = _Secured(app.wsgi_app)  # type: ignore[method-assign]
 
@@ -83,20 +80,6 @@ def install(app: Flask) -> None:
         rate_limits.tell(response)
         _log(response)
         return response
-
-
-def _refuse_nul() -> None:
-    """Refuse what PostgreSQL takes in no text (reliability.md 40); JSON is looked at when it is read.
-
-    Raises:
-        InvalidRequest: it is in the address or in a form.
-    """
-    typed: Iterable[str] = ()
-    if request.mimetype == "application/x-www-form-urlencoded":
-        request.get_data()  # kept, so that an endpoint of JSON can still see what it was sent
-        typed = chain.from_iterable(request.form.items(multi=True))
-    if b"%00" in request.query_string or any("\x00" in text for text in (request.path, *typed)):
-        raise InvalidRequest("A NUL character is not text", code="invalid_text")
 
 
 class _Secured:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import bindparam, or_, select, update
@@ -22,6 +22,7 @@ from app.domain.lifecycles import intents
 from app.domain.rules import card_options as rules
 from app.kit import clock
 from app.kit.ids import new_id, random_token
+from app.kit.records import fields_of
 from app.models.payments.attempt import Attempt
 from app.models.payments.connector import ConnectorAccount
 from app.models.payments.intent import PaymentIntent
@@ -128,7 +129,7 @@ def open_attempt(
         amount=intent.amount,
         currency=intent.currency,
         off_session=off_session,
-        **asdict(screening),
+        **fields_of(screening),
     )
     return _submit(db, attempt, candidates[0], cause)
 

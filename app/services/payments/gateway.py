@@ -127,7 +127,7 @@ def authorize(attempt: Attempt, method: PaymentMethod, *, at_once: bool = False)
         off_session=attempt.off_session,
     )
     seller = registry.get(attempt.connector) if at_once else None
-    ask = seller.sell if isinstance(seller, Sells) else connector.authorize
+    ask = cast(Sells, seller).sell if registry.has(seller, Sells) else connector.authorize
     return _ask(Call(attempt, "authorize", request.key), lambda caller: ask(caller, request))
 
 
@@ -293,9 +293,9 @@ def bound(pick: Pick, token: base.MethodToken) -> base.MethodToken:
 
 def _capable(name: str, capability: type[R]) -> R:
     connector = registry.get(name)
-    if connector is None or not isinstance(connector, capability):
+    if connector is None or not registry.has(connector, capability):
         raise ServiceUnavailable(f"The connector {name} is not available here")
-    return connector
+    return cast(R, connector)
 
 
 def _outside() -> None:

@@ -7,7 +7,6 @@ locked in the order session → intent → attempt.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +21,7 @@ from app.domain.lifecycles import attempts as lifecycle
 from app.domain.lifecycles import intents
 from app.domain.rules.retry import COMPENSATION_TRIES, query_delay
 from app.kit import clock
+from app.kit.records import fields_of
 from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
@@ -360,7 +360,7 @@ def _captured(outcome: Outcome) -> dict[str, Any]:
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
-    return asdict(outcome.facts)
+    return fields_of(outcome.facts)
 
 
 def _soon(expires_at: datetime | None, seconds: int = AWAY_SECONDS) -> datetime:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import cast
 
 from sqlalchemy import bindparam, case, select
 from sqlalchemy.orm import Session
@@ -163,7 +164,7 @@ def holders(tenant_id: str, mode: str) -> list[Pick]:
 def shares_vault(type_: str) -> bool:
     """Whether each account of a type can charge the tokens of the others."""
     connector = registry.get(type_)
-    return isinstance(connector, SharesVault) and connector.shares_vault
+    return registry.has(connector, SharesVault) and cast(SharesVault, connector).shares_vault
 
 
 def breaker_name(type_: str, connector_id: str | None) -> str:
@@ -252,7 +253,7 @@ def _rests(pick: Pick) -> bool:
 def _obstacle(account: _Account, method_type: str | None, method: PaymentMethod | None) -> str | None:
     """Why a connector cannot take a method, or None when it can."""
     connector = registry.get(account.type)
-    if connector is None or not isinstance(connector, base.Authorizes):
+    if connector is None or not registry.has(connector, base.Authorizes):
         return "connector_not_installed"
     if account.status != Status.ACTIVE:
         return account.status_reason or account.status
@@ -283,9 +284,9 @@ def _works_without_account(mode: str, type_: str) -> bool:
     connector = registry.get(type_)
     if connector is None:
         return False
-    if isinstance(connector, Deployable):
-        return connector.is_deployed(mode)
-    fields = connector.credentials if isinstance(connector, Configurable) else ()
+    if registry.has(connector, Deployable):
+        return cast(Deployable, connector).is_deployed(mode)
+    fields = cast(Configurable, connector).credentials if registry.has(connector, Configurable) else ()
     optional = mode == Mode.TEST and not any(field.required for field in fields)
     return optional or not fields
 
@@ -293,7 +294,7 @@ def _works_without_account(mode: str, type_: str) -> bool:
 def _defaults(actor: Actor, types: list[str], accounts: list[_Account]) -> list[Pick]:
     """Those that the deployment has an account at come before the sandbox, which asks for none."""
     found = [pick for type_ in types if (pick := _default(str(actor.mode), type_, accounts)) is not None]
-    return sorted(found, key=lambda pick: not isinstance(registry.get(pick.type), Deployable))
+    return sorted(found, key=lambda pick: not registry.has(registry.get(pick.type), Deployable))
 
 
 def _label(type_: str) -> str:

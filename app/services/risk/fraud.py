@@ -164,7 +164,7 @@ def _score(
         amount=intent.amount,
         currency=intent.currency,
         method=method,
-        buyer=screening.buyer_of(db, intent),
+        buyer=screening.buyer_of(intent),
         context=context,
     )
     counted = opinions.keys(chosen, subject)

@@ -61,14 +61,12 @@ def ask(
     off_session: bool = False,
 ) -> Opinion | None:
     """Ask a remote provider about an intent that is about to be confirmed or scored; see `opinions.ask`."""
-    with reading() as db:
-        buyer = buyer_of(db, intent)
     return opinions.ask(
         actor,
         method,
         amount=intent.amount,
         currency=intent.currency,
-        buyer=buyer,
+        buyer=buyer_of(intent),
         context={**context_of(intent), **(context or {})},
         off_session=off_session,
     )
@@ -99,7 +97,7 @@ def screen(
         amount=intent.amount,
         currency=intent.currency,
         method=method,
-        buyer=buyer_of(db, intent),
+        buyer=buyer_of(intent),
         context=context_of(intent),
         actor=actor,
         off_session=off_session,
@@ -127,12 +125,13 @@ def note_decline(db: Session, attempt: Attempt) -> None:
         counters.add(db, keys, declines=1)
 
 
-def buyer_of(db: Session, intent: PaymentIntent) -> Buyer:
-    """Who pays: the checkout knows, where there is one (it is in this transaction's hands already)."""
-    session = db.get(CheckoutSession, intent.checkout_id) if intent.checkout_id else None
-    if session is None:
+def buyer_of(intent: PaymentIntent) -> Buyer:
+    """Who pays: the checkout knows, where there is one (a transaction that confirms has it already)."""
+    if intent.checkout_id is None:
         return Buyer(customer_id=intent.customer_id)
-    return Buyer.of_session(session)
+    with reading() as db:
+        session = db.get(CheckoutSession, intent.checkout_id)
+    return Buyer(customer_id=intent.customer_id) if session is None else Buyer.of_session(session)
 
 
 def context_of(intent: PaymentIntent) -> dict[str, Any]:
