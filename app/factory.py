@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -32,6 +33,14 @@ from app.web.cookies import CookieSessions
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+class _App(Flask):
+    """Flask, whose views and hooks are all ordinary functions: it asks of each in each request."""
+
+    def ensure_sync(self, func: Any) -> Any:
+        """The function itself."""
+        return func
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """The web application over the given settings, or the environment's."""
     settings = settings or environment.load()
@@ -39,7 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure(settings.log_level)
     db.configure(settings.database, ephemeral=settings.ephemeral)
 
-    app = Flask(
+    app = _App(
         "till",
         root_path=ROOT,
         template_folder="templates",

@@ -27,7 +27,7 @@ from app.services.access import keys
 from app.services.checkout import failures, sessions, timelines
 from app.services.checkout import holds as reservation_holds
 from app.services.checkout.drafts import SessionDraft
-from app.services.payments import attempts, disputes, intents, methods, refunds
+from app.services.payments import attempts, disputes, intents, listing, methods, refunds
 
 SIZES = (1_000, 1_000_000)
 PAGES = 30
@@ -58,7 +58,13 @@ def _moment_of(actor: Actor, checkout_id: str) -> str:
 def lists(checkout_id: str) -> tuple[Listed, ...]:
     """What is measured; a timeline is that of one checkout among very many."""
     return (
-        Listed("payment_intents", "pi", intents.list_page),
+        Listed(
+            "payment_intents",
+            "pi",
+            lambda actor, **place: listing.page(actor, listing.Filters(), **place),
+            {"created_at": "s.created_at - n * interval '1 millisecond'"},
+            lambda actor, middle: encode_moment(intents.get(actor, middle).created_at, middle),
+        ),
         Listed("refunds", "rf", refunds.list_page),
         Listed(
             "disputes",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import insert, inspect
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import manager_of_class
 
 from app.db import Command
 from app.models.base import Base
+
+T = TypeVar("T", bound=Base)
 
 
 @lru_cache(maxsize=64)
@@ -41,3 +44,24 @@ def insert_now(db: Session, row: Base) -> None:
         if value is not None:  # what is left out is NULL
             values[column] = value
     command.later(db, values)
+
+
+def made(kind: type[T], **values: Any) -> T:
+    """A new object with these columns, for `insert_now` or `Session.add`.
+
+    As its constructor makes it, without a history of each value: nobody asks what was there before.
+
+    Raises:
+        TypeError: it has no such column.
+    """
+    unknown = values.keys() - _names(kind)
+    if unknown:
+        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    row: T = manager_of_class(kind).new_instance()
+    row.__dict__.update(values)
+    return row
+
+
+@lru_cache(maxsize=64)
+def _names(kind: type[Base]) -> frozenset[str]:
+    return frozenset(attribute.key for attribute in inspect(kind).column_attrs)

@@ -30,7 +30,7 @@ def confirm(actor: Actor, intent_id: str, order: Order, *, method_id: str | None
         Unprocessable: nor can anybody of a checkout.
     """
     check_return_url(actor, order.return_url, "return_url")
-    intent = intents.get(actor, intent_id)
+    intent, method = intents.with_method(actor, intent_id, method_id)
     if order.off_session and actor.is_shopper:
         raise PermissionDenied("Only the merchant's server may say off_session")
     if intent.split:
@@ -53,7 +53,7 @@ def confirm(actor: Actor, intent_id: str, order: Order, *, method_id: str | None
         force_three_ds=order.force_three_ds,
         off_session=order.off_session,
         flow=payment.flow_of(intent),
-        seen=intent,
+        seen=(intent, method),
     )
 
 

@@ -23,6 +23,7 @@ from app.domain.rules import card_options as rules
 from app.kit import clock
 from app.kit.ids import new_id, random_token
 from app.kit.records import fields_of
+from app.models.insertion import made
 from app.models.payments.attempt import Attempt
 from app.models.payments.connector import ConnectorAccount
 from app.models.payments.intent import PaymentIntent
@@ -116,7 +117,8 @@ def open_attempt(
     if not off_session and (force_three_ds or rules.wants_three_ds(intent.payment_method_options)):
         screening = replace(screening, force_three_ds=True)
     _begin(intent, method, cause)
-    attempt = Attempt(
+    attempt = made(
+        Attempt,
         tenant_id=intent.tenant_id,
         mode=intent.mode,
         intent_id=intent.id,
@@ -137,7 +139,7 @@ def open_attempt(
 def open_successor(db: Session, attempt: Attempt, pick: Pick, cause: str) -> Attempt:
     """Write the attempt that takes a dead one's place at another connector, on the same terms."""
     terms = {name: getattr(attempt, name) for name in _TERMS}
-    return _submit(db, Attempt(nonce=f"failover_{attempt.id}", **terms), pick, cause)
+    return _submit(db, made(Attempt, nonce=f"failover_{attempt.id}", **terms), pick, cause)
 
 
 def _submit(db: Session, attempt: Attempt, pick: Pick, cause: str) -> Attempt:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import String, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -23,7 +23,7 @@ from app.domain.lifecycles import intents as lifecycle
 from app.domain.rules import card_options
 from app.kit import clock
 from app.kit.ids import new_id
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.models.insertion import made
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.method import PaymentMethod
@@ -91,7 +91,8 @@ def _made_of(actor: Actor, draft: IntentDraft, method: PaymentMethod | None) -> 
     settings = checkout_settings(actor.tenant)
     check_amount(draft.amount, draft.currency, settings.amounts.largest(draft.currency))
     capture_mode = card_options.capture_mode(draft.capture_mode, draft.payment_method_options)
-    intent = PaymentIntent(
+    intent = made(
+        PaymentIntent,
         id=new_id("pi"),
         tenant_id=actor.tenant_id,
         mode=str(actor.mode),
@@ -150,12 +151,42 @@ def get(actor: Actor, intent_id: str) -> PaymentIntent:
 
 #: Made once: each call of an intent's own looks it up, some of them twice.
 _ONE = Reader(PaymentIntent)
-_MINE = select(*_ONE.columns).where(
+_MINE = (
     PaymentIntent.id == bindparam("id"),
     PaymentIntent.tenant_id == bindparam("tenant_id"),
     PaymentIntent.mode == bindparam("mode"),
 )
-_GET, _GET_LOCKED = Lookup(_MINE), Lookup(_MINE.with_for_update())
+_GET = Lookup(select(*_ONE.columns).where(*_MINE))
+_GET_LOCKED = Lookup(select(*_ONE.columns).where(*_MINE).with_for_update())
+_CHOSEN = bindparam("method_id", type_=String)
+_WITH_METHOD = Reader(PaymentIntent, PaymentMethod)
+_GET_WITH_METHOD = Lookup(
+    select(*_WITH_METHOD.columns)
+    .select_from(PaymentIntent)
+    .outerjoin(
+        PaymentMethod,
+        (
+            PaymentMethod.id
+            == func.coalesce(bindparam("method_id", type_=String), PaymentIntent.payment_method_id)
+        )
+        & (PaymentMethod.tenant_id == PaymentIntent.tenant_id)
+        & (PaymentMethod.mode == PaymentIntent.mode),
+    )
+    .where(*_MINE)
+)
+
+
+def with_method(
+    actor: Actor, intent_id: str, method_id: str | None = None
+) -> tuple[PaymentIntent, PaymentMethod | None]:
+    """An intent as `get` has it, and the method that will pay it: this one, or the one that it has.
+
+    Whether the caller may see that method is not asked here; None where there is none.
+    """
+    place = {"id": intent_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode), "method_id": method_id}
+    row = _GET_WITH_METHOD.one(place)
+    intent, method = (None, None) if row is None else _WITH_METHOD.take(row)
+    return _seen_by(actor, intent), method
 
 
 def find(db: Session, actor: Actor, intent_id: str, *, lock: bool = False) -> PaymentIntent:
@@ -174,35 +205,6 @@ def _seen_by(actor: Actor, found: PaymentIntent | None) -> PaymentIntent:
     if found is None or bound:
         raise NotFound("Payment not found", code="payment_intent_not_found")
     return found
-
-
-def list_page(
-    actor: Actor,
-    *,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-    status: str | None = None,
-    ids: list[str] | None = None,
-) -> Page[PaymentIntent]:
-    """Intents of this merchant, newest first; keyset pages."""
-    statement = select(PaymentIntent).where(
-        PaymentIntent.tenant_id == actor.tenant_id,
-        PaymentIntent.mode == actor.mode,
-        PaymentIntent.parent_intent_id.is_(None),
-    )
-    if status:
-        statement = statement.where(PaymentIntent.status == status)
-    if ids is not None:
-        statement = statement.where(PaymentIntent.id.in_(ids))
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(PaymentIntent.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(PaymentIntent.id.desc()).limit(limit + 1)))
-    more = encode_cursor(rows[limit - 1].id) if len(rows) > limit else None
-    return Page(rows[:limit], more)
 
 
 def attach(actor: Actor, intent_id: str, method_id: str) -> PaymentIntent:
@@ -237,13 +239,13 @@ def confirm(
     force_three_ds: bool = False,
     flow: Flow | None = None,
     off_session: bool = False,
-    seen: PaymentIntent | None = None,
+    seen: tuple[PaymentIntent, PaymentMethod | None] | None = None,
 ) -> PaymentIntent:
     """Ask for the money: the intent comes back as far as it got (PY-012).
 
     `nonce` makes the call repeatable: a second one with the same nonce asks for nothing more. `return_url`
     is where the shopper goes after 3-D Secure or a bank. `off_session` says that the shopper is not there:
-    nobody can take a challenge, and a decline is final. `seen` is the intent, if it was just looked up.
+    nobody can take a challenge, and a decline is final. `seen` is what `with_method` has just found.
 
     Raises:
         Conflict: another payment of this intent is under way.
@@ -252,11 +254,10 @@ def confirm(
             method cannot be used for it.
         RateLimited: too many tries (services/risk/limits.py).
     """
-    intent = seen or get(actor, intent_id)
-    chosen = method_id or intent.payment_method_id
-    if chosen is None:
+    intent, found = seen or with_method(actor, intent_id, method_id)
+    if method_id is None and intent.payment_method_id is None:
         raise InvalidState("Attach a payment method first", code="payment_method_required")
-    method = methods.get(actor, chosen)
+    method = methods.seen_by(actor, found)
     if off_session and not method.reusable:
         raise Unprocessable("The buyer did not agree to be charged later", code="consent_required")
     terms = {

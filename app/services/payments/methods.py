@@ -182,15 +182,15 @@ def get(actor: Actor, method_id: str) -> PaymentMethod:
     Raises:
         NotFound: there is none, or it is another's.
     """
-    found = _find(actor, method_id)
+    row = _GET.one({"id": method_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)})
+    return seen_by(actor, None if row is None else _ONE.take(row)[0])
+
+
+def seen_by(actor: Actor, found: PaymentMethod | None) -> PaymentMethod:
+    """A method of this merchant and mode that was looked up; see `get`."""
     if found is None or not _may_see(actor, found):
         raise NotFound("Payment method not found", code="payment_method_not_found")
     return found
-
-
-def _find(actor: Actor, method_id: str) -> PaymentMethod | None:
-    row = _GET.one({"id": method_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode)})
-    return None if row is None else _ONE.take(row)[0]
 
 
 def usable(actor: Actor, method_id: str) -> PaymentMethod:

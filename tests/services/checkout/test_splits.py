@@ -20,7 +20,8 @@ from app.services.checkout.payment import Order
 from app.services.checkout.splits import Allocation
 from app.services.ledger import postings
 from app.services.operations import invariants
-from app.services.payments import intents, methods, parts, refunds
+from app.services.payments import intents, listing, methods, parts, refunds
+from app.services.payments.listing import Filters
 from app.services.payments.threeds import Completion, Result
 from tests import catalogue
 from tests import disputes as disputed
@@ -128,7 +129,7 @@ def test_a_merchant_hears_of_the_whole_alone(shop: Shop) -> None:
     assert [entity for type_, entity in told if type_ == "payment.succeeded"] == [paid.id]
     assert {type_ for type_, entity in told if entity != paid.id} >= {"payment_part.succeeded"}
     assert all(type_.startswith("payment_part.") for type_, entity in told if entity != paid.id)
-    assert [row.id for row in intents.list_page(shop.actor).data] == [paid.id]
+    assert [row.intent.id for row in listing.page(shop.actor, Filters()).data] == [paid.id]
 
 
 def test_a_session_that_finalises_itself_is_sold_with_the_last_capture(shop: Shop) -> None:

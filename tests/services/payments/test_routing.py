@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.connectors import base
+from app.connectors import base, registry
 from app.connectors.sandbox import book
 from app.connectors.sandbox.connector import SandboxConnector
 from app.db import reading, transaction
@@ -398,6 +398,7 @@ def test_a_connector_of_the_whole_deployment_is_used_only_where_there_is_one(
     with pytest.raises(Unprocessable):
         intents.confirm(shop.actor, intent.id, nonce="n")
     for deployed in (False, True):
+        monkeypatch.setattr(registry, "_CAPABLE", {})  # the class learns to be deployed
         monkeypatch.setattr(
             Elsewhere, "is_deployed", lambda self, mode=None, is_so=deployed: is_so, raising=False
         )
