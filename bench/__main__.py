@@ -66,10 +66,10 @@ def serve(target: str, port: int, variables: dict[str, str]) -> subprocess.Popen
 class Till:
     """Requests to Till with real credentials and unique keys."""
 
-    def __init__(self, made: dict[str, str], method_id: str) -> None:
+    def __init__(self, made: dict[str, str], kept: dict[str, str]) -> None:
         self.auth = {"Authorization": f"Bearer {made['secret']}"}
         self.run = str(time.time_ns())
-        self.method_id = method_id
+        self.kept = list(kept.items())
         line = {"sku": "MUG-01", "name": "Stoneware mug", "quantity": 2, "unit_price": 1500}
         body = {"cart_snapshot": {"currency": "GBP", "lines": [line, {**line, "sku": "TEA-02"}]}}
         self.body = json.dumps(body).encode()
@@ -115,13 +115,14 @@ class Till:
         return request("GET", f"/pay/{hosted_id}", {})
 
     def confirm(self, number: int) -> Flow:
-        """PY-008, then PY-012 of what it made."""
+        """PY-008, then PY-012 of what it made; each customer in turn."""
         key = {"Idempotency-Key": f"{self.run}-{number}"}
+        customer_id, method_id = self.kept[number % len(self.kept)]
         wanted = {
             "amount": 5000,
             "currency": "GBP",
-            "customer_id": "cust_bench",
-            "payment_method_id": self.method_id,
+            "customer_id": customer_id,
+            "payment_method_id": method_id,
         }
         made = yield request(
             "POST", "/v1/payments/intents", {**self.auth, **key}, json.dumps(wanted).encode()
@@ -265,17 +266,16 @@ def bench(
             [*flask, "demo", "--json"], env={**os.environ, **variables}, check=True, capture_output=True
         ).stdout
     )
-    method = subprocess.run(
-        [sys.executable, "-m", "bench.method", made["keys"]["secret"]],
+    kept = subprocess.run(
+        [sys.executable, "-m", "bench.methods", made["keys"]["secret"]],
         env={**os.environ, **variables},
         check=True,
         capture_output=True,
-        text=True,
-    ).stdout.strip()
+    ).stdout
     floor.prepare(url)
     children.append(serve("wsgi:app", TILL_PORT, variables))
     children.append(serve("bench.floor:app", FLOOR_PORT, variables))
-    till = Till(made["keys"], method)
+    till = Till(made["keys"], json.loads(kept))
     print("| scenario                   |   Till/s |  floor/s | ratio |   goal | p50 ms | p99 ms | errors |")
     print("| -------------------------- | -------- | -------- | ----- | ------ | ------ | ------ | ------ |")
     scenarios: tuple[tuple[str, MakeFlow, MakeFlow, float], ...] = (
