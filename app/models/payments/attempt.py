@@ -60,7 +60,7 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     lifecycle = attempts.LIFECYCLE
 
     id: Mapped[PrimaryId]
-    intent_id: Mapped[Ref] = mapped_column(ForeignKey("payment_intents.id"), index=True)
+    intent_id: Mapped[Ref] = mapped_column(ForeignKey("payment_intents.id"))
     checkout_id: Mapped[str | None] = mapped_column(String(40))
     number: Mapped[int] = mapped_column(Integer)
     nonce: Mapped[str] = mapped_column(String(80))

@@ -30,8 +30,6 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
 
     __tablename__ = "payment_intents"
     __table_args__ = (
-        Index("ix_payment_intents_tenant", "tenant_id", "mode", "id"),
-        Index("ix_payment_intents_status", "tenant_id", "mode", "status", "id"),
         Index("ix_payment_intents_time", "tenant_id", "mode", "created_at", "id"),
         Index("ix_payment_intents_status_time", "tenant_id", "mode", "status", "created_at", "id"),
         Index("ix_payment_intents_amount", "tenant_id", "mode", "amount", "created_at", "id"),
@@ -45,7 +43,12 @@ class PaymentIntent(Owned, Timestamped, Stateful, Base):
             postgresql_where=text("customer_id IS NOT NULL"),
         ),
         Index("ix_payment_intents_method", "payment_method_id"),
-        Index("ix_payment_intents_checkout", "checkout_id"),
+        Index(
+            "ix_payment_intents_checkout",
+            "checkout_id",
+            sqlite_where=text("checkout_id IS NOT NULL"),
+            postgresql_where=text("checkout_id IS NOT NULL"),
+        ),
         Index(
             "ix_payment_intents_parts",
             "parent_intent_id",

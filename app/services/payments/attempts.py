@@ -110,8 +110,7 @@ def open_attempt(
         raise Conflict("A payment is already under way", code="payment_in_progress")
     claims.claim(db, intent, method, country)
     country = country or method.country
-    candidates = routing.picks(db, intent, method, country)
-    if not candidates:
+    if not (candidates := routing.picks(db, intent, method, country)):
         raise Unprocessable("No connector can take this payment method now", code="no_connector")
     screening = screen(db, intent, method, opinion, off_session=off_session)
     if not off_session and (force_three_ds or rules.wants_three_ds(intent.payment_method_options)):

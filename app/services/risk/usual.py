@@ -32,7 +32,7 @@ def amount(db: Session, tenant_id: str, mode: str, currency: str) -> int | None:
             PaymentIntent.status == Status.SUCCEEDED,
             PaymentIntent.parent_intent_id.is_(None),
         )
-        .order_by(PaymentIntent.id.desc())
+        .order_by(PaymentIntent.created_at.desc(), PaymentIntent.id.desc())
         .limit(LAST)
         .subquery()
     )
