@@ -11,11 +11,12 @@ class CookieSessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """An empty session where no cookie came."""
-        if self.get_cookie_name(app) not in request.cookies:
+        if "HTTP_COOKIE" not in request.environ or self.get_cookie_name(app) not in request.cookies:
             return self.session_class()
         return super().open_session(app, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """As ever, but in a frame on another site's page (web/frames.py) there are no cookies."""
-        if "frame" not in g:
+        """As ever where there is something to save; in a frame on another site's page there are no cookies."""
+        untouched = not (session or session.accessed or session.modified)
+        if not untouched and "frame" not in g:
             super().save_session(app, session, response)
