@@ -16,7 +16,7 @@ class CookieSessions(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """As ever where there is something to save; in a frame on another site's page there are no cookies."""
+        """As ever where there is something to save; a frame on another site's page has no cookies."""
         untouched = not (session or session.accessed or session.modified)
         if not untouched and "frame" not in g:
             super().save_session(app, session, response)
