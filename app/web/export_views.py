@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from app.kit.clock import to_rfc3339
 from app.models.operations.export import Export
 from app.models.operations.job import Job
 from app.services.operations import exports
@@ -87,4 +88,4 @@ class ExportView(View):
 
 
 def _text(instant: datetime | None) -> str | None:
-    return instant.isoformat().replace("+00:00", "Z") if instant else None
+    return to_rfc3339(instant) if instant else None

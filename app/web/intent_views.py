@@ -16,7 +16,8 @@ from app.web.surface import SERVER
 #: What a client does with each type of next action.
 _INSTRUCTIONS = {
     "redirect_to_url": "Send the shopper to url; they come back to your return_url.",
-    "3ds_challenge": "Open url, or post to challenge.acs_url in a frame; afterwards complete 3-D Secure.",
+    "3ds_challenge": "Send the shopper to url, as a page of its own, not in a frame; without a url hand "
+    "challenge to the gateway's script. Afterwards complete 3-D Secure.",
     "qr_code": "Show qr_payload as a QR code, then poll until the payment has moved on.",
     "awaiting_webhook": "Nothing to do but to wait: poll, or listen for payment.succeeded; "
     "where there are details, show them to the shopper.",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from app.domain.errors import InvalidRequest
 from app.kit.clock import to_rfc3339
 from app.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT, Page
 
@@ -55,6 +56,17 @@ class PageQuery(Query):
 
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: str | None = Field(None, max_length=128)
+
+
+def either(name: str, value: Any, alias: Any) -> Any:
+    """What a filter says that has two names.
+
+    Raises:
+        InvalidRequest: both are given and differ; `name` is the alias.
+    """
+    if value is not None and alias is not None and value != alias:
+        raise InvalidRequest(f"{name} says something else", code="conflicting_filters", field=name)
+    return value if value is not None else alias
 
 
 class View(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from app.services.payments.dispute_evidence import EvidenceDraft
 from app.services.payments.disputes import DisputeDraft, Filters
 from app.web import periods
 from app.web.dispute_views import DisputeView, EvidenceView, SubmissionView
-from app.web.schemas import Body, Integer, Listing, NumberedListing, Query
+from app.web.schemas import Body, Integer, Listing, NumberedListing, Query, either
 from app.web.surface import Idempotency
 
 Status = Literal["warning", "needs_response", "under_review", "won", "lost", "closed"]
@@ -77,19 +77,13 @@ class DisputeQuery(Query):
             InvalidRequest: a filter and its alias say different things.
         """
         since, until = self.date_range or (None, None)
-        account = _one("merchant_account", self.merchant_account_id, self.merchant_account)
+        account = either("merchant_account", self.merchant_account_id, self.merchant_account)
         return Filters(
             status=self.status,
             merchant_account_id=account,
-            since=_one("date_range", self.from_, since),
-            until=_one("date_range", self.to, until),
+            since=either("date_range", self.from_, since),
+            until=either("date_range", self.to, until),
         )
-
-
-def _one(name: str, value: Any, alias: Any) -> Any:
-    if value is not None and alias is not None and value != alias:
-        raise InvalidRequest(f"{name} says something else", code="conflicting_filters", field=name)
-    return value if value is not None else alias
 
 
 @surface.post(

@@ -39,7 +39,7 @@ class MeasuresView(View):
 
 
 class GroupView(MeasuresView):
-    """The measures of one group; a week is named by its Monday."""
+    """The measures of one group; a week is named by its Monday, a connector by its id or else its type."""
 
     key: str
 

@@ -14,7 +14,7 @@ from app.models.treasury.settlement import Settlement
 from app.services.treasury import settlements
 from app.services.treasury.settlements import Filters
 from app.web import periods
-from app.web.schemas import Body, Listing, NumberedListing, Query
+from app.web.schemas import Body, Listing, NumberedListing, Query, either
 from app.web.settlement_views import JobAccepted, SettlementDetail, SettlementView
 
 
@@ -43,13 +43,17 @@ class ListQuery(PageQuery):
     page: int | None = Field(None, ge=1, le=1_000_000)
 
     def filters(self) -> Filters:
-        """What the service takes."""
+        """What the service takes.
+
+        Raises:
+            InvalidRequest: a filter and its alias say different things.
+        """
         since, until = self.date_range or (None, None)
         return Filters(
             status=self.status,
-            connector_id=self.connector_id or self.connector,
-            since=self.from_ or since,
-            until=self.to or until,
+            connector_id=either("connector", self.connector_id, self.connector),
+            since=either("date_range", self.from_, since),
+            until=either("date_range", self.to, until),
         )
 
 

@@ -18,9 +18,19 @@ class IllegalTransition(InvalidState):
 
     def __init__(self, name: str, source: str, trigger: str) -> None:
         super().__init__(
-            f"A {name.replace('_', ' ')} that is {source} cannot be {trigger.replace('_', ' ')}",
+            f"A {_words(name)} that is {_words(source)} cannot {_verb(trigger)}",
             explain={"reason": "invalid_state", "status": source, "trigger": trigger},
         )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _verb(trigger: str) -> str:
+    """`canceled` → be canceled; `capture_started` → have its capture started."""
+    part, _, done = trigger.partition("_")
+    return f"have its {part} {done}" if done.endswith("ed") else f"be {_words(trigger)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, tex
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.lifecycles import subscription_periods, subscriptions
+from app.kit.clock import to_rfc3339
 from app.models.base import Base, Owned, Timestamped
 from app.models.events.journal import JournalLinks
 from app.models.stateful import Stateful
@@ -77,7 +78,7 @@ class Subscription(Owned, Timestamped, Stateful, Base):
             "price_id": self.price_id,
             "amount": self.amount,
             "currency": self.currency,
-            "current_period_end": self.current_period_end.isoformat(),
+            "current_period_end": to_rfc3339(self.current_period_end),
             "payment_method_id": self.payment_method_id,
             "cancel_at_period_end": self.cancel_at_period_end,
             "cancel_reason": self.cancel_reason,

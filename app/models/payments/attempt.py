@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.domain.lifecycles import attempts
@@ -134,3 +134,8 @@ class Attempt(Owned, Timestamped, Stateful, Base):
     def journal_links(self) -> JournalLinks:
         """See `Stateful.journal_links`."""
         return {"checkout_id": self.checkout_id, "payment_intent_id": self.intent_id}
+
+
+#: The connector of an attempt, as reports and statements name it: the account, or the type of one that
+#: needs none.
+connector_of_attempt = func.coalesce(Attempt.connector_id, Attempt.connector)

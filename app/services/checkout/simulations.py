@@ -81,7 +81,11 @@ def issue(actor: Actor, card_id: str | None, method_type: str, count: int) -> li
         return _tokens(actor, WalletDetails(method_type), count)
     card = next((c for c in CARDS if c.id == (card_id or _GOOD.id)), None)
     if card is None or card.behaviour == Behaviour.REFUSE:
-        raise InvalidRequest("There is no such test card", code="unknown_test_card", field="card")
+        raise InvalidRequest(
+            "There is no such test card: their ids are in GET /v1/payments/test/cards",
+            code="unknown_test_card",
+            field="card",
+        )
     return _tokens(actor, details_of(card), count)
 
 

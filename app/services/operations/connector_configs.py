@@ -150,7 +150,9 @@ def _check(type_: str, config: Mapping[str, str]) -> None:
     for name in config:
         if name not in known:
             raise InvalidRequest(
-                f"{type_} has no setting {name}", code="invalid_config", field=f"config.{name}"
+                f"{type_} has no setting {name}; it has {', '.join(known) or 'none'}",
+                code="invalid_config",
+                field=f"config.{name}",
             )
     for field in fields:
         _check_value(field, config.get(field.name, ""))

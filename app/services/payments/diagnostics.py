@@ -15,7 +15,7 @@ from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import intents as lifecycle
 from app.domain.lifecycles import refunds as refund_lifecycle
 from app.kit import clock
-from app.models.payments.attempt import Attempt
+from app.models.payments.attempt import Attempt, connector_of_attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
 from app.services.operations import measuring
@@ -115,14 +115,14 @@ def _oldest(db: Session, actor: Actor) -> list[tuple[str, str, datetime]]:
 def _failed_attempts(db: Session, actor: Actor) -> list[Failure]:
     code = func.coalesce(Attempt.decline_code, Attempt.status)
     statement = (
-        select(Attempt.connector, code, func.count())
+        select(connector_of_attempt, code, func.count())
         .where(
             *_mine(actor, Attempt),
             Attempt.created_at >= clock.now() - WINDOW,
             Attempt.status.in_((_A.DECLINED, _A.NOT_FOUND)),
         )
-        .group_by(Attempt.connector, Attempt.decline_code, Attempt.status)
-        .order_by(func.count().desc(), Attempt.connector, code)
+        .group_by(connector_of_attempt, Attempt.decline_code, Attempt.status)
+        .order_by(func.count().desc(), connector_of_attempt, code)
         .limit(50)
     )
     return [Failure(*row) for row in db.execute(statement)]
@@ -131,15 +131,15 @@ def _failed_attempts(db: Session, actor: Actor) -> list[Failure]:
 def _latencies(db: Session, actor: Actor) -> list[Latency]:
     took = measuring.seconds(db, Attempt.created_at, Attempt.authorized_at) * 1000
     statement = (
-        select(Attempt.connector, func.count(), func.avg(took), func.max(took))
+        select(connector_of_attempt, func.count(), func.avg(took), func.max(took))
         .where(
             *_mine(actor, Attempt),
             Attempt.created_at >= clock.now() - WINDOW,
             Attempt.authorized_at.is_not(None),
             Attempt.action.is_(None),
         )
-        .group_by(Attempt.connector)
-        .order_by(Attempt.connector)
+        .group_by(connector_of_attempt)
+        .order_by(connector_of_attempt)
     )
     return [
         Latency(name, count, round(average), round(longest))

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.connectors.settling import LineType
 from app.domain.lifecycles import attempts, payouts, refunds
-from app.models.payments.attempt import Attempt
+from app.models.payments.attempt import Attempt, connector_of_attempt
 from app.models.payments.dispute import Dispute
 from app.models.payments.refund import Refund
 from app.models.treasury.payout import Payout
@@ -78,9 +78,6 @@ class Kind:
         through = self.model in (Refund, Dispute)
         return statement.join(Attempt, Attempt.id == self.model.attempt_id) if through else statement
 
-
-#: The connector of an attempt, as statements name it: the account, or the type of one that needs none.
-connector_of_attempt = func.coalesce(Attempt.connector_id, Attempt.connector)
 
 KINDS = (
     Kind(

@@ -82,8 +82,8 @@ def create(
             after={
                 "id": run.id,
                 "connector_id": connector_id,
-                "from": since.isoformat(),
-                "to": to.isoformat(),
+                "from": clock.to_rfc3339(since),
+                "to": clock.to_rfc3339(to),
             },
             **whose,
         )

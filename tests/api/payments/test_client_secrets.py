@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -35,7 +36,10 @@ def test_a_browser_reads_attaches_confirms_and_completes_its_payment(api: Api) -
     asked = browser.post(f"{path}/confirm", {"return_url": "https://shop.test/back"})
     assert asked["status"] == "requires_action"
     action = browser.get(f"{path}/next-action")
-    assert (action["type"], bool(action["instructions"])) == ("3ds_challenge", True)
+    assert action["type"] == "3ds_challenge"
+    page = api.client.get(urlsplit(action["url"]).path)
+    framed = "frame-ancestors 'none'" not in page.headers["Content-Security-Policy"]
+    assert ("not in a frame" in action["instructions"]) is not framed, "they say what works"
     challenges.answer(action["url"].rsplit("/", 1)[1], "123456")
     done = browser.post(f"{path}/3ds/complete", {"result": "authenticated"})
     assert (done["status"], done["client_secret"]) == ("succeeded", None)

@@ -159,6 +159,18 @@ def test_diagnostics_tell_what_is_there(client: FlaskClient, shop: Shop) -> None
     [latency] = found["gateway_latencies"]
     assert (latency["connector"], latency["count"]) == ("sandbox", 2)
     assert 0 <= latency["average_ms"] <= latency["longest_ms"]
+    own = account(shop.actor)
+    pay(shop, GOOD)
+    pay(shop, NO_FUNDS)
+    apart = get(client, shop, DIAGNOSTICS)
+    assert {(row["connector"], row["count"]) for row in apart["gateway_latencies"]} == {
+        ("sandbox", 2),
+        (own.id, 1),
+    }
+    assert {(row["connector"], row["count"]) for row in apart["failed_attempts"]} == {
+        ("sandbox", 1),
+        (own.id, 1),
+    }
     [queued] = found["queued_refunds"]
     assert (queued["status"], queued["count"]) == ("pending", 1)
     other = get(client, make("Another shop"), DIAGNOSTICS)

@@ -118,7 +118,11 @@ def test_a_partial_capture_is_a_record_is_final_and_releases_the_rest(api: Api) 
     api.post(f"/intents/{intent_id}/capture", {"amount": 0}, 400)
     record = api.post(f"/intents/{intent_id}/capture", {"amount": 2000})
     assert (record["status"], record["amount"], record["failure_reason"]) == ("succeeded", 2000, None)
-    assert api.post(f"/intents/{intent_id}/capture", {"amount": 1}, 409)["code"] == "invalid_state"
+    refused = api.post(f"/intents/{intent_id}/capture", {"amount": 1}, 409)
+    assert (refused["code"], refused["error"]) == (
+        "invalid_state",
+        "A payment intent that is succeeded cannot have its capture started",
+    )
     listed = api.get(f"/intents/{intent_id}/transactions")["data"]
     assert {(row["type"], row["status"], row["amount"]) for row in listed} == {
         ("auth", "succeeded", 5000),

@@ -43,6 +43,7 @@ def test_an_export_is_asked_for_written_and_fetched(client: FlaskClient, shop: S
     assert found is not None
     assert (found["status"], found["rows"], found["type"]) == ("succeeded", 1, "transactions")
     assert found["query"]["currency"] == "GBP"
+    assert (found["query"]["from"], len(found["query"]["to"])) == (None, len("2026-01-01T00:00:00Z"))
     path = urlsplit(found["download_url"]).path
     file = client.get(path)
     assert (file.status_code, file.mimetype) == (200, "text/csv")

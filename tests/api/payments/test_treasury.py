@@ -133,6 +133,8 @@ def test_refusals_about_settlements(client: FlaskClient, shop: Shop) -> None:
         "page=0",
         "colour=red",
         "page=1&cursor=YQ",
+        "connector_id=sandbox&connector=con_1",
+        "from=2026-01-01&date_range=2026-01-02..",
     ):
         assert ask(client, shop, f"/settlements?{query}")[0] == 400, query
 

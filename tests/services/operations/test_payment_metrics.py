@@ -20,6 +20,7 @@ from app.services.operations import payment_metrics
 from app.services.operations.payment_metrics import Measures, Report
 from app.services.payments import intents, methods, refunds
 from tests import treasuries
+from tests.accounts import account
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, card, make, moment
 from tests.statements import counted
 
@@ -118,6 +119,10 @@ def test_settlement_delay_is_from_capture_to_statement(shop: Shop) -> None:
         found = payment_metrics.report(shop.actor, group_by=group_by, until=clock.now() + timedelta(days=1))
         assert found.total.avg_settlement_delay == 2 * 86_400
     assert found.groups[0][1].avg_settlement_delay == 2 * 86_400
+    with transaction() as session:  # as a test clock leaves it
+        session.get_one(Attempt, attempt.id).captured_at = line.settled_at + timedelta(days=2)
+    found = payment_metrics.report(shop.actor, group_by="day", until=clock.now() + timedelta(days=1))
+    assert found.total.avg_settlement_delay == found.groups[0][1].avg_settlement_delay == 0
 
 
 def test_groups_divide_the_whole(shop: Shop) -> None:
@@ -133,6 +138,11 @@ def test_groups_divide_the_whole(shop: Shop) -> None:
         assert [name for name, _ in found.groups] == [key]
         assert group(found, key) == found.total
     assert dict(by_currency.connectors)["sandbox"] == by_currency.total
+    bad, good = account(shop.actor, 1, availability="down"), account(shop.actor, 2)
+    pay(shop)
+    connectors = dict(payment_metrics.report(shop.actor).connectors)
+    assert set(connectors) == {"sandbox", bad.id, good.id}, "each account by itself"
+    assert (connectors[bad.id].decline_rate, connectors[good.id].success_rate) == (1.0, 1.0)
 
 
 def test_periods_are_days_weeks_and_months_in_utc(shop: Shop) -> None:

@@ -65,7 +65,9 @@ def check(actor: Actor, destination: str) -> None:
     place = S3Place.parse(destination)
     if place is None:
         raise InvalidRequest(
-            "A destination is local or s3://bucket/prefix", code="invalid_destination", field="destination"
+            "A destination is local or s3://bucket/prefix; the name of a bucket has 3 to 63 characters",
+            code="invalid_destination",
+            field="destination",
         )
     roots = settings.current().export_s3_roots
     if not roots:
