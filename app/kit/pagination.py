@@ -14,15 +14,27 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 
 
 @dataclass(frozen=True, slots=True)
+class Numbered:
+    """The number of a page that was asked for by it, from 1, and how many rows all pages have."""
+
+    page: int
+    limit: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page, newest first. `next_cursor` is None on the last one."""
+    """One page, newest first. `next_cursor` is None on the last one, and on those that have a number."""
 
     data: list[T]
     next_cursor: str | None = None
+    numbered: Numbered | None = None
 
     @property
     def has_more(self) -> bool:
         """Whether another page follows."""
+        if self.numbered is not None:
+            return self.numbered.page * self.numbered.limit < self.numbered.total
         return self.next_cursor is not None
 
 

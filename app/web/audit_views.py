@@ -7,22 +7,19 @@ from typing import Any
 from pydantic import Field
 
 from app.domain.actor import Actor
-from app.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from app.services.events import inspection
 from app.services.events.inspection import Filters, Proven
 from app.web.periods import Since, Until
-from app.web.schemas import Instant, Listing, Query, View
+from app.web.schemas import Instant, Listing, NumberedQuery, View
 
 
-class AuditQuery(Query):
+class AuditQuery(NumberedQuery):
     """What is looked for; `action` is an event type, or all of a kind as `api_key.*`."""
 
     actor: str | None = Field(None, min_length=1, max_length=64)
     action: str | None = Field(None, min_length=1, max_length=64)
     since: Since | None = Field(None, alias="from")
     until: Until | None = Field(None, alias="to")
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(None, max_length=128)
 
 
 class AuditEntryView(View):
@@ -76,6 +73,4 @@ class AuditEntryView(View):
 def search(actor: Actor, query: AuditQuery, filters: Filters | None = None) -> Listing[AuditEntryView]:
     """A page of the entries that a query, or `filters` made of it, finds."""
     filters = filters or Filters(query.actor, query.action, query.since, query.until)
-    return Listing.of(
-        inspection.search(actor, filters, limit=query.limit, cursor=query.cursor), AuditEntryView.of
-    )
+    return Listing[AuditEntryView].of(inspection.search(actor, filters, **query.place()), AuditEntryView.of)

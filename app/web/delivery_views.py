@@ -12,7 +12,7 @@ from app.domain.rules.delivery_hints import hint
 from app.models.events.delivery import Delivery, DeliveryAttempt
 from app.services.events.replays import Replayed, Span, Which
 from app.web.periods import Moment
-from app.web.schemas import Body, Instant, PageQuery, View
+from app.web.schemas import Body, Instant, NumberedQuery, View
 
 #: The words of this API for where a delivery stands (OP-41).
 WORDS: dict[str, tuple[str, ...]] = {
@@ -22,7 +22,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 
 
-class DeliveryQuery(PageQuery):
+class DeliveryQuery(NumberedQuery):
     """Which deliveries."""
 
     webhook_id: str | None = Field(None, min_length=1, max_length=64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -58,6 +59,16 @@ class PageQuery(Query):
     cursor: str | None = Field(None, max_length=128)
 
 
+class NumberedQuery(PageQuery):
+    """Which page of a list, by `cursor` or by its number, from 1; then all is counted (OP-15)."""
+
+    page: int | None = Field(None, ge=1, le=1_000_000)
+
+    def place(self) -> dict[str, Any]:
+        """The arguments of a service that has such lists."""
+        return {"limit": self.limit, "cursor": self.cursor, "page": self.page}
+
+
 def either(name: str, value: Any, alias: Any) -> Any:
     """What a filter says that has two names.
 
@@ -84,9 +95,13 @@ class Listing(View, Generic[T]):
 
     @classmethod
     def of(cls, page: Page[R], view: Callable[[R], T]) -> Listing[T]:
-        """The page as it is answered."""
-        rows = [view(row) for row in page.data]
-        return cls(data=rows, has_more=page.has_more, next_cursor=page.next_cursor)
+        """The page as it is answered; one that has a number says how many there are in all."""
+        said = {"data": [view(row) for row in page.data], "has_more": page.has_more}
+        if page.numbered is None:
+            return cls(**said, next_cursor=page.next_cursor)
+        counted: Any = NumberedListing
+        kind: type[NumberedListing[T]] = counted[cls.__pydantic_generic_metadata__["args"] or Any]
+        return kind(**said, next_cursor=None, **asdict(page.numbered))
 
 
 class NumberedListing(Listing[T], Generic[T]):
@@ -95,3 +110,8 @@ class NumberedListing(Listing[T], Generic[T]):
     page: int
     limit: int
     total: int
+
+
+def pages_of(view: Any) -> Any:
+    """What a list of such views answers that is read by cursor or by number."""
+    return NumberedListing[view] | Listing[view]

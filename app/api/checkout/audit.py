@@ -10,7 +10,7 @@ from app.domain.permissions import AUDIT_READ
 from app.services.events.inspection import Filters
 from app.web import audit_views
 from app.web.audit_views import AuditEntryView, AuditQuery
-from app.web.schemas import Listing
+from app.web.schemas import Listing, pages_of
 
 
 class CheckoutAuditQuery(AuditQuery):
@@ -20,7 +20,7 @@ class CheckoutAuditQuery(AuditQuery):
 
 
 @surface.get(
-    "/audit", "CK-072", query=CheckoutAuditQuery, returns=Listing[AuditEntryView], permission=AUDIT_READ
+    "/audit", "CK-072", query=CheckoutAuditQuery, returns=pages_of(AuditEntryView), permission=AUDIT_READ
 )
 def audit(actor: Actor, query: CheckoutAuditQuery) -> Listing[AuditEntryView]:
     """Search what happened to checkouts and to their settings, by actor, action, time and checkout."""

@@ -18,7 +18,7 @@ from app.models.access.api_key import ApiKey
 from app.services.access import attestations, key_owners, keys, roles
 from app.services.access.roles import RoleInfo
 from app.web.endpoint import Answer
-from app.web.schemas import Body, Instant, Listing, PageQuery, View
+from app.web.schemas import Body, Instant, Listing, NumberedQuery, View, pages_of
 from app.web.surface import PEOPLE
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -108,10 +108,10 @@ class KeyView(View):
         )
 
 
-@surface.get("/keys", "PY-070", query=PageQuery, returns=Listing[KeyView], permission=KEYS_MANAGE)
-def list_keys(actor: Actor, query: PageQuery) -> Listing[KeyView]:
+@surface.get("/keys", "PY-070", query=NumberedQuery, returns=pages_of(KeyView), permission=KEYS_MANAGE)
+def list_keys(actor: Actor, query: NumberedQuery) -> Listing[KeyView]:
     """List keys; their plaintext is not shown again."""
-    page = keys.list_page(actor, limit=query.limit, cursor=query.cursor)
+    page = keys.list_page(actor, **query.place())
     rights = key_owners.rights_of(actor, page.data)
     return Listing[KeyView].of(page, lambda row: KeyView.of(row, rights=rights.get(row.id)))
 

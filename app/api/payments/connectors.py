@@ -13,7 +13,7 @@ from app.services.operations import connector_configs
 from app.services.payments import connector_logs, connectors
 from app.services.payments.connectors import MAX_GRACE_SECONDS, ConnectorChange, ConnectorDraft
 from app.web.endpoint import Answer
-from app.web.schemas import Body, Instant, Integer, Listing, Query, View
+from app.web.schemas import Body, Instant, Integer, Listing, NumberedQuery, View, pages_of
 from app.web.surface import Idempotency
 from app.web.versions import etag, expected_version
 
@@ -134,21 +134,17 @@ class ConnectorLogView(View):
     created_at: Instant
 
 
-class ConnectorList(Query):
+class ConnectorList(NumberedQuery):
     """Which connectors."""
 
     status: Literal["active", "disabled", "error"] | None = None
-    limit: int = Field(20, ge=1, le=100)
-    cursor: str | None = None
 
 
-class ConnectorLogList(Query):
+class ConnectorLogList(NumberedQuery):
     """Which calls."""
 
     operation: str | None = None
     outcome: str | None = None
-    limit: int = Field(20, ge=1, le=100)
-    cursor: str | None = None
 
 
 def _answer(row: ConnectorAccount) -> Answer:
@@ -159,17 +155,13 @@ def _answer(row: ConnectorAccount) -> Answer:
     "/connectors",
     "PY-034",
     query=ConnectorList,
-    returns=Listing[ConnectorView],
+    returns=pages_of(ConnectorView),
     permission="connectors:read",
 )
 def list_all(actor: Actor, query: ConnectorList) -> Listing[ConnectorView]:
     """List connectors and their status, newest first."""
-    page = connectors.list_page(actor, limit=query.limit, cursor=query.cursor, status=query.status)
-    return Listing[ConnectorView](
-        data=[ConnectorView.of(row) for row in page.data],
-        has_more=page.has_more,
-        next_cursor=page.next_cursor,
-    )
+    page = connectors.list_page(actor, status=query.status, **query.place())
+    return Listing[ConnectorView].of(page, ConnectorView.of)
 
 
 @surface.post(
@@ -241,15 +233,11 @@ def rotate(actor: Actor, connector_id: str, body: CredentialsRotate) -> Answer:
     "/connectors/{connector_id}/logs",
     "PY-082",
     query=ConnectorLogList,
-    returns=Listing[ConnectorLogView],
+    returns=pages_of(ConnectorLogView),
     permission="connectors:read",
 )
 def logs(actor: Actor, connector_id: str, query: ConnectorLogList) -> Listing[ConnectorLogView]:
     """List the calls of a connector, newest first."""
     connectors.get(actor, connector_id)
     page = connector_logs.list_page(actor, connector_id, **query.model_dump())
-    return Listing[ConnectorLogView](
-        data=[ConnectorLogView.model_validate(row) for row in page.data],
-        has_more=page.has_more,
-        next_cursor=page.next_cursor,
-    )
+    return Listing[ConnectorLogView].of(page, ConnectorLogView.model_validate)

@@ -13,14 +13,14 @@ from app.web.delivery_views import (
     ReplayView,
     Retried,
 )
-from app.web.schemas import Listing
+from app.web.schemas import Listing, pages_of
 
 
 @surface.get(
     "/webhooks/deliveries",
     "OP-17-deliveries",
     query=DeliveryQuery,
-    returns=Listing[DeliveryView],
+    returns=pages_of(DeliveryView),
     permission="webhooks:read",
 )
 def list_page(actor: Actor, query: DeliveryQuery) -> Listing[DeliveryView]:
@@ -30,8 +30,7 @@ def list_page(actor: Actor, query: DeliveryQuery) -> Listing[DeliveryView]:
         endpoint_id=query.webhook_id,
         event_id=query.event_id,
         statuses=query.statuses(),
-        limit=query.limit,
-        cursor=query.cursor,
+        **query.place(),
     )
     return Listing[DeliveryView].of(page, DeliveryView.of)
 

@@ -8,15 +8,13 @@ from pydantic import Field
 
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest
-from app.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from app.models.payments.dispute import Dispute
 from app.services.payments import dispute_evidence, disputes
 from app.services.payments.dispute_evidence import EvidenceDraft
 from app.services.payments.disputes import DisputeDraft, Filters
 from app.web import periods
 from app.web.dispute_views import DisputeView, EvidenceView, SubmissionView
-from app.web.schemas import Body, Integer, Listing, NumberedListing, Query, either
+from app.web.schemas import Body, Integer, Listing, NumberedQuery, either, pages_of
 from app.web.surface import Idempotency
 
 Status = Literal["warning", "needs_response", "under_review", "won", "lost", "closed"]
@@ -57,7 +55,7 @@ class Close(Body):
     note: str = Field("", max_length=2000)
 
 
-class DisputeQuery(Query):
+class DisputeQuery(NumberedQuery):
     """Which disputes; `date_range` is `from..to`. Days are whole and in UTC, the last one included."""
 
     status: Status | None = None
@@ -66,9 +64,6 @@ class DisputeQuery(Query):
     date_range: periods.Range | None = None
     merchant_account_id: str | None = Field(None, min_length=1, max_length=40)
     merchant_account: str | None = Field(None, min_length=1, max_length=40)
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(None, max_length=200)
-    page: int | None = Field(None, ge=1, le=1_000_000)
 
     def filters(self) -> Filters:
         """What the service takes.
@@ -146,33 +141,15 @@ def close(actor: Actor, dispute_id: str, body: Close) -> DisputeView:
     "/disputes",
     "PY-033",
     query=DisputeQuery,
-    returns=NumberedListing[DisputeView] | Listing[DisputeView],
+    returns=pages_of(DisputeView),
     permission="disputes:read",
 )
 def list_page(actor: Actor, query: DisputeQuery) -> Listing[DisputeView]:
     """List disputes, the newest first; by `cursor`, or by `page` with a total."""
-    if query.page is None:
-        page = disputes.list_page(actor, query.filters(), limit=query.limit, cursor=query.cursor)
-        return Listing[DisputeView](
-            data=_views(actor, page.data), has_more=page.has_more, next_cursor=page.next_cursor
-        )
-    if query.cursor is not None:
-        raise InvalidRequest("Send cursor or page, not both", code="conflicting_filters", field="page")
-    rows, total = disputes.numbered_page(actor, query.filters(), page=query.page, limit=query.limit)
-    return NumberedListing[DisputeView](
-        data=_views(actor, rows),
-        has_more=query.page * query.limit < total,
-        next_cursor=None,
-        page=query.page,
-        limit=query.limit,
-        total=total,
-    )
-
-
-def _views(actor: Actor, rows: list[Dispute]) -> list[DisputeView]:
-    notes = disputes.notes_of(actor, [row.id for row in rows])
-    return [DisputeView.of(row, notes.get(row.id)) for row in rows]
+    page = disputes.list_page(actor, query.filters(), **query.place())
+    notes = disputes.notes_of(actor, [row.id for row in page.data])
+    return Listing[DisputeView].of(page, lambda row: DisputeView.of(row, notes.get(row.id)))
 
 
 def _view(actor: Actor, row: Dispute) -> DisputeView:
-    return _views(actor, [row])[0]
+    return DisputeView.of(row, disputes.notes_of(actor, [row.id]).get(row.id))

@@ -10,7 +10,7 @@ from app.services.payments.diagnostics import Diagnosis
 from app.web import audit_views
 from app.web.audit_views import AuditEntryView, AuditQuery
 from app.web.health_views import HealthView
-from app.web.schemas import Instant, Listing, View
+from app.web.schemas import Instant, Listing, View, pages_of
 
 
 @surface.get("/health", "PY-084", returns=HealthView, permission="health:read")
@@ -86,7 +86,7 @@ def diagnose(actor: Actor) -> DiagnosticsView:
     return DiagnosticsView.of(diagnostics.diagnose(actor))
 
 
-@surface.get("/audit", "PY-086", query=AuditQuery, returns=Listing[AuditEntryView], permission=AUDIT_READ)
+@surface.get("/audit", "PY-086", query=AuditQuery, returns=pages_of(AuditEntryView), permission=AUDIT_READ)
 def audit(actor: Actor, query: AuditQuery) -> Listing[AuditEntryView]:
     """Search the audit by actor, action and time."""
     return audit_views.search(actor, query)

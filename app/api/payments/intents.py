@@ -18,7 +18,7 @@ from app.web.charge_views import CaptureView, ChargeView, TransactionView
 from app.web.endpoint import Answer
 from app.web.intent_views import IntentView, answer
 from app.web.job_views import JobAccepted
-from app.web.schemas import Body, Integer, Listing, PageQuery
+from app.web.schemas import Body, Integer, Listing, NumberedQuery, pages_of
 from app.web.surface import PAYER, Idempotency
 from app.web.versions import expected_version
 
@@ -222,24 +222,24 @@ def cancel(actor: Actor, intent_id: str, body: CancelAsk) -> Answer:
 @surface.get(
     "/intents/{intent_id}/charges",
     "PY-016",
-    query=PageQuery,
-    returns=Listing[ChargeView],
+    query=NumberedQuery,
+    returns=pages_of(ChargeView),
     permission="intents:read",
 )
-def list_charges(actor: Actor, intent_id: str, query: PageQuery) -> Listing[ChargeView]:
+def list_charges(actor: Actor, intent_id: str, query: NumberedQuery) -> Listing[ChargeView]:
     """List the intent's charge, authorisation and capture records, newest first."""
-    page = charges.of_intent(actor, intent_id, limit=query.limit, cursor=query.cursor)
+    page = charges.of_intent(actor, intent_id, **query.place())
     return Listing[ChargeView].of(page, ChargeView.of)
 
 
 @surface.get(
     "/intents/{intent_id}/transactions",
     "PY-022",
-    query=PageQuery,
-    returns=Listing[TransactionView],
+    query=NumberedQuery,
+    returns=pages_of(TransactionView),
     permission="intents:read",
 )
-def list_transactions(actor: Actor, intent_id: str, query: PageQuery) -> Listing[TransactionView]:
+def list_transactions(actor: Actor, intent_id: str, query: NumberedQuery) -> Listing[TransactionView]:
     """List the intent's authorisations, captures, refunds and reversals, newest first."""
-    page = charges.transactions(actor, intent_id, limit=query.limit, cursor=query.cursor)
+    page = charges.transactions(actor, intent_id, **query.place())
     return Listing[TransactionView].of(page, TransactionView.of)

@@ -9,7 +9,6 @@ from pydantic import Field
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest
-from app.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from app.models.payments.method import PaymentMethod
 from app.models.payments.verification import MethodVerification
 from app.services.payments import methods, saved_methods, verifications
@@ -18,7 +17,7 @@ from app.services.payments.saved_methods import MethodChange
 from app.web.endpoint import Answer
 from app.web.method_fields import NUMBER_FIELDS, Details
 from app.web.method_views import MethodView
-from app.web.schemas import Body, Instant, Integer, Listing, NumberedListing, Query, View
+from app.web.schemas import Body, Instant, Integer, Listing, NumberedQuery, View, pages_of
 from app.web.surface import Idempotency
 from app.web.versions import etag, expected_version
 
@@ -139,13 +138,10 @@ class VerificationView(View):
         )
 
 
-class OfCustomer(Query):
+class OfCustomer(NumberedQuery):
     """Whose methods."""
 
     customer_id: CustomerId
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(None, max_length=128)
-    page: int | None = Field(None, ge=1, le=1_000_000)
 
 
 @surface.post(
@@ -189,26 +185,13 @@ def get(actor: Actor, payment_method_id: str) -> Answer:
     "/methods",
     "PY-004",
     query=OfCustomer,
-    returns=NumberedListing[MethodView] | Listing[MethodView],
+    returns=pages_of(MethodView),
     permission="methods:read",
 )
 def of_customer(actor: Actor, query: OfCustomer) -> Listing[MethodView]:
     """List a customer's methods, newest first; by `cursor`, or by `page` with a total."""
-    if query.page is None:
-        page = saved_methods.list_page(actor, query.customer_id, limit=query.limit, cursor=query.cursor)
-        views = [MethodView.of(row) for row in page.data]
-        return Listing[MethodView](data=views, has_more=page.has_more, next_cursor=page.next_cursor)
-    if query.cursor is not None:
-        raise InvalidRequest("Ask by cursor or by page, not by both", field="page")
-    rows, total = saved_methods.numbered_page(actor, query.customer_id, page=query.page, limit=query.limit)
-    return NumberedListing[MethodView](
-        data=[MethodView.of(row) for row in rows],
-        has_more=query.page * query.limit < total,
-        next_cursor=None,
-        page=query.page,
-        limit=query.limit,
-        total=total,
-    )
+    page = saved_methods.list_page(actor, query.customer_id, **query.place())
+    return Listing[MethodView].of(page, MethodView.of)
 
 
 @surface.patch(

@@ -11,7 +11,7 @@ from app.domain.actor import Actor
 from app.services.payments import bulk, intents, refunds
 from app.web.job_views import JobAccepted
 from app.web.refund_views import RefundView
-from app.web.schemas import Body, Integer, Listing, PageQuery
+from app.web.schemas import Body, Integer, Listing, NumberedQuery, pages_of
 
 
 class RefundCreate(Body):
@@ -85,12 +85,12 @@ def cancel(actor: Actor, refund_id: str) -> RefundView:
 @surface.get(
     "/intents/{intent_id}/refunds",
     "PY-026",
-    query=PageQuery,
-    returns=Listing[RefundView],
+    query=NumberedQuery,
+    returns=pages_of(RefundView),
     permission="refunds:read",
 )
-def of_intent(actor: Actor, intent_id: str, query: PageQuery) -> Listing[RefundView]:
+def of_intent(actor: Actor, intent_id: str, query: NumberedQuery) -> Listing[RefundView]:
     """List the refunds of an intent, newest first."""
     intents.get(actor, intent_id)
-    page = refunds.list_page(actor, limit=query.limit, cursor=query.cursor, intent_id=intent_id)
+    page = refunds.list_page(actor, intent_id=intent_id, **query.place())
     return Listing[RefundView].of(page, RefundView.of)

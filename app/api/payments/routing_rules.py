@@ -14,7 +14,7 @@ from app.models.payments.connector import RoutingRule
 from app.services.payments import routing_rules
 from app.services.payments.routing_rules import RuleDraft
 from app.web.endpoint import Answer
-from app.web.schemas import Body, Instant, Integer, Listing, Query, View
+from app.web.schemas import Body, Instant, Integer, Listing, NumberedQuery, Query, View, pages_of
 from app.web.versions import etag, expected_version
 
 Bound = Annotated[Integer, Field(ge=0, le=MAX_AMOUNT)]
@@ -68,12 +68,10 @@ class RoutingRuleView(View):
     updated_at: Instant
 
 
-class RoutingRuleList(Query):
+class RoutingRuleList(NumberedQuery):
     """Which rules."""
 
     connector_id: str | None = None
-    limit: int = Field(20, ge=1, le=100)
-    cursor: str | None = None
 
 
 class RoutingRuleNamed(Query):
@@ -103,17 +101,13 @@ def create(actor: Actor, body: RoutingRuleCreate) -> Answer:
     "/routing-rules",
     "PY-041",
     query=RoutingRuleList,
-    returns=Listing[RoutingRuleView],
+    returns=pages_of(RoutingRuleView),
     permission="routing:read",
 )
 def list_all(actor: Actor, query: RoutingRuleList) -> Listing[RoutingRuleView]:
     """List routing rules, newest first."""
     page = routing_rules.list_page(actor, **query.model_dump())
-    return Listing[RoutingRuleView](
-        data=[RoutingRuleView.model_validate(row) for row in page.data],
-        has_more=page.has_more,
-        next_cursor=page.next_cursor,
-    )
+    return Listing[RoutingRuleView].of(page, RoutingRuleView.model_validate)
 
 
 @surface.patch(

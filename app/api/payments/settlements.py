@@ -8,13 +8,10 @@ from pydantic import Field
 
 from app.api.payments.surface import surface
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest
-from app.kit.pagination import MAX_LIMIT
-from app.models.treasury.settlement import Settlement
 from app.services.treasury import settlements
 from app.services.treasury.settlements import Filters
 from app.web import periods
-from app.web.schemas import Body, Listing, NumberedListing, Query, either
+from app.web.schemas import Body, Listing, NumberedQuery, PageQuery, either, pages_of
 from app.web.settlement_views import JobAccepted, SettlementDetail, SettlementView
 
 
@@ -24,14 +21,7 @@ class SettlementSync(Body):
     connector_id: str | None = Field(None, min_length=1, max_length=64)
 
 
-class PageQuery(Query):
-    """Where to go on, and how far."""
-
-    limit: int = Field(20, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(None, max_length=200)
-
-
-class ListQuery(PageQuery):
+class ListQuery(NumberedQuery):
     """Filters; `date_range` is `from..to` in days of settlement, `connector` the same as `connector_id`."""
 
     status: Literal["pending", "posted", "reconciled"] | None = None
@@ -40,7 +30,6 @@ class ListQuery(PageQuery):
     from_: periods.Since | None = Field(None, alias="from")
     to: periods.Until | None = None
     date_range: periods.Range | None = None
-    page: int | None = Field(None, ge=1, le=1_000_000)
 
     def filters(self) -> Filters:
         """What the service takes.
@@ -73,31 +62,13 @@ def run(actor: Actor, connector_id: str) -> JobAccepted:
     "/settlements",
     "PY-045",
     query=ListQuery,
-    returns=NumberedListing[SettlementView] | Listing[SettlementView],
+    returns=pages_of(SettlementView),
     permission="settlements:read",
 )
 def list_all(actor: Actor, query: ListQuery) -> Listing[SettlementView]:
     """List settlement batches, the latest first; by `cursor`, or by `page` with a total."""
-    if query.page is None:
-        page = settlements.list_page(actor, query.filters(), limit=query.limit, cursor=query.cursor)
-        return Listing[SettlementView](
-            data=_views(page.data), has_more=page.has_more, next_cursor=page.next_cursor
-        )
-    if query.cursor is not None:
-        raise InvalidRequest("Send cursor or page, not both", code="conflicting_filters", field="page")
-    rows, total = settlements.numbered_page(actor, query.filters(), number=query.page, limit=query.limit)
-    return NumberedListing[SettlementView](
-        data=_views(rows),
-        has_more=query.page * query.limit < total,
-        next_cursor=None,
-        page=query.page,
-        limit=query.limit,
-        total=total,
-    )
-
-
-def _views(rows: list[Settlement]) -> list[SettlementView]:
-    return [SettlementView.of(row) for row in rows]
+    page = settlements.list_page(actor, query.filters(), **query.place())
+    return Listing[SettlementView].of(page, SettlementView.of)
 
 
 @surface.post(

@@ -11,7 +11,7 @@ from app.domain.actor import Actor
 from app.models.checkout.subscription import Subscription, SubscriptionPeriod
 from app.services.checkout import subscriptions
 from app.services.checkout.subscriptions import Change
-from app.web.schemas import Body, Instant, Listing, PageQuery, View
+from app.web.schemas import Body, Instant, Listing, NumberedQuery, View, pages_of
 
 
 class SubscriptionChange(Body):
@@ -29,7 +29,7 @@ class SubscriptionCancel(Body):
     reason: str | None = Field(None, min_length=1, max_length=40)
 
 
-class SubscriptionQuery(PageQuery):
+class SubscriptionQuery(NumberedQuery):
     """Which subscriptions."""
 
     status: Literal["active", "past_due", "canceled"] | None = None
@@ -96,15 +96,13 @@ class PeriodView(View):
     "/subscriptions",
     "OP-83-list",
     query=SubscriptionQuery,
-    returns=Listing[SubscriptionView],
+    returns=pages_of(SubscriptionView),
     permission="subscriptions:read",
 )
 def list_all(actor: Actor, query: SubscriptionQuery) -> Listing[SubscriptionView]:
     """List subscriptions."""
-    page = subscriptions.list_page(
-        actor, limit=query.limit, cursor=query.cursor, status=query.status, customer_id=query.customer_id
-    )
-    return Listing.of(page, SubscriptionView.of)
+    page = subscriptions.list_page(actor, status=query.status, customer_id=query.customer_id, **query.place())
+    return Listing[SubscriptionView].of(page, SubscriptionView.of)
 
 
 @surface.get(
@@ -121,14 +119,14 @@ def get(actor: Actor, subscription_id: str) -> SubscriptionView:
 @surface.get(
     "/subscriptions/{subscription_id}/periods",
     "OP-83-periods",
-    query=PageQuery,
-    returns=Listing[PeriodView],
+    query=NumberedQuery,
+    returns=pages_of(PeriodView),
     permission="subscriptions:read",
 )
-def list_periods(actor: Actor, subscription_id: str, query: PageQuery) -> Listing[PeriodView]:
+def list_periods(actor: Actor, subscription_id: str, query: NumberedQuery) -> Listing[PeriodView]:
     """List the periods of a subscription."""
-    page = subscriptions.periods_of(actor, subscription_id, limit=query.limit, cursor=query.cursor)
-    return Listing.of(page, PeriodView.of)
+    page = subscriptions.periods_of(actor, subscription_id, **query.place())
+    return Listing[PeriodView].of(page, PeriodView.of)
 
 
 @surface.patch(

@@ -19,13 +19,14 @@ from app.domain.permissions import ROLES, SCOPES, cut
 from app.kit import clock, crypto
 from app.kit.clock import to_rfc3339
 from app.kit.ids import new_id, new_uuid
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.access.api_key import ApiKey
 from app.models.access.tenant import Tenant
 from app.models.access.user import User
 from app.models.events.journal import record
 from app.services.access import roles
 from app.services.access.tenants import refuse_suspended, too_old
+from app.services.operations import paging
 from app.services.operations.secrets_at_rest import hash_token
 
 #: How often the time of last use is written; more would make every read a write.
@@ -285,21 +286,16 @@ def get(actor: Actor, key_id: str) -> ApiKey:
     return key
 
 
-def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ApiKey]:
+def list_page(
+    actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, page: int | None = None
+) -> Page[ApiKey]:
     """A page of them.
 
     Raises:
         InvalidRequest: not a cursor of this list.
     """
     statement = _mine(actor)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(ApiKey.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(ApiKey.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return paging.newest_first(statement, ApiKey.id, limit=limit, cursor=cursor, page=page)
 
 
 def revoke(actor: Actor, key_id: str) -> ApiKey:

@@ -14,9 +14,10 @@ from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import subscriptions as lifecycle
 from app.kit import clock
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page, encode_cursor
 from app.models.checkout.subscription import Subscription, SubscriptionPeriod
 from app.services.checkout import subscribing
+from app.services.operations import paging
 from app.services.payments import methods
 
 _S = lifecycle.Status
@@ -46,6 +47,7 @@ def list_page(
     *,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
+    page: int | None = None,
     status: str | None = None,
     customer_id: str | None = None,
 ) -> Page[Subscription]:
@@ -59,21 +61,25 @@ def list_page(
         statement = statement.where(Subscription.status == status)
     if customer_id:
         statement = statement.where(Subscription.customer_id == customer_id)
-    if cursor:
-        statement = statement.where(Subscription.id < _decoded(cursor))
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(Subscription.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return paging.newest_first(statement, Subscription.id, limit=limit, cursor=cursor, page=page)
 
 
 def periods_of(
-    actor: Actor, subscription_id: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    actor: Actor,
+    subscription_id: str,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    page: int | None = None,
 ) -> Page[SubscriptionPeriod]:
     """The periods of a subscription, newest first; see `get`."""
     found = get(actor, subscription_id)
     statement = select(SubscriptionPeriod).where(SubscriptionPeriod.subscription_id == found.id)
+    if page is not None:
+        newest = statement.order_by(SubscriptionPeriod.number.desc())
+        return paging.numbered(newest, limit=limit, page=page, cursor=cursor)
     if cursor:
-        last = _decoded(cursor)
+        last = paging.decoded(cursor)
         if not (last.isascii() and last.isdecimal() and len(last) < 10):
             raise InvalidRequest("Not a cursor of this list", field="cursor")
         statement = statement.where(SubscriptionPeriod.number < int(last))
@@ -184,10 +190,3 @@ def _one(db: Session, statement: Select[Subscription]) -> Subscription:
     if found is None:
         raise NotFound("Subscription not found", code="subscription_not_found")
     return found
-
-
-def _decoded(cursor: str) -> str:
-    last = decode_cursor(cursor)
-    if last is None:
-        raise InvalidRequest("Not a cursor of this list", field="cursor")
-    return last

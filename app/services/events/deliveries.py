@@ -13,19 +13,19 @@ from sqlalchemy.orm import Session, aliased
 from app import settings
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest, NotFound
+from app.domain.errors import NotFound
 from app.domain.event_types import EventType
 from app.domain.lifecycles import deliveries as lifecycle
 from app.domain.rules.retry import delivery_delay
 from app.kit import clock, signing
 from app.kit.http import AddressRefused, Answer, ConnectionFailed, SafeClient
 from app.kit.ids import new_id, random_token
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.delivery import Delivery, DeliveryAttempt
 from app.models.events.journal import record
 from app.models.events.webhook_endpoint import WebhookEndpoint
 from app.services.events import webhooks
-from app.services.operations import alerts
+from app.services.operations import alerts, paging
 
 log = structlog.get_logger("till.events")
 
@@ -261,6 +261,7 @@ def list_page(
     off: bool | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
+    page: int | None = None,
 ) -> Page[Delivery]:
     """Deliveries of this merchant, newest first; `off`: of endpoints that are off or gone, or on."""
     statement = mine(actor)
@@ -272,14 +273,7 @@ def list_page(
         statement = statement.where(Delivery.status.in_(statuses))
     if off is not None:
         statement = statement.where(Delivery.endpoint_id.in_(_that_are(actor, off)))
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(Delivery.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(Delivery.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return paging.newest_first(statement, Delivery.id, limit=limit, cursor=cursor, page=page)
 
 
 def _that_are(actor: Actor, off: bool) -> Select[str]:

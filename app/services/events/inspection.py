@@ -15,6 +15,7 @@ from app.domain.errors import InvalidRequest, NotFound
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.events.journal import JournalEntry
 from app.services.events.audit import GENESIS
+from app.services.operations import paging
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +45,34 @@ class Proven:
 
 
 def search(
-    actor: Actor, filters: Filters, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    actor: Actor,
+    filters: Filters,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    page: int | None = None,
 ) -> Page[Proven]:
     """Entries that fit, newest first.
 
     Raises:
-        InvalidRequest: not a cursor of this list.
+        InvalidRequest: not a cursor of this list, or a cursor and a page's number.
     """
     key = tuple_(JournalEntry.created_at, JournalEntry.id)
     conditions = [JournalEntry.tenant_id == actor.tenant_id, *_conditions(filters)]
+    modes = [str(mode) for mode in (Mode if filters.both_modes else (actor.mode,))]
+    if page is not None:
+        every = select(JournalEntry).where(*conditions, JournalEntry.mode.in_(modes))
+        newest = every.order_by(JournalEntry.created_at.desc(), JournalEntry.id.desc())
+        found = paging.numbered(newest, limit=limit, page=page, cursor=cursor)
+        with reading() as db:
+            return Page(_proven(db, actor, found.data), numbered=found.numbered)
     rows: list[JournalEntry] = []
     with reading() as db:
         if cursor is not None:
             conditions.append(key < _place(db, actor, cursor))
         # A mode at a time: each has its index in the order of time.
-        for mode in tuple(Mode) if filters.both_modes else (actor.mode,):
-            statement = select(JournalEntry).where(*conditions, JournalEntry.mode == str(mode))
+        for mode in modes:
+            statement = select(JournalEntry).where(*conditions, JournalEntry.mode == mode)
             ordered = statement.order_by(JournalEntry.created_at.desc(), JournalEntry.id.desc())
             rows += db.scalars(ordered.limit(limit + 1))
         rows.sort(key=lambda row: (row.created_at, row.id), reverse=True)

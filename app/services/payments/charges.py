@@ -14,12 +14,13 @@ from sqlalchemy import Select, select
 
 from app.db import reading
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest, NotFound
+from app.domain.errors import NotFound
 from app.domain.lifecycles import attempts as lifecycle
 from app.domain.lifecycles import refunds as refund_lifecycle
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.payments.attempt import Attempt
 from app.models.payments.refund import Refund
+from app.services.operations import paging
 from app.services.payments import intents, parts
 
 _S, _R = lifecycle.Status, refund_lifecycle.Status
@@ -99,19 +100,25 @@ def latest(actor: Actor, intent_id: str) -> Attempt:
 
 
 def of_intent(
-    actor: Actor, intent_id: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    actor: Actor,
+    intent_id: str,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    page: int | None = None,
 ) -> Page[Attempt]:
     """The charges of an intent, newest first."""
     statement = _mine(actor).where(parts.charged_for(intents.get(actor, intent_id)))
-    if cursor:
-        statement = statement.where(Attempt.id < _decoded(cursor))
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(Attempt.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return paging.newest_first(statement, Attempt.id, limit=limit, cursor=cursor, page=page)
 
 
 def transactions(
-    actor: Actor, intent_id: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    actor: Actor,
+    intent_id: str,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    page: int | None = None,
 ) -> Page[Transaction]:
     """Everything that moved or released money of an intent, or tried to, newest first.
 
@@ -127,13 +134,7 @@ def transactions(
         for refund in db.scalars(refunds):
             found += _of_refund(refund, charges[refund.attempt_id])
     found.sort(key=lambda item: (item.at, item.id), reverse=True)
-    start = 0
-    if cursor:
-        last = _decoded(cursor)
-        start = next((n + 1 for n, item in enumerate(found) if item.id == last), len(found))
-    rows = found[start : start + limit]
-    more = start + limit < len(found)
-    return Page(rows, encode_cursor(rows[-1].id) if more else None)
+    return paging.of_rows(found, "id", limit=limit, cursor=cursor, page=page)
 
 
 def _of_charge(charge: Attempt) -> Iterator[Transaction]:
@@ -173,10 +174,3 @@ def _named(entity_id: str, prefix: str) -> str:
 
 def _mine(actor: Actor) -> Select[Attempt]:
     return select(Attempt).where(Attempt.tenant_id == actor.tenant_id, Attempt.mode == actor.mode)
-
-
-def _decoded(cursor: str) -> str:
-    last = decode_cursor(cursor)
-    if last is None:
-        raise InvalidRequest("Not a cursor of this list", field="cursor")
-    return last

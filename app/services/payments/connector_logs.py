@@ -16,13 +16,13 @@ import structlog
 from sqlalchemy import Engine, delete, insert, select
 
 from app import db
-from app.db import reading, transaction
+from app.db import transaction
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest
 from app.kit import clock
 from app.kit.ids import new_id
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.payments.connector import ConnectorLog
+from app.services.operations import paging
 
 log = structlog.get_logger("till.connector_logs")
 
@@ -95,6 +95,7 @@ def list_page(
     *,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
+    page: int | None = None,
     operation: str | None = None,
     outcome: str | None = None,
 ) -> Page[ConnectorLog]:
@@ -112,14 +113,7 @@ def list_page(
         statement = statement.where(ConnectorLog.operation == operation)
     if outcome:
         statement = statement.where(ConnectorLog.outcome == outcome)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(ConnectorLog.id < last)
-    with reading() as session:
-        rows = list(session.scalars(statement.order_by(ConnectorLog.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return paging.newest_first(statement, ConnectorLog.id, limit=limit, cursor=cursor, page=page)
 
 
 def clean() -> int:

@@ -22,11 +22,11 @@ from app.domain.errors import InvalidRequest, NotFound, Unprocessable
 from app.domain.lifecycles.connectors import LIFECYCLE, Status, Trigger
 from app.kit import clock
 from app.kit.ids import new_id
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.journal import record
 from app.models.payments.attempt import Attempt
 from app.models.payments.connector import ConnectorAccount, RoutingRule
-from app.services.operations import connector_configs
+from app.services.operations import connector_configs, paging
 from app.services.payments import gateway, routing
 
 #: All of them are read for each payment: a bound on what one merchant makes of that.
@@ -109,7 +109,12 @@ def find(db: Session, actor: Actor, connector_id: str, *, lock: bool = False) ->
 
 
 def list_page(
-    actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, status: str | None = None
+    actor: Actor,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    page: int | None = None,
+    status: str | None = None,
 ) -> Page[ConnectorAccount]:
     """Connectors of this merchant, newest first.
 
@@ -119,14 +124,7 @@ def list_page(
     statement = _mine(actor)
     if status:
         statement = statement.where(ConnectorAccount.status == status)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(ConnectorAccount.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(ConnectorAccount.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return paging.newest_first(statement, ConnectorAccount.id, limit=limit, cursor=cursor, page=page)
 
 
 def change(actor: Actor, connector_id: str, change: ConnectorChange) -> ConnectorAccount:

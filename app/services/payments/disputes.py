@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, literal, select, tuple_, update
+from sqlalchemy import Select, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.connectors import base
@@ -33,7 +33,7 @@ from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.payments.attempt import Attempt
 from app.models.payments.dispute import AccountingNote, Dispute, EvidenceSubmission
 from app.models.payments.intent import PaymentIntent
-from app.services.operations import jobs, sweeping
+from app.services.operations import jobs, paging, sweeping
 from app.services.payments import dispute_recording as recording
 from app.services.payments import gateway, reserves
 
@@ -122,14 +122,21 @@ def get(actor: Actor, dispute_id: str) -> Dispute:
 
 
 def list_page(
-    actor: Actor, filters: Filters, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    actor: Actor,
+    filters: Filters,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    page: int | None = None,
 ) -> Page[Dispute]:
     """Disputes of this merchant, the newest received first.
 
     Raises:
-        InvalidRequest: not a cursor of this list.
+        InvalidRequest: not a cursor of this list, or a cursor and a page's number.
     """
     statement = _filtered(actor, filters)
+    if page is not None:
+        return paging.numbered(_newest_first(statement), limit=limit, page=page, cursor=cursor)
     with reading() as db:
         if cursor:
             last = db.scalars(_mine(actor).where(Dispute.id == decode_cursor(cursor))).one_or_none()
@@ -139,15 +146,6 @@ def list_page(
             statement = statement.where(tuple_(Dispute.received_at, Dispute.id) < place)
         rows = list(db.scalars(_newest_first(statement).limit(limit + 1)))
     return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
-
-
-def numbered_page(actor: Actor, filters: Filters, *, page: int, limit: int) -> tuple[list[Dispute], int]:
-    """A page by its number, from 1, and how many disputes there are in all."""
-    statement = _filtered(actor, filters)
-    with reading() as db:
-        total = db.scalar(select(func.count()).select_from(statement.subquery())) or 0
-        rows = db.scalars(_newest_first(statement).offset((page - 1) * limit).limit(limit))
-        return list(rows), total
 
 
 def notes_of(actor: Actor, dispute_ids: Iterable[str]) -> dict[str, AccountingNote]:

@@ -16,20 +16,20 @@ from sqlalchemy.orm import Session
 from app.connectors import base
 from app.db import reading, transaction
 from app.domain.actor import Actor, system_actor
-from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
+from app.domain.errors import InvalidState, NotFound, Unprocessable
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import refunds as lifecycle
 from app.domain.rules.refundable import refundable
 from app.domain.rules.retry import QUERY_DELAYS, query_delay
 from app.kit import clock
 from app.kit.ids import new_id
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
 from app.services.access import tenants
 from app.services.ledger import postings
-from app.services.operations import jobs
+from app.services.operations import jobs, paging
 from app.services.payments import credit_notes, gateway, intents, parts, reserves, store_credit
 
 _S, _T = lifecycle.Status, lifecycle.Trigger
@@ -159,6 +159,7 @@ def list_page(
     *,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
+    page: int | None = None,
     status: str | None = None,
     intent_id: str | None = None,
     since: datetime | None = None,
@@ -174,14 +175,7 @@ def list_page(
         statement = statement.where(Refund.created_at >= since)
     if until:
         statement = statement.where(Refund.created_at < until)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(Refund.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(Refund.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return paging.newest_first(statement, Refund.id, limit=limit, cursor=cursor, page=page)
 
 
 def cancel(actor: Actor, refund_id: str) -> Refund:

@@ -9,14 +9,15 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from app.db import reading, transaction
+from app.db import transaction
 from app.domain import money
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest, NotFound, Unprocessable
 from app.domain.rules.cards import BRANDS
 from app.kit.ids import new_id
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.payments.connector import RoutingRule
+from app.services.operations import paging
 from app.services.payments import connectors
 
 #: All of them are read for each payment.
@@ -64,6 +65,7 @@ def list_page(
     *,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
+    page: int | None = None,
     connector_id: str | None = None,
 ) -> Page[RoutingRule]:
     """Rules of this merchant, newest first.
@@ -74,14 +76,7 @@ def list_page(
     statement = _mine(actor)
     if connector_id:
         statement = statement.where(RoutingRule.connector_id == connector_id)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(RoutingRule.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(RoutingRule.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return paging.newest_first(statement, RoutingRule.id, limit=limit, cursor=cursor, page=page)
 
 
 def change(

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import Conflict, InvalidRequest, NotFound, Unprocessable
+from app.domain.errors import Conflict, NotFound, Unprocessable
 from app.domain.lifecycles import methods as lifecycle
 from app.kit import clock
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.journal import record
 from app.models.payments.method import PaymentMethod
+from app.services.operations import paging
 from app.services.payments.methods import consent_required, revoked
 
 #: How many keys the metadata of a method may have.
@@ -35,18 +36,16 @@ class MethodChange:
 
 
 def list_page(
-    actor: Actor, customer_id: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    actor: Actor,
+    customer_id: str,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    page: int | None = None,
 ) -> Page[PaymentMethod]:
-    """A customer's methods that are not revoked, newest first."""
+    """A customer's methods that are not revoked, newest first; see `paging.newest_first`."""
     statement = _of_customer(actor, customer_id)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(PaymentMethod.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(PaymentMethod.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return paging.newest_first(statement, PaymentMethod.id, limit=limit, cursor=cursor, page=page)
 
 
 def default_of(actor: Actor, customer_id: str) -> PaymentMethod | None:
@@ -54,17 +53,6 @@ def default_of(actor: Actor, customer_id: str) -> PaymentMethod | None:
     chosen = _of_customer(actor, customer_id).where(PaymentMethod.is_default, PaymentMethod.reusable)
     with reading() as db:
         return db.scalars(chosen).one_or_none()
-
-
-def numbered_page(
-    actor: Actor, customer_id: str, *, page: int, limit: int
-) -> tuple[list[PaymentMethod], int]:
-    """The same by the page's number, and how many there are in all; slow where there are many."""
-    statement = _of_customer(actor, customer_id)
-    with reading() as db:
-        total = db.scalar(select(func.count()).select_from(statement.subquery())) or 0
-        newest = statement.order_by(PaymentMethod.id.desc())
-        return list(db.scalars(newest.offset((page - 1) * limit).limit(limit))), total
 
 
 def attach(

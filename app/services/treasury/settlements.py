@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Select, and_, exists, func, literal, or_, select
+from sqlalchemy import Select, and_, exists, literal, or_, select
 from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
@@ -19,7 +19,7 @@ from app.models.events.journal import record
 from app.models.operations.job import Job
 from app.models.payments.attempt import Attempt
 from app.models.treasury.settlement import Settlement, SettlementLine
-from app.services.operations import jobs
+from app.services.operations import jobs, paging
 from app.services.treasury import gateways
 
 MODES = ("test", "live")
@@ -77,32 +77,28 @@ def sync_daily(limit: int = 500) -> int:
 
 
 def list_page(
-    actor: Actor, which: Filters | None = None, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    actor: Actor,
+    which: Filters | None = None,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    page: int | None = None,
 ) -> Page[Settlement]:
     """Statements, the latest settled first.
 
     Raises:
-        InvalidRequest: not a cursor of this list.
+        InvalidRequest: not a cursor of this list, or a cursor and a page's number.
     """
     row = Settlement
     statement = _filtered(actor, which)
+    if page is not None:
+        return paging.numbered(statement.order_by(*_LATEST), limit=limit, page=page, cursor=cursor)
     if cursor:
         at, last = _decode(cursor)
         statement = statement.where(or_(row.settled_at < at, and_(row.settled_at == at, row.id < last)))
     with reading() as db:
         rows = list(db.scalars(statement.order_by(*_LATEST).limit(limit + 1)))
     return Page(rows[:limit], _encode(rows[limit - 1]) if len(rows) > limit else None)
-
-
-def numbered_page(
-    actor: Actor, which: Filters | None, *, number: int, limit: int
-) -> tuple[list[Settlement], int]:
-    """The statements of a page by its number, from 1, and how many there are in all (OP-15)."""
-    statement = _filtered(actor, which)
-    page = statement.order_by(*_LATEST).offset((number - 1) * limit).limit(limit)
-    with reading() as db:
-        total = db.scalar(select(func.count()).select_from(statement.subquery())) or 0
-        return list(db.scalars(page)), total
 
 
 def get(actor: Actor, settlement_id: str) -> Settlement:
