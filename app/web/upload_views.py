@@ -8,7 +8,10 @@ from app.web.schemas import Instant, View
 
 
 class UploadView(View):
-    """A document; `upload_url` is there while it waits for its bytes. `url` names it as evidence."""
+    """A document: `pending`, `stored`, or `deleted` since its time was over.
+
+    `upload_url` is there while it waits for its bytes; `url` names it as evidence.
+    """
 
     id: str
     upload_id: str
@@ -29,7 +32,7 @@ class UploadView(View):
         return cls(
             id=row.id,
             upload_id=row.id,
-            status="stored" if row.stored_at else "pending",
+            status="deleted" if row.deleted_at else "stored" if row.stored_at else "pending",
             filename=row.filename,
             content_type=row.content_type,
             size=row.size,

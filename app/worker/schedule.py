@@ -24,7 +24,15 @@ from app.services.checkout import (
 from app.services.events import audit
 from app.services.ledger import balances
 from app.services.operations import cleaning, day_figures, examinations, exports, inbound_secrets, jobs
-from app.services.payments import connector_logs, connectors, disputes, kyc_documents, refunds, uploads
+from app.services.payments import (
+    connector_logs,
+    connectors,
+    disputes,
+    evidence_retention,
+    kyc_documents,
+    refunds,
+    uploads,
+)
 from app.services.risk import counters
 from app.services.treasury import payouts, settlements, statements
 from app.worker import queue
@@ -74,6 +82,7 @@ TABLE = (
     Periodic("clean up", 3600, cleaning.clean),
     Periodic("clean up uploads", 3600, uploads.clean),
     Periodic("delete identity documents", 3600, kyc_documents.clean),
+    Periodic("delete documents of disputes", 3600, evidence_retention.clean),
     Periodic("examine the installation", 3600, examinations.enqueue_due),
     Periodic("drop old exports", 3600, exports.clean),
     Periodic("clean up connector logs", 3600, connector_logs.clean),

@@ -22,6 +22,12 @@ class Upload(Owned, Timestamped, Base):
             sqlite_where=text("stored_at IS NULL"),
             postgresql_where=text("stored_at IS NULL"),
         ),
+        Index(
+            "ix_uploads_deleted",
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[PrimaryId]
@@ -34,4 +40,6 @@ class Upload(Owned, Timestamped, Base):
     #: The identity check that it is a document of; None for what a merchant hands in.
     kyc_id: Mapped[str | None] = mapped_column(String(40), index=True)
     stored_at: Mapped[datetime | None]
+    #: When its bytes were deleted, since the time for which documents are kept was over.
+    deleted_at: Mapped[datetime | None]
     created_by: Mapped[str | None] = mapped_column(String(40))

@@ -56,7 +56,7 @@ def submit(
     Raises:
         InvalidState: the dispute takes none now.
         Conflict: its due date is past, evidence is on its way, or the gateway does not take it.
-        NotFound: no such dispute, or no such upload.
+        NotFound: no such dispute, or no such upload (any more).
         InvalidRequest, Unprocessable: nothing to hand in, or an item that is not good.
     """
     if not items and not (notes or "").strip():
@@ -224,7 +224,9 @@ def _item(db: Session, actor: Actor, place: int, item: EvidenceDraft) -> Dispute
                 field=f"evidence.{place}.url",
             )
         return DisputeEvidence(type=item.type, url=item.url)
-    upload = uploads.find(db, actor, named)
+    upload = uploads.find(db, actor, named, lock=True)
+    if upload.deleted_at is not None:
+        raise uploads.deleted()
     if upload.stored_at is None:
         raise Unprocessable(
             "Nothing was uploaded yet", code="upload_not_stored", field=f"evidence.{place}.upload_id"

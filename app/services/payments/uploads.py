@@ -49,7 +49,7 @@ def announce(actor: Actor, filename: str, content_type: str) -> Upload:
     upload = _new(actor, filename, content_type)
     with transaction(actor) as db:
         db.add(upload)
-        _tell(db, upload, "upload.announced", "api")
+        tell(db, upload, "upload.announced", "api")
         return upload
 
 
@@ -67,7 +67,7 @@ def store(actor: Actor, filename: str, content_type: str, content: bytes) -> Upl
     stored_files.write(_path(upload.tenant_id, upload.id, upload.sha256), content)
     with transaction(actor) as db:
         db.add(upload)
-        _tell(db, upload, "upload.stored", "api")
+        tell(db, upload, "upload.stored", "api")
         return upload
 
 
@@ -128,7 +128,7 @@ def put(upload: Upload, content_type: str, content: bytes) -> Upload:
         ).rowcount  # type: ignore[attr-defined]
         upload = db.get_one(Upload, upload.id, populate_existing=True)
         if won:
-            _tell(db, upload, "upload.stored", "signed_address")
+            tell(db, upload, "upload.stored", "signed_address")
     if upload.sha256 != digest:
         path.unlink(missing_ok=True)
         raise Conflict("Another document was put here", code="upload_already_stored")
@@ -145,7 +145,7 @@ def get(actor: Actor, upload_id: str) -> Upload:
         return find(db, actor, upload_id)
 
 
-def find(db: Session, actor: Actor, upload_id: str) -> Upload:
+def find(db: Session, actor: Actor, upload_id: str, *, lock: bool = False) -> Upload:
     """See `get`, in the caller's transaction. Documents of identity checks are not among these."""
     statement = select(Upload).where(
         Upload.id == upload_id,
@@ -153,7 +153,7 @@ def find(db: Session, actor: Actor, upload_id: str) -> Upload:
         Upload.mode == actor.mode,
         Upload.kyc_id.is_(None),
     )
-    found = db.scalars(statement).one_or_none()
+    found = db.scalars(statement.with_for_update() if lock else statement).one_or_none()
     if found is None:
         raise NotFound("Upload not found", code="upload_not_found")
     return found
@@ -163,12 +163,19 @@ def content(actor: Actor, upload_id: str) -> tuple[Upload, bytes]:
     """A stored document and its bytes.
 
     Raises:
-        NotFound: there is none, it is another merchant's, or nothing was put there.
+        NotFound: there is none, it is another merchant's, nothing was put there, or its time was over.
     """
     upload = get(actor, upload_id)
     if upload.stored_at is None:
         raise NotFound("Nothing was uploaded yet", code="upload_not_found")
+    if upload.deleted_at is not None:
+        raise deleted()
     return upload, read(upload.tenant_id, upload.id, upload.sha256 or "")
+
+
+def deleted() -> NotFound:
+    """The refusal of a document that was kept for as long as the merchant keeps them."""
+    return NotFound("This document was deleted when its time was over", code="upload_deleted")
 
 
 def read(tenant_id: str, upload_id: str, sha256: str) -> bytes:
@@ -181,6 +188,11 @@ def read(tenant_id: str, upload_id: str, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise OSError(f"the file of upload {upload_id} was altered")
     return data
+
+
+def unlink(upload: Upload) -> None:
+    """Take the file of a deleted document away, if it is there."""
+    _path(upload.tenant_id, upload.id, upload.sha256 or "").unlink(missing_ok=True)
 
 
 def clean() -> int:
@@ -203,7 +215,8 @@ def _new(actor: Actor, filename: str, content_type: str) -> Upload:
     )
 
 
-def _tell(db: Session, upload: Upload, type_: str, cause: str) -> None:
+def tell(db: Session, upload: Upload, type_: str, cause: str) -> None:
+    """Write to the journal what became of a document."""
     record(
         db,
         type_,
