@@ -8,12 +8,6 @@ from app.models.treasury.settlement import Settlement, SettlementLine
 from app.web.schemas import Instant, View
 
 
-class JobAccepted(View):
-    """Work that a worker does; read the job to see how far it is."""
-
-    job_id: str
-
-
 class SettlementView(View):
     """A batch as its gateway settled it; sums in minor units, payouts left out of them."""
 

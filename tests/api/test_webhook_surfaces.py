@@ -306,6 +306,10 @@ def test_given_up_deliveries_are_sent_again_by_an_administrator(client: FlaskCli
     answer = client.post(path, headers=shop.bearer)
     assert (answer.status_code, answer.get_json()) == (202, {"count": 2})
     assert client.post(path, headers=shop.bearer).get_json() == {"count": 0}
+    waiting = client.get("/v1/payments/webhooks/deliveries?status=pending", headers=shop.bearer).get_json()
+    failed = client.get("/v1/payments/webhooks/deliveries?status=failed", headers=shop.bearer).get_json()
+    assert {row["replay_of"] for row in waiting["data"]} == {row["id"] for row in failed["data"]}
+    assert len(waiting["data"]) == 2
 
 
 @pytest.mark.parametrize("path", ["/v1/payments/webhook/gateway", "/v1/checkout/webhook/payment"])

@@ -12,9 +12,9 @@ from app.kit.pagination import MAX_LIMIT
 from app.services.treasury import reconciliations, resolutions
 from app.services.treasury.resolutions import Decision
 from app.web import periods
+from app.web.job_views import JobAccepted
 from app.web.reconciliation_views import ReconciliationView, ResolutionView, Resolved
 from app.web.schemas import Body, Query
-from app.web.settlement_views import JobAccepted
 
 
 class ReconciliationCreate(Body):
@@ -60,7 +60,7 @@ class Resolutions(Body):
 def create(actor: Actor, body: ReconciliationCreate) -> JobAccepted:
     """Compare captured transactions with settlement records, as a job."""
     run = reconciliations.create(actor, since=body.from_, until=body.to, connector_id=body.connector_id)
-    return JobAccepted(job_id=run.id)
+    return JobAccepted.of(run.id)
 
 
 @surface.post(

@@ -11,8 +11,9 @@ from app.domain.actor import Actor
 from app.services.treasury import settlements
 from app.services.treasury.settlements import Filters
 from app.web import periods
+from app.web.job_views import JobAccepted
 from app.web.schemas import Body, Listing, NumberedQuery, PageQuery, either, pages_of
-from app.web.settlement_views import JobAccepted, SettlementDetail, SettlementView
+from app.web.settlement_views import SettlementDetail, SettlementView
 
 
 class SettlementSync(Body):
@@ -55,7 +56,7 @@ class ListQuery(NumberedQuery):
 )
 def run(actor: Actor, connector_id: str) -> JobAccepted:
     """Have one connector's settlements read now."""
-    return JobAccepted(job_id=settlements.request_sync(actor, connector_id))
+    return JobAccepted.of(settlements.request_sync(actor, connector_id))
 
 
 @surface.get(
@@ -81,7 +82,7 @@ def list_all(actor: Actor, query: ListQuery) -> Listing[SettlementView]:
 )
 def sync(actor: Actor, body: SettlementSync) -> JobAccepted:
     """Have the settlements of one connector, or of every one in use, read now."""
-    return JobAccepted(job_id=settlements.request_sync(actor, body.connector_id))
+    return JobAccepted.of(settlements.request_sync(actor, body.connector_id))
 
 
 @surface.get(

@@ -168,4 +168,5 @@ def _check_value(field: CredentialField, value: str) -> None:
         choices = ", ".join(field.choices)
         raise InvalidRequest(f"{field.label} is one of {choices}", code="invalid_config", field=place)
     if field.pattern and re.fullmatch(field.pattern, value) is None:
-        raise InvalidRequest(f"{field.label} has another form", code="invalid_config", field=place)
+        form = f"{field.label} has another form{f': {field.hint}' if field.hint else ''}"
+        raise InvalidRequest(form, code="invalid_config", field=place)
