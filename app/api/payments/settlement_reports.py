@@ -19,9 +19,9 @@ class Balance(View):
 
 
 class TotalsView(View):
-    """A connector's day in one currency; `net` is captures less refunds, disputes and fees."""
+    """The day of a type of connector in one currency; `net` is captures less refunds, disputes and fees."""
 
-    connector_id: str
+    connector: str
     currency: str
     captures: int
     refunds: int
@@ -38,7 +38,10 @@ class TotalsView(View):
 
 
 class EntryView(View):
-    """The day's postings of one type to one account, with the code of the merchant's general ledger."""
+    """The day's postings of one type to one account, with the code of the merchant's general ledger.
+
+    What was posted and taken back on the same day stands on both sides.
+    """
 
     type: str
     account: str
@@ -63,7 +66,7 @@ class SettlementReport(View):
         """The view of a report."""
         totals = [
             TotalsView(
-                connector_id=row.connector,
+                connector=row.connector,
                 currency=row.currency,
                 captures=row.captures,
                 refunds=row.refunds,
@@ -86,8 +89,8 @@ class SettlementReport(View):
                 account=entry.account,
                 gl_account=entry.gl_account,
                 currency=entry.currency,
-                debit=max(entry.amount, 0),
-                credit=max(-entry.amount, 0),
+                debit=entry.debit,
+                credit=entry.credit,
                 count=entry.count,
             )
             for entry in report.entries

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from app.db import reading
 from app.domain.actor import Actor
@@ -44,14 +44,20 @@ _TOTALS: Mapping[tuple[str, str], tuple[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The postings of one type to one account; positive debits it, negative credits it."""
+    """The postings of one type to one account, what they debited and what they credited."""
 
     type: str
     account: str
     gl_account: str | None
     currency: str
-    amount: int
+    debit: int
+    credit: int
     count: int
+
+    @property
+    def amount(self) -> int:
+        """What they come to; negative where more was credited."""
+        return self.debit - self.credit
 
 
 @dataclass(slots=True)
@@ -123,8 +129,10 @@ def _midnight(text: str) -> datetime:
 def _entries(actor: Actor, start: datetime, end: datetime) -> list[Entry]:
     ledger = LedgerTransaction
     key = (ledger.kind, Posting.account, Posting.currency)
+    debits = func.sum(case((Posting.amount > 0, Posting.amount), else_=0))
+    credits_ = func.sum(case((Posting.amount < 0, -Posting.amount), else_=0))
     statement = (
-        select(*key, func.sum(Posting.amount), func.count())
+        select(*key, debits, credits_, func.count())
         .join(ledger, ledger.id == Posting.transaction_id)
         .where(
             ledger.tenant_id == actor.tenant_id,
@@ -144,10 +152,11 @@ def _entries(actor: Actor, start: datetime, end: datetime) -> list[Entry]:
             account,
             codes.get(account.partition(":")[0]) or codes.get(kind),
             currency,
-            int(total),
+            int(debit),
+            int(credit),
             count,
         )
-        for kind, account, currency, total, count in rows
+        for kind, account, currency, debit, credit, count in rows
     ]
 
 

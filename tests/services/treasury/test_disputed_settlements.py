@@ -52,7 +52,12 @@ def test_a_dispute_that_is_won_comes_back_with_its_fee(shop: Shop) -> None:
     dispute_evidence.submit(shop.actor, dispute.id, [], "winning_evidence")
     with later(60):
         disputes.look_again(dispute.attempt_id, str(dispute.gateway_reference))
-    assert [row.outcome for row in rows(Dispute)] == ["won"]
+    [decided] = rows(Dispute)
+    assert decided.outcome == "won" and decided.opened_at and decided.decided_at
+    days = {str(at.date()) for at in (decided.opened_at, decided.decided_at)}
+    entries = [entry for text in days for entry in reports.daily(shop.actor, text).entries]
+    fees = [entry for entry in entries if (entry.type, entry.account) == ("dispute_fee", "merchant_balance")]
+    assert sum(entry.debit for entry in fees) == sum(entry.credit for entry in fees) == FEE
     assert settle(shop, 1) == {"matched": 3}
     assert account(shop, "receivable:sandbox") == 0
     assert account(shop, "balance:sandbox") == 2_000 - 48
