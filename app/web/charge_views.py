@@ -122,7 +122,10 @@ class CaptureView(View):
 
 
 class ChargeView(Reported):
-    """A charge: one try at a gateway, with its authorisation and its capture."""
+    """A charge: one try at a gateway, with its authorisation and its capture.
+
+    `connector` is the gateway's type, `connector_id` the merchant's account there; null where it needs none.
+    """
 
     id: str
     charge_id: str
@@ -135,6 +138,7 @@ class ChargeView(Reported):
     currency: str
     payment_method_id: str
     connector: str
+    connector_id: str | None
     gateway_id: str | None
     network_response_code: str | None
     reconciliation_reference: str
@@ -161,6 +165,7 @@ class ChargeView(Reported):
             currency=row.currency,
             payment_method_id=row.payment_method_id,
             connector=row.connector,
+            connector_id=row.connector_id,
             gateway_id=row.gateway_reference,
             network_response_code=row.response_code,
             reconciliation_reference=row.gateway_key("authorize"),

@@ -29,6 +29,8 @@ def test_the_pages_of_a_list_are_all_of_it_by_number_as_by_cursor(api: Api) -> N
     for amount in (1, 2, 3):
         refunds.send(api.post("/refunds", {"payment_intent_id": made["id"], "amount": amount}, 201)["id"])
     connector_logs.flush()
+    charges = api.get(f"/intents/{made['id']}/charges")["data"]
+    assert {(row["connector"], row["connector_id"]) for row in charges} == {("sandbox", own.id)}
     paths = (
         f"/intents/{made['id']}/charges?",
         f"/intents/{made['id']}/transactions?",

@@ -103,6 +103,7 @@ class Charge(Model):
     currency: str
     payment_method_id: str
     connector: str
+    connector_id: str | None
     gateway_id: str | None
     gateway_reference: str | None
     acquirer: str | None
