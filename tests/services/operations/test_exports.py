@@ -32,6 +32,8 @@ from app.services.operations.exporting import datasets, files, places
 from app.services.operations.exports import ExportDraft
 from app.services.payments import refunds
 from tests import stores, workers
+from tests.accounts import account
+from tests.disputes import FRAUD, told
 from tests.shops import NO_FUNDS, Shop, later, make, moment
 
 
@@ -211,12 +213,16 @@ def test_the_span_and_the_filters_choose(shop: Shop) -> None:
     assert (len(everything), len(recent), len(old)) == (4, 3, 1)
     assert {r["status"] for r in rows_of(done(shop, filters={"status": "captured"})[1])} == {"captured"}
     assert rows_of(done(shop, filters={"currency": "EUR"})[1]) == []
-    assert len(rows_of(done(shop, filters={"connector": "sandbox"})[1])) == 4
+    own = account(shop.actor)
+    told(shop.actor, FRAUD)
+    for connector, charges, disputes in (("sandbox", 5, 1), (own.id, 1, 1), ("stripe", 0, 0)):
+        chosen: dict[str, Any] = {"filters": {"connector": connector}}
+        assert len(rows_of(done(shop, **chosen)[1])) == charges
+        assert len(rows_of(done(shop, dataset="chargebacks", **chosen)[1])) == disputes
 
 
 def test_a_merchants_export_holds_its_own_rows_of_its_mode(shop: Shop) -> None:
     from tests import treasuries
-    from tests.disputes import FRAUD, told
 
     other = make("Another shop")
     told(shop.actor, FRAUD)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select, tuple_
+from sqlalchemy import Select, func, literal, or_, select, tuple_
 
 from app.db import UtcDateTime, reading
 from app.models.ledger.posting import LedgerTransaction, Posting
@@ -58,6 +58,10 @@ def _transactions(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
         yield row
 
 
+#: Where an attempt was made: the type of connector, the merchant's account there.
+_MADE_AT = (Attempt.connector, Attempt.connector_id)
+
+
 def _charges(export: Export) -> AnySelect:
     return (
         select(
@@ -86,7 +90,7 @@ def _charges(export: Export) -> AnySelect:
             PaymentMethod.last4,
         )
         .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
-        .where(*_filtered(export, Attempt, status=Attempt.status, connector=Attempt.connector))
+        .where(*_filtered(export, Attempt))
     )
 
 
@@ -114,7 +118,7 @@ def _refunds(export: Export) -> AnySelect:
         )
         .join(Attempt, Attempt.id == Refund.attempt_id)
         .join(PaymentMethod, PaymentMethod.id == Attempt.payment_method_id)
-        .where(*_filtered(export, Refund, status=Refund.status, connector=Attempt.connector))
+        .where(*_filtered(export, Refund))
     )
 
 
@@ -127,14 +131,14 @@ def _chargebacks(export: Export, gl_accounts: dict[str, str]) -> Iterator[Row]:
 
 def _disputes(export: Export) -> AnySelect:
     names = [column.name for column in CHARGEBACKS.columns if hasattr(Dispute, column.name)]
-    return select(
-        *(getattr(Dispute, name) for name in names),
-        Dispute.intent_id.label("payment_intent_id"),
-        Dispute.attempt_id.label("charge_id"),
-    ).where(
-        *_filtered(
-            export, Dispute, time=Dispute.received_at, status=Dispute.status, connector=Dispute.connector
+    return (
+        select(
+            *(getattr(Dispute, name) for name in names),
+            Dispute.intent_id.label("payment_intent_id"),
+            Dispute.attempt_id.label("charge_id"),
         )
+        .join(Attempt, Attempt.id == Dispute.attempt_id)
+        .where(*_filtered(export, Dispute, time=Dispute.received_at))
     )
 
 
@@ -164,8 +168,7 @@ def _statements(export: Export) -> AnySelect:
     )
     if export.since is not None:
         statement = statement.where(table.settled_at >= export.since)
-    known: dict[str, Any] = {"status": table.status, "currency": table.currency, "connector": table.connector}
-    return statement.where(*(known[name] == value for name, value in export.filters.items()))
+    return statement.where(*_chosen(export, table, (table.connector, table.connector_id)))
 
 
 def _lines(export: Export) -> AnySelect:
@@ -250,19 +253,23 @@ def _of_the_merchant(export: Export) -> tuple[Any, ...]:
     )
 
 
-def _filtered(export: Export, table: Any, *, time: Any = None, **columns: Any) -> list[Any]:
-    """The conditions of an export over a table, by the time of its creation unless another is given."""
+def _filtered(export: Export, table: Any, *, time: Any = None) -> list[Any]:
+    """The conditions of an export over a table with attempts, by the time of its creation or another."""
     begun = table.created_at if time is None else time
-    conditions = [
-        table.tenant_id == export.tenant_id,
-        table.mode == export.mode,
-        begun < export.until,
-    ]
+    found = [table.tenant_id == export.tenant_id, table.mode == export.mode, begun < export.until]
     if export.since is not None:
-        conditions.append(begun >= export.since)
-    known = {"currency": table.currency, **columns}
-    conditions += [known[name] == value for name, value in export.filters.items() if name in known]
-    return conditions
+        found.append(begun >= export.since)
+    return found + _chosen(export, table, _MADE_AT)
+
+
+def _chosen(export: Export, table: Any, connector: tuple[Any, ...]) -> list[Any]:
+    """What an export is narrowed down to; a connector is chosen by its type or by its id."""
+    columns = {"status": (table.status,), "currency": (table.currency,), "connector": connector}
+    return [
+        or_(*(column == value for column in columns[name]))
+        for name, value in export.filters.items()
+        if name in columns
+    ]
 
 
 def counted(*statements: Callable[[Export], AnySelect]) -> Callable[[Export], int]:
