@@ -10,7 +10,7 @@ from app.api.payments.surface import surface
 from app.domain.actor import Actor
 from app.services.checkout import payments
 from app.services.checkout.payment import Order
-from app.services.payments import bulk, charges, editing, intents
+from app.services.payments import bulk, charges, editing, intents, standalone
 from app.services.payments.attempts import nonce_of
 from app.services.payments.editing import IntentChange
 from app.services.payments.intents import IntentDraft
@@ -128,7 +128,7 @@ class CancelAsk(Body):
 )
 def create(actor: Actor, body: IntentCreate) -> Answer:
     """Create a payment intent."""
-    return answer(actor, intents.create(actor, body.draft()), driving=True)
+    return answer(actor, standalone.create(actor, body.draft()), driving=True)
 
 
 @surface.post(

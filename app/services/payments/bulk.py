@@ -17,7 +17,7 @@ from app.domain.errors import DomainError, VersionConflict
 from app.kit.ids import new_id
 from app.services.access import errands
 from app.services.operations import job_items, jobs
-from app.services.payments import intents, refunds
+from app.services.payments import refunds, standalone
 from app.services.payments.intents import IntentDraft
 
 Make = Callable[[Actor, dict[str, Any]], str]
@@ -35,7 +35,7 @@ def enqueue_refunds(actor: Actor, orders: list[dict[str, Any]]) -> str:
 
 def create_intents(job: dict[str, Any]) -> None:
     """The job `intents.create_many`."""
-    _run(job, lambda actor, item: intents.create(actor, IntentDraft(**item)).id)
+    _run(job, lambda actor, item: standalone.create(actor, IntentDraft(**item)).id)
 
 
 def create_refunds(job: dict[str, Any]) -> None:

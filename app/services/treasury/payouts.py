@@ -55,7 +55,8 @@ def create(
 
     Raises:
         NotFound: no such connector.
-        Unprocessable: no gateway holds so much, or these details cannot be.
+        InvalidRequest: no such currency.
+        Unprocessable: no gateway holds so much, or the destination is no bank account.
     """
     _check(currency, destination)
     able = gateways.paying(actor.tenant_id, str(actor.mode))
@@ -177,7 +178,7 @@ def _claim(payout_id: str, seen: datetime | None) -> bool:
 
 def _check(currency: str, destination: str) -> None:
     if not is_currency(currency):
-        raise Unprocessable("Unknown currency", code="currency_not_supported", field="currency")
+        raise InvalidRequest("This currency is not supported", code="unsupported_currency", field="currency")
     if holds_card_number(destination) and not is_iban(destination):
         message = "A card number is no bank account"
         raise Unprocessable(message, code="invalid_destination", field="destination")

@@ -14,6 +14,7 @@ from app import settings as environment
 from app.db import reading
 from app.domain.errors import RateLimited, Unprocessable, VersionConflict
 from app.models.events.journal import JournalEntry
+from app.models.payments.intent import PaymentIntent
 from app.services.access import keys, tenants, tokens
 from app.services.operations import settings
 from app.services.payments import intents, methods
@@ -78,6 +79,11 @@ def test_a_change_is_kept_journalled_and_takes_effect(client: FlaskClient, shop:
     assert (over.status_code, over.json["code"]) == (422, "tx_limit_exceeded")
     assert client.patch(PATH, json={"max_authorization_amount": None}, headers=shop.bearer).status_code == 200
     assert intent(5002).status_code == 201
+    assert client.patch(PATH, json={"currencies": ["EUR"]}, headers=shop.bearer).status_code == 200
+    refused = intent(5003)
+    assert (refused.status_code, refused.json["code"]) == (422, "unsupported_currency")
+    with reading() as db:
+        assert db.query(PaymentIntent).count() == 2
 
 
 def test_the_three_ds_policy_takes_effect(client: FlaskClient, shop: Shop) -> None:

@@ -160,7 +160,7 @@ def test_refusals_about_payouts(client: FlaskClient, shop: Shop) -> None:
     for changes, refusal in (
         ({"amount": whole + 1}, (422, "insufficient_balance")),
         ({"currency": "EUR"}, (422, "insufficient_balance")),
-        ({"currency": "XXX"}, (422, "currency_not_supported")),
+        ({"currency": "XXX"}, (400, "unsupported_currency")),
         ({"destination": "4242424242424242"}, (422, "invalid_destination")),
         ({"destination": "my bank"}, (400, "invalid_field")),
         ({"amount": 0}, (400, "invalid_field")),
