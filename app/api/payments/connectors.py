@@ -200,7 +200,7 @@ def change(actor: Actor, connector_id: str, body: ConnectorPatch) -> Answer:
 @surface.delete("/connectors/{connector_id}", "PY-038", status=204, permission="connectors:write")
 def delete(actor: Actor, connector_id: str) -> None:
     """Delete a connector and its routing rules; its past payments can still be refunded."""
-    connectors.delete(actor, connector_id)
+    connectors.delete(actor, connector_id, version=expected_version(None))
 
 
 @surface.post(
@@ -226,7 +226,10 @@ def test(actor: Actor, connector_id: str) -> ConnectorTestView:
 )
 def rotate(actor: Actor, connector_id: str, body: CredentialsRotate) -> Answer:
     """Rotate credentials: every call uses the new ones from now on."""
-    return _answer(connectors.rotate(actor, connector_id, body.config, grace_seconds=body.grace_seconds))
+    version = expected_version(None)
+    return _answer(
+        connectors.rotate(actor, connector_id, body.config, grace_seconds=body.grace_seconds, version=version)
+    )
 
 
 @surface.get(

@@ -205,7 +205,7 @@ def update(actor: Actor, payment_method_id: str, body: MethodPatch) -> Answer:
 @surface.delete("/methods/{payment_method_id}", "PY-006", status=204, permission="methods:write")
 def revoke(actor: Actor, payment_method_id: str) -> None:
     """Revoke a payment method for good."""
-    saved_methods.revoke(actor, payment_method_id)
+    saved_methods.revoke(actor, payment_method_id, version=expected_version(None))
 
 
 @surface.post(

@@ -121,7 +121,7 @@ def change_named(actor: Actor, body: RoutingRulePatch) -> Answer:
 @surface.delete("/routing-rules", "PY-043", query=RoutingRuleNamed, status=204, permission="routing:write")
 def delete_named(actor: Actor, query: RoutingRuleNamed) -> None:
     """Delete the routing rule that the query names by `id`; without it nothing is deleted."""
-    routing_rules.delete(actor, query.id)
+    routing_rules.delete(actor, query.id, version=expected_version(None))
 
 
 @surface.patch(
@@ -141,7 +141,7 @@ def change(actor: Actor, routing_rule_id: str, body: RoutingRulePatch) -> Answer
 @surface.delete("/routing-rules/{routing_rule_id}", "OP-12-delete", status=204, permission="routing:write")
 def delete(actor: Actor, routing_rule_id: str) -> None:
     """Delete a routing rule."""
-    routing_rules.delete(actor, routing_rule_id)
+    routing_rules.delete(actor, routing_rule_id, version=expected_version(None))
 
 
 def _change(actor: Actor, rule_id: str | None, body: RoutingRulePatch) -> Answer:

@@ -155,7 +155,12 @@ def change(actor: Actor, connector_id: str, change: ConnectorChange) -> Connecto
 
 
 def rotate(
-    actor: Actor, connector_id: str, config: Mapping[str, str | None], *, grace_seconds: int = 0
+    actor: Actor,
+    connector_id: str,
+    config: Mapping[str, str | None],
+    *,
+    grace_seconds: int = 0,
+    version: int | None = None,
 ) -> ConnectorAccount:
     """Give a connector new credentials: every call uses them from now on.
 
@@ -163,9 +168,11 @@ def rotate(
 
     Raises:
         InvalidRequest: the configuration is not one of this type.
+        VersionConflict: it changed since it was read.
     """
     with transaction(actor) as db:
         account = find(db, actor, connector_id, lock=True)
+        account.expect_version(version)
         before, old = account.facts(), account.config
         renewed = _replace_config(account, config)
         if not renewed:
@@ -187,14 +194,18 @@ def rotate(
         return account
 
 
-def delete(actor: Actor, connector_id: str) -> None:
+def delete(actor: Actor, connector_id: str, *, version: int | None = None) -> None:
     """Take a connector away, and the rules that lead to it.
 
     Payments that went through it can still be captured, asked about and refunded; where there are none its
     credentials are destroyed at once.
+
+    Raises:
+        VersionConflict: it changed since it was read.
     """
     with transaction(actor) as db:
         account = find(db, actor, connector_id, lock=True)
+        account.expect_version(version)
         used = select(Attempt.id).where(
             Attempt.tenant_id == account.tenant_id,
             Attempt.mode == account.mode,

@@ -103,15 +103,17 @@ def change(
         return rule
 
 
-def delete(actor: Actor, rule_id: str | None) -> None:
+def delete(actor: Actor, rule_id: str | None, *, version: int | None = None) -> None:
     """Take a rule away.
 
     Raises:
         InvalidRequest: no id was given: a bare DELETE never wipes all rules (OP-12).
         NotFound: there is no such rule.
+        VersionConflict: it changed since it was read.
     """
     with transaction(actor) as db:
         rule = _find(db, actor, rule_id)
+        rule.expect_version(version)
         connectors.note_rule(db, rule, "routing_rule.deleted", before=rule.facts())
         db.delete(rule)
 

@@ -114,15 +114,17 @@ def update(actor: Actor, method_id: str, change: MethodChange) -> PaymentMethod:
         return method
 
 
-def revoke(actor: Actor, method_id: str) -> None:
+def revoke(actor: Actor, method_id: str, *, version: int | None = None) -> None:
     """Revoke a method for good (PY-006); the journal keeps who did it. Again, it changes nothing.
 
     Raises:
         NotFound: no such method.
+        VersionConflict: it is no longer at that version.
     """
     with transaction(actor) as db:
         method = _find(db, actor, method_id)
         if method.status == _S.ACTIVE:
+            method.expect_version(version)
             method.advance(_T.REVOKED, cause=str(actor.kind), revoked_at=clock.now(), is_default=False)
 
 

@@ -156,7 +156,12 @@ def test_deleting_a_connector(call: Caller) -> None:
     made = sandbox(call)
     call.made(RULES, {"match": {}, "connector_id": made["id"]})
     path = f"{CONNECTORS}/{made['id']}"
-    assert call("DELETE", path) == (204, None)
+    call("PATCH", path, {"name": "Changed meanwhile"})
+    rotated = call("POST", f"{path}/rotate-credentials", {"config": {"api_key": "x"}}, **{"If-Match": '"1"'})
+    for status, shown in (rotated, call("DELETE", path, **{"If-Match": '"1"'})):
+        assert (status, shown["code"]) == (409, "version_conflict")
+    assert call("GET", path)[1]["config"] == {}
+    assert call("DELETE", path, **{"If-Match": '"2"'}) == (204, None)
     assert call("DELETE", path)[0] == 404
     assert call("GET", path)[1]["code"] == "connector_not_found"
     assert call("GET", RULES)[1]["data"] == []
@@ -197,6 +202,8 @@ def test_a_rule_through_its_life_at_both_paths(call: Caller) -> None:
     assert call("PATCH", RULES, {"id": rule["id"], "priority": 6, "version": 1})[0] == 409
     assert call("GET", f"{RULES}?connector_id={made['id']}")[1]["data"] == [shown]
     other = call.made(RULES, body)
+    for path in (f"{RULES}?id={rule['id']}", f"{RULES}/{rule['id']}"):
+        assert call("DELETE", path, **{"If-Match": '"1"'})[1]["code"] == "version_conflict"
     assert call("DELETE", f"{RULES}?id={rule['id']}") == (204, None)
     assert call("DELETE", f"{RULES}/{other['id']}") == (204, None)
     assert call("DELETE", f"{RULES}/{other['id']}")[0] == 404

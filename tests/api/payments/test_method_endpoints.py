@@ -223,6 +223,8 @@ def test_revoking_keeps_the_row_and_ends_its_use(call: Caller) -> None:
     method = call.method()
     intent = {"amount": 500, "currency": "GBP", "payment_method_id": method}
     named = call("POST", "/v1/payments/intents", intent, **{"Idempotency-Key": "i1"}).json["id"]
+    stale = call("DELETE", f"{PATH}/{method}", **{"If-Match": '"7"'})
+    assert (stale.status_code, stale.json["code"]) == (409, "version_conflict")
     for _ in range(2):
         gone = call("DELETE", f"{PATH}/{method}")
         assert (gone.status_code, gone.text) == (204, "")
