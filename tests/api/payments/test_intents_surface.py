@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import select
 
 from app.db import reading
 from app.models.events.journal import JournalEntry
+from app.models.payments.intent import PaymentIntent
 from app.services.checkout import payment
 from app.services.payments import methods, refunds
 from tests import shops
@@ -16,6 +18,62 @@ from tests.payments_api import Api
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, TIMES_OUT_AFTER, later
 
 pytestmark = pytest.mark.usefixtures("holds")
+
+
+def test_an_intent_is_what_was_asked_for_and_is_told(api: Api) -> None:
+    body = {
+        "request_id": "req_1",
+        "amount": 5194,
+        "currency": "GBP",
+        "customer_id": "cust_123",
+        "payment_method_id": api.method(),
+        "capture_mode": "auto",
+        "description": "Two mugs",
+        "metadata": {"order_id": "ord_123", "invoice_id": "inv_456"},
+        "payment_method_options": {"card": {"capture_method": "automatic"}},
+        "merchant_account_id": "ma_1",
+    }
+    made = api.post("/intents", body, 201)
+    assert {name: made[name] for name in body} == body
+    nothing_yet = {
+        "status": "requires_confirmation",
+        "amount_authorized": 0,
+        "amount_captured": 0,
+        "amount_refunded": 0,
+        "next_action": None,
+        "last_error": None,
+        "risk": None,
+        "checkout_id": None,
+        "version": 1,
+    }
+    assert {name: made[name] for name in nothing_yet} == nothing_yet
+    assert made["id"].startswith("pi_") and re.fullmatch(r"[-0-9]{10}T[:0-9]{8}Z", made["created_at"])
+    assert api.get(f"/intents/{made['id']}") == {**made, "client_secret": None}
+    assert api.intent(None)["status"] == "requires_payment_method"
+    for wrong, status, code in (
+        ({"amount": 0}, 400, "invalid_amount"),
+        ({"amount": -1}, 400, "invalid_amount"),
+        ({"amount": 2**53 + 1}, 400, "invalid_amount"),
+        ({"amount": "5194"}, 400, "invalid_field"),
+        ({"amount": 51.94}, 400, "invalid_field"),
+        ({"amount": True}, 400, "invalid_field"),
+        ({"amount": None}, 400, "invalid_field"),
+        ({"currency": "gbp"}, 400, "invalid_field"),
+        ({"currency": "XXX"}, 400, "unsupported_currency"),
+        ({"capture_mode": "later"}, 400, "invalid_field"),
+        ({"capture_mode": "manual"}, 422, "capture_mode_conflict"),
+        ({"status": "succeeded"}, 400, "invalid_field"),
+        ({"payment_method_id": "pm_nobody"}, 404, "payment_method_not_found"),
+    ):
+        refused = api.post("/intents", {**body, "request_id": None, **wrong}, status)
+        assert refused["code"] == code, wrong
+    for name in ("amount", "currency"):
+        short = {key: value for key, value in body.items() if key != name}
+        refused = api.post("/intents", short, 400)
+        assert (refused["code"], refused["field"]) == ("missing_field", name)
+    with reading() as db:
+        created = select(JournalEntry.entity_id).where(JournalEntry.type == "payment_intent.created")
+        assert len(db.scalars(created).all()) == db.query(PaymentIntent).count() == 2
 
 
 def test_amount_and_capture_mode_change_before_the_authorisation_and_the_bank_is_asked_for_the_new_ones(

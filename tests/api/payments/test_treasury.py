@@ -78,6 +78,11 @@ def test_settlements_are_synced_listed_and_read(client: FlaskClient, shop: Shop)
     assert [(line["type"], line["transaction_id"], line["net"]) for line in detail["transactions"]] == [
         ("charge", charge, 9_840)
     ]
+    shown = ask(client, shop, f"/charges/{charge}")[1]
+    assert shown["settlement_date"] == row["settled_at"][:10]
+    _, moved = ask(client, shop, f"/intents/{shown['intent_id']}/transactions")
+    dates = {item["type"]: item["settlement_date"] for item in moved["data"]}
+    assert dates == {"auth": None, "capture": shown["settlement_date"]}
     _, numbered = ask(client, shop, "/settlements?page=2&limit=1")
     assert [numbered[name] for name in ("page", "limit", "total", "has_more")] == [2, 1, 2, False]
     assert numbered["data"][0]["id"] == row["id"]
