@@ -35,8 +35,10 @@ class Drivers:
         except self._lost as error:
             raise ServiceUnavailable("The database cannot be reached") from error
 
-    def change(self, sql: str, values: Any) -> int:
+    def change(self, sql: str, values: Any, *, counts: bool = False) -> int:
         """Run one INSERT or UPDATE and commit it; it is not sent twice. How many rows it changed.
+
+        One that `counts` answers that number itself.
 
         Raises:
             ServiceUnavailable: the database cannot be reached, or did not say that it was done.
@@ -44,7 +46,7 @@ class Drivers:
         connection = None
         try:
             connection = self._take()
-            changed = change(connection, sql, [values])
+            changed = fetch(connection, sql, values)[0][0] if counts else change(connection, sql, [values])  # type: ignore[index]
         except BaseException as error:
             if connection is not None:
                 connection.close()

@@ -155,8 +155,12 @@ class Command:
         plan = self._plan(engine().dialect, row)
         return First(db, writes.collect_first(db, plan, plan.values(row)))
 
-    def alone(self, row: dict[str, Any]) -> int:
+    def alone(self, row: dict[str, Any], *, relaxed: bool = False) -> int:
         """Send it as a transaction of its own, without another round trip; how many rows it changed.
+
+        A `relaxed` one is seen by everybody at once, and PostgreSQL does not wait until it is on the disk:
+        should the machine fail, it is there if anything that was committed after it is. For what is worth
+        nothing without that, or is found out again.
 
         Raises:
             DBAPIError: as SQLAlchemy raises it.
@@ -168,7 +172,8 @@ class Command:
                 return self.run(db, row)
         plan = self._plan(dialect, row)
         try:
-            return current_drivers().change(plan.sql, plan.values(row))
+            sql = _relaxed(plan.sql) if relaxed else plan.sql
+            return current_drivers().change(sql, plan.values(row), counts=relaxed)
         except dialect.loaded_dbapi.Error as error:
             raise writes.wrapped(error) from error
 
@@ -178,3 +183,10 @@ class Command:
     def _compile(self, dialect: Dialect, names: tuple[str, ...]) -> Plan:
         statement = self._build(dialect.name)
         return Plan.of(statement, dialect, names if statement.is_insert else None)
+
+
+@lru_cache(maxsize=64)
+def _relaxed(sql: str) -> str:
+    """An INSERT or UPDATE that counts its rows, and has its own transaction committed without waiting."""
+    relax = "set_config('synchronous_commit', 'off', true)"  # true: for this transaction
+    return f"WITH changed AS ({sql} RETURNING 1) SELECT count(*), {relax} FROM changed"  # noqa: S608 - ours

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from app.db import Command, Lookup, engine, reading, transaction, when_undone
+from app.db.engine import current_drivers
 from app.db.prepared import MAX_FORMS
 from app.db.writes import MAX_ROWS
 from app.domain.errors import VersionConflict
@@ -276,3 +277,15 @@ def test_a_look_up_sees_what_its_transaction_has_changed(shop: Shop) -> None:
         assert LOOK.one({"scope": row["scope_hash"]}).key == "k"
         db.execute(update(TABLE).values(key="changed"))
         assert LOOK.one({"scope": row["scope_hash"]}).key == "changed"
+
+
+def test_what_is_relaxed_is_there_once_and_the_next_is_not_relaxed(shop: Shop) -> None:
+    row = record(shop)
+    assert [CLAIM.alone(row, relaxed=True) for _ in range(2)] == [1, 0]
+    assert count() == 1
+    if engine().dialect.name == "postgresql":
+        level = "SELECT current_setting('synchronous_commit')"
+        for before in ("on", "off"):
+            current_drivers().change(f"SET synchronous_commit = {before}", ())
+            CLAIM.alone(record(shop), relaxed=True)
+            assert current_drivers().fetch(level, ())[0] == (before,)

@@ -148,7 +148,9 @@ def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
         IdempotencyInProgress: another request holds the key.
     """
     lease = clock.now() + timedelta(seconds=LEASE_SECONDS)
-    if not (_CLAIM.alone(_claim_of(key, lease)) or _take_over(key, lease)):
+    # Nothing of this call has happened that is not on the disk after its claim; and an answer that is lost
+    # with the machine is found again by whoever takes the key over.
+    if not (_CLAIM.alone(_claim_of(key, lease), relaxed=True) or _take_over(key, lease)):
         kept = _kept(key)
         if kept is None:  # its holder has just given up: the caller may try again
             raise IdempotencyInProgress
@@ -159,7 +161,7 @@ def leased(key: KeyScope, work: Callable[[], Reply]) -> Reply:
         with transaction() as db:
             db.execute(_row(delete(IdempotencyRecord), key).where(IdempotencyRecord.lease_until == lease))
         raise
-    _KEEP_LEASED.alone({**_answer(key, reply), "scope": key.scope_hash, "lease": lease})
+    _KEEP_LEASED.alone({**_answer(key, reply), "scope": key.scope_hash, "lease": lease}, relaxed=True)
     return reply
 
 
