@@ -158,9 +158,7 @@ class Command:
     def alone(self, row: dict[str, Any], *, relaxed: bool = False) -> int:
         """Send it as a transaction of its own, without another round trip; how many rows it changed.
 
-        A `relaxed` one is seen by everybody at once, and PostgreSQL does not wait until it is on the disk:
-        should the machine fail, it is there if anything that was committed after it is. For what is worth
-        nothing without that, or is found out again.
+        For a `relaxed` one see `transaction`.
 
         Raises:
             DBAPIError: as SQLAlchemy raises it.
@@ -188,5 +186,4 @@ class Command:
 @lru_cache(maxsize=64)
 def _relaxed(sql: str) -> str:
     """An INSERT or UPDATE that counts its rows, and has its own transaction committed without waiting."""
-    relax = "set_config('synchronous_commit', 'off', true)"  # true: for this transaction
-    return f"WITH changed AS ({sql} RETURNING 1) SELECT count(*), {relax} FROM changed"  # noqa: S608 - ours
+    return f"WITH changed AS ({sql} RETURNING 1) SELECT count(*), {writes.RELAX} FROM changed"  # noqa: S608 - ours

@@ -40,10 +40,14 @@ class BrokenTransaction(RuntimeError):
 
 
 @contextmanager
-def transaction(actor: Actor | None = None) -> Iterator[Session]:
+def transaction(actor: Actor | None = None, *, relaxed: bool = False) -> Iterator[Session]:
     """One unit of work: commits at the end, rolls back on an error, joins a transaction already open.
 
     `actor` is who the journal names for what is changed in it. Rows that changed underneath raise.
+
+    What a `relaxed` one writes is seen by everybody at once, but PostgreSQL need not wait until it is on the
+    disk: should the machine fail, it is there if anything committed after it is. For what is worth nothing
+    without that, or is found out again.
 
     Raises:
         VersionConflict: somebody else changed a row since it was read.
@@ -55,7 +59,7 @@ def transaction(actor: Actor | None = None) -> Iterator[Session]:
         yield outer
         return
     session = Session(engine(), expire_on_commit=False)
-    session.info["actor"] = actor
+    session.info |= {"actor": actor, writes.RELAXED: relaxed}
     token = _active.set(session)
     committed = False
     try:

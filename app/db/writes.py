@@ -33,6 +33,11 @@ _QUEUE, _DRIVER = "writes", "driver"
 FAILURE = "failure"
 #: Where a session keeps that the database has begun its transaction.
 BEGUN = "begun"
+#: Where a session keeps that its commit need not wait for the disk.
+RELAXED = "relaxed"
+
+#: What a statement selects to have its own transaction committed without waiting (`true`: for that alone).
+RELAX = "set_config('synchronous_commit', 'off', true)"
 
 
 @dataclass(slots=True, eq=False)
@@ -125,7 +130,8 @@ def send_alone(session: Session) -> bool:
         return False
     queue: list[Write] = session.info.pop(_QUEUE)
     try:
-        current_drivers().change(_together(_shape(queue), all_or_none=True), _parameters(queue))
+        sql = _together(_shape(queue), alone=True, relaxed=bool(session.info.get(RELAXED)))
+        current_drivers().change(sql, _parameters(queue))
     except psycopg.errors.DivisionByZero as error:
         raise StaleDataError("a row was changed underneath") from error
     except psycopg.Error as error:
@@ -217,23 +223,25 @@ def _parameters(queue: list[Write]) -> list[Any]:
 
 
 @lru_cache(maxsize=512)
-def _together(shape: tuple[tuple[Plan, int, bool], ...], *, all_or_none: bool = False) -> str:
+def _together(
+    shape: tuple[tuple[Plan, int, bool], ...], *, alone: bool = False, relaxed: bool = False
+) -> str:
     """One statement of several; those that must change their row are counted, in turn.
 
-    With `all_or_none` a count of zero is an error of the database's, a division by zero: nobody has to look
-    at the counts before anything is committed.
+    In one that stands `alone` a count of zero is an error of the database's, a division by zero: nobody can
+    look at the counts before it is committed.
     """
     parts, last = [], 0
     for plan, rows, exact in shape:
         text, last = _repeated(plan.sql, rows, last)
         parts.append(text + " RETURNING 1" if exact else text)
     counted = [number for number, (_, _, exact) in enumerate(shape) if exact]
-    if not counted and len(parts) == 1:
+    if not counted and len(parts) == 1 and not relaxed:
         return parts[0]
     named = ", ".join(f"w{number} AS ({part})" for number, part in enumerate(parts))
-    each = "1 / (SELECT count(*) FROM w{})" if all_or_none else "(SELECT count(*) FROM w{})"
-    counts = ", ".join(each.format(number) for number in counted)
-    return f"WITH {named} SELECT {counts or 1}"
+    each = "1 / (SELECT count(*) FROM w{})" if alone else "(SELECT count(*) FROM w{})"
+    chosen = [each.format(number) for number in counted] + ([RELAX] if relaxed else [])
+    return f"WITH {named} SELECT {', '.join(chosen) or 1}"
 
 
 def _repeated(sql: str, rows: int, last: int) -> tuple[str, int]:

@@ -288,4 +288,6 @@ def test_what_is_relaxed_is_there_once_and_the_next_is_not_relaxed(shop: Shop) -
         for before in ("on", "off"):
             current_drivers().change(f"SET synchronous_commit = {before}", ())
             CLAIM.alone(record(shop), relaxed=True)
+            with transaction(relaxed=True) as db:
+                ADD.later(db, record(shop))
             assert current_drivers().fetch(level, ())[0] == (before,)

@@ -255,7 +255,8 @@ def _open(
     if sale and values["status"] == base.GatewayStatus.AUTHORIZED and not answers.debited_at(values):
         values |= {"status": base.GatewayStatus.CAPTURED, "captured": request.amount}
     try:
-        with transaction() as db:
+        # What was answered is written down after this; if both are lost with the machine, it is asked again.
+        with transaction(relaxed=True) as db:
             _INSERT.later(db, values)
             if values["captured"]:
                 operations.take(db, context, request.key, values)
