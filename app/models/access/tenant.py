@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Integer, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
-from app.domain.actor import TenantProfile
+from app.domain.actor import Actor, TenantProfile
+from app.domain.errors import VersionConflict
 from app.models.base import Base, Timestamped
+from app.models.events.journal import record
 from app.models.types import CurrencyCode, PrimaryId
 
 
@@ -32,6 +34,46 @@ class Tenant(Timestamped, Base):
     tokens_valid_after: Mapped[datetime | None]
     #: Since when nobody is let in and no new payment begins; None: it is not suspended.
     suspended_at: Mapped[datetime | None]
+
+    @classmethod
+    def locked(cls, db: Session, tenant_id: str, *, expected: int | None = None) -> Tenant:
+        """The merchant as it is now, until the transaction ends nobody else's to change.
+
+        What this transaction changed of it before is written first.
+
+        Raises:
+            VersionConflict: the settings were changed since `expected` was read.
+        """
+        db.flush()
+        tenant = db.get_one(cls, tenant_id, with_for_update=True, populate_existing=True)
+        if expected is not None and expected != tenant.settings_version:
+            raise VersionConflict
+        return tenant
+
+    def note(
+        self,
+        type_: str,
+        actor: Actor,
+        *,
+        after: dict[str, Any],
+        before: dict[str, Any] | None = None,
+        mode: str = "",
+        entity: str = "tenant",
+    ) -> None:
+        """Journal a change of it, in the caller's mode unless told otherwise."""
+        session = object_session(self)
+        assert session is not None, "a merchant changes inside transaction()"
+        record(
+            session,
+            type_,
+            tenant_id=self.id,
+            mode=mode or str(actor.mode),
+            entity=entity,
+            entity_id=self.id,
+            cause=str(actor.kind),
+            before=before,
+            after=after,
+        )
 
     def profile(self, mode: str) -> TenantProfile:
         """What an actor in that mode carries of its merchant."""

@@ -22,7 +22,6 @@ from app.domain.actor import Actor, TenantProfile
 from app.domain.errors import NotFound, PayloadTooLarge, Unprocessable
 from app.kit import pictures
 from app.models.access.tenant import Tenant
-from app.models.events.journal import record
 from app.services.access.tenants import refuse_test_keys
 from app.services.operations import settings, stored_files
 
@@ -110,21 +109,12 @@ def read(public_id: str, digest: str, size: str) -> bytes:
 
 def _put(db: Session, actor: Actor, logo: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Write it onto the merchant's row; what was there before."""
-    tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+    tenant = Tenant.locked(db, actor.tenant_id)
     before: Mapping[str, Any] | None = tenant.settings.get("logo")
     if before != logo:
         settings.store(tenant, actor, {"logo": logo})
-        record(
-            db,
-            "tenant.logo_changed" if logo else "tenant.logo_removed",
-            tenant_id=tenant.id,
-            mode=str(actor.mode),
-            entity="tenant",
-            entity_id=tenant.id,
-            cause=str(actor.kind),
-            before={"logo": before},
-            after={"id": tenant.id, "logo": logo},
-        )
+        what = "tenant.logo_changed" if logo else "tenant.logo_removed"
+        tenant.note(what, actor, before={"logo": before}, after={"id": tenant.id, "logo": logo})
     return before
 
 
@@ -133,7 +123,7 @@ def _forget(actor: Actor, logo: Mapping[str, Any] | None) -> None:
     if logo is None:
         return
     with transaction(actor) as db:
-        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+        tenant = Tenant.locked(db, actor.tenant_id)
         if (tenant.settings.get("logo") or {}).get("digest") != logo["digest"]:
             for size in SIZES:
                 _path(tenant.id, logo["digest"], size).unlink(missing_ok=True)

@@ -15,7 +15,6 @@ from app.domain.errors import InvalidRequest, NotFound, PermissionDenied
 from app.kit import clock, signing
 from app.kit.ids import new_id, new_uuid, random_token
 from app.models.access.tenant import Tenant
-from app.models.events.journal import record
 from app.services.operations import secrets_at_rest, settings
 
 #: Would clash with fixed first segments of paths (OP-44).
@@ -60,20 +59,11 @@ def inbound_secret(actor: Actor, kind: str) -> str:
     if kind not in INBOUND:
         raise InvalidRequest(f"One of {', '.join(INBOUND)}", field="kind")
     with transaction(actor) as db:
-        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True)
+        tenant = Tenant.locked(db, actor.tenant_id)
         if kind not in tenant.inbound_secrets:
             made = secrets_at_rest.encrypt(_inbound_secret(kind), tenant.id, "inbound", kind)
             tenant.inbound_secrets = {**tenant.inbound_secrets, kind: made}
-            record(
-                db,
-                "inbound_secret.created",
-                tenant_id=tenant.id,
-                mode=str(actor.mode),
-                entity="tenant",
-                entity_id=tenant.id,
-                cause="cli",
-                after={"kind": kind},
-            )
+            tenant.note("inbound_secret.created", actor, after={"kind": kind})
         return secrets_at_rest.decrypt(tenant.inbound_secrets[kind], tenant.id, "inbound", kind)
 
 
@@ -101,23 +91,13 @@ def brand(actor: Actor, name: str, changes: Mapping[str, Any], *, expected: int 
         raise InvalidRequest(f"Enter a name of at most {MAX_NAME} characters", field="name")
     with transaction(actor) as db:
         settings.change(actor, changes, expected=expected)
-        db.flush()  # the next look at the merchant's row is a fresh one
-        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+        tenant = Tenant.locked(db, actor.tenant_id)
         if tenant.name == wanted:
             return
         before, tenant.name = tenant.name, wanted
         tenant.settings_version += 1
-        record(
-            db,
-            "tenant.renamed",
-            tenant_id=tenant.id,
-            mode=str(actor.mode),
-            entity="tenant",
-            entity_id=tenant.id,
-            cause=str(actor.kind),
-            before={"name": before},
-            after={"id": tenant.id, "name": wanted},
-        )
+        after = {"id": tenant.id, "name": wanted}
+        tenant.note("tenant.renamed", actor, before={"name": before}, after=after)
 
 
 def slug_of(name: str) -> str:
@@ -169,18 +149,9 @@ def end_tokens(actor: Actor) -> datetime:
         From when on tokens are good.
     """
     with transaction(actor) as db:
-        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True)
+        tenant = Tenant.locked(db, actor.tenant_id)
         tenant.tokens_valid_after = now = clock.now()
-        record(
-            db,
-            "tenant.tokens_ended",
-            tenant_id=tenant.id,
-            mode="live",
-            entity="tenant",
-            entity_id=tenant.id,
-            cause=str(actor.kind),
-            after={"id": tenant.id},
-        )
+        tenant.note("tenant.tokens_ended", actor, mode=Mode.LIVE, after={"id": tenant.id})
     return now
 
 
@@ -207,20 +178,11 @@ def refuse_closed_shop(profile: TenantProfile) -> None:
 
 def _stop(actor: Actor, at: datetime | None, type_: str, reason: str) -> None:
     with transaction(actor) as db:
-        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+        tenant = Tenant.locked(db, actor.tenant_id)
         if (tenant.suspended_at is None) == (at is None):
             return
         tenant.suspended_at = at
-        record(
-            db,
-            type_,
-            tenant_id=tenant.id,
-            mode="live",
-            entity="tenant",
-            entity_id=tenant.id,
-            cause=str(actor.kind),
-            after={"id": tenant.id, "reason": reason},
-        )
+        tenant.note(type_, actor, mode=Mode.LIVE, after={"id": tenant.id, "reason": reason})
 
 
 def too_old(issued: int, valid_after: datetime | None) -> bool:

@@ -8,11 +8,10 @@ from typing import Any
 from app import settings
 from app.db import reading, transaction
 from app.domain.actor import Actor, Mode
-from app.domain.errors import InvalidRequest, VersionConflict
+from app.domain.errors import InvalidRequest
 from app.domain.rules import providers
 from app.kit.signing import generate_webhook_secret
 from app.models.access.tenant import Tenant
-from app.models.events.journal import record
 from app.services.operations import inbound_secrets, secrets_at_rest
 from app.services.operations import settings as tenant_settings
 
@@ -49,9 +48,7 @@ def choose(actor: Actor, chosen: Mapping[str, Any], *, expected: int | None = No
     """
     check(actor, chosen)
     with transaction(actor) as db:
-        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
-        if expected is not None and expected != tenant.settings_version:
-            raise VersionConflict
+        tenant = Tenant.locked(db, actor.tenant_id, expected=expected)
         before = tenant.profile(tenant_settings.reach(actor)).settings.get("providers", {})
         after = {**before, **{name: dict(choice) for name, choice in chosen.items()}}
         made = {
@@ -65,14 +62,10 @@ def choose(actor: Actor, chosen: Mapping[str, Any], *, expected: int | None = No
             _forget_alone(tenant)
         if after != before or ends:
             tenant_settings.store(tenant, actor, {"providers": after})
-            record(
-                db,
+            tenant.note(
                 "settings.updated",
-                tenant_id=tenant.id,
-                mode=str(actor.mode),
+                actor,
                 entity="settings",
-                entity_id=tenant.id,
-                cause=str(actor.kind),
                 before={"providers": before},
                 after={"providers": after},
             )
@@ -83,9 +76,8 @@ def choose_with(
     actor: Actor, chosen: Mapping[str, Any], changes: Mapping[str, Any], *, expected: int | None = None
 ) -> dict[str, str]:
     """Change other settings and choose systems, all or nothing; see `settings.change` and `choose`."""
-    with transaction(actor) as db:
+    with transaction(actor):
         tenant_settings.change(actor, changes, expected=expected)
-        db.flush()  # the next look at the merchant's row is a fresh one
         return choose(actor, chosen) if chosen else {}
 
 
@@ -98,18 +90,9 @@ def roll_secret(actor: Actor, name: str) -> str:
     if name not in providers.NAMES:
         raise InvalidRequest(f"There is no provider {name}", field="provider")
     with transaction(actor) as db:
-        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
+        tenant = Tenant.locked(db, actor.tenant_id)
         secret = _new_secret(tenant, inbound_secrets.of_provider(name, alone=actor.is_test_key))
-        record(
-            db,
-            "provider_secret.rolled",
-            tenant_id=tenant.id,
-            mode=str(actor.mode),
-            entity="settings",
-            entity_id=tenant.id,
-            cause=str(actor.kind),
-            after={"provider": name},
-        )
+        tenant.note("provider_secret.rolled", actor, entity="settings", after={"provider": name})
         return secret
 
 

@@ -11,11 +11,10 @@ from app.connectors import registry
 from app.db import reading, transaction
 from app.domain import countries, money
 from app.domain.actor import Actor, Mode, TenantProfile
-from app.domain.errors import InvalidRequest, VersionConflict
+from app.domain.errors import InvalidRequest
 from app.domain.rules import page_choices, risk_choices
 from app.domain.rules.amounts import AmountLimits
 from app.models.access.tenant import Tenant
-from app.models.events.journal import record
 
 CAPTURE_MODES = ("auto", "manual")
 THREE_DS_POLICIES = ("automatic", "always", "never")
@@ -153,9 +152,7 @@ def change(
             raise InvalidRequest(f"{name}: {problem}", code="invalid_setting", field=name)
     risk_choices.check(changes)
     with transaction(actor) as db:
-        tenant = db.get_one(Tenant, actor.tenant_id, with_for_update=True, populate_existing=True)
-        if expected is not None and expected != tenant.settings_version:
-            raise VersionConflict
+        tenant = Tenant.locked(db, actor.tenant_id, expected=expected)
         old = checkout_settings(tenant.profile(reach(actor)))
         _check_together(old, changes)
         moved = _moved(tenant, actor, changes)
@@ -163,17 +160,7 @@ def change(
             before = {name: moved[name][0] for name in moved}
             after = {name: moved[name][1] for name in moved}
             store(tenant, actor, after)
-            record(
-                db,
-                "settings.updated",
-                tenant_id=tenant.id,
-                mode=str(actor.mode),
-                entity="settings",
-                entity_id=tenant.id,
-                cause=str(actor.kind),
-                before=before,
-                after=after,
-            )
+            tenant.note("settings.updated", actor, entity="settings", before=before, after=after)
         return checkout_settings(tenant.profile(reach(actor))), tenant.settings_version
 
 
