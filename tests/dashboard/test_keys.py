@@ -48,7 +48,7 @@ def test_a_wrong_choice_makes_no_key(owner: Desk, shop: Shop) -> None:
 
 
 def test_everything_is_what_its_maker_may(app: Flask, shop: Shop) -> None:
-    roles.create(shop.actor, "locksmith", ["api_keys.manage", "intents:read"])
+    roles.create(shop.operator, "locksmith", ["api_keys.manage", "intents:read"])
     maker = desk.at(app, shop, "locksmith")
     maker.confirm("api-keys")
     form = maker.get("/keys/new").text

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from threading import Barrier, Thread
 
 import pytest
 from flask import Flask
 
 from app.db import reading
-from app.domain.errors import Conflict, DomainError, NotFound, PermissionDenied
+from app.domain.errors import Conflict, NotFound, PermissionDenied
 from app.models.access.user import User
 from app.models.events.journal import JournalEntry
 from app.services.access import invitations, keys, roles, sign_ins, team, tokens, totp, users
@@ -30,7 +31,7 @@ def owner(app: Flask, shop: Shop) -> Desk:
 
 def lead(app: Flask, shop: Shop) -> Desk:
     """Somebody who manages the team and may do little else."""
-    roles.create(shop.actor, "lead", ["team.manage", "intents:read"])
+    roles.create(shop.operator, "lead", ["team.manage", "intents:read"])
     made = desk.at(app, shop, "lead")
     made.confirm("team")
     return made
@@ -132,7 +133,7 @@ def test_of_two_who_use_a_link_at_once_one_chooses_the_password(owner: Desk, sho
 
 def test_a_link_lasts_no_longer_than_the_right_to_make_it(app: Flask, owner: Desk, shop: Shop) -> None:
     clerk, boss = lead(app, shop), owner_actor(owner)
-    roles.create(shop.actor, "junior", ["intents:read"])
+    roles.create(shop.operator, "junior", ["intents:read"])
     risen, risen_token = invitations.invite(owner_actor(clerk), "r@shop.test", "R", "junior")
     grown, grown_token = invitations.invite(owner_actor(clerk), "g@shop.test", "G", "junior")
     _, kept = invitations.invite(boss, "k@shop.test", "K", "junior")
@@ -228,7 +229,7 @@ def test_disabling_says_what_becomes_of_their_keys(app: Flask, owner: Desk, shop
 def test_disabling_somebody_makes_no_key_of_theirs_do_more(app: Flask, owner: Desk, shop: Shop) -> None:
     clerk, leaver = lead(app, shop), desk.at(app, shop, "admin")
     _, secret = keys.create(tokens.person(leaver.user.id, "test"), "Their server")
-    roles.create(shop.actor, "junior", ["intents:read"])
+    roles.create(shop.operator, "junior", ["intents:read"])
     roles.assign(owner_actor(owner), "junior", leaver.user.id)
     assert keys.authenticate(secret).permissions == {"intents:read"}
     page = f"/team/{leaver.user.id}"
@@ -280,13 +281,13 @@ def test_own_roles_are_made_of_permissions_changed_and_removed(app: Flask, owner
 
 
 def test_a_role_with_everything_is_not_cut_where_it_is_the_last(shop: Shop) -> None:
-    roles.create(shop.actor, "boss", ["*"])
+    roles.create(shop.operator, "boss", ["*"])
     users.create(shop.actor.tenant_id, "boss@shop.test", "Boss", "boss", PASSWORD)
     with pytest.raises(Conflict) as refused:
-        roles.change(shop.actor, "boss", ["intents:read"], "")
+        roles.change(shop.operator, "boss", ["intents:read"], "")
     assert refused.value.code == "last_admin"
     assert roles.get(shop.actor, "boss").permissions == ("*",)
-    roles.create(shop.actor, "lead", ["team.manage", "intents:read"])
+    roles.create(shop.operator, "lead", ["team.manage", "intents:read"])
     user = users.create(shop.actor.tenant_id, "lead@shop.test", "L", "lead", PASSWORD)
     with pytest.raises(PermissionDenied):
         roles.change(tokens.person(user.id, "test"), "boss", ["intents:read"], "")
@@ -310,7 +311,7 @@ def test_rights_change_after_a_step_up_alone(app: Flask, shop: Shop) -> None:
 
 def test_another_merchants_roles_are_not_there(owner: Desk) -> None:
     stranger = shops.make("Stranger")
-    roles.create(stranger.actor, "theirs", ["intents:read"])
+    roles.create(stranger.operator, "theirs", ["intents:read"])
     assert owner.get("/team/roles/theirs").status_code == 404
     assert owner.post("/team/roles/theirs/remove").status_code == 404
 
@@ -322,7 +323,24 @@ def test_links_that_are_too_old_are_dropped(owner: Desk) -> None:
         assert invitations.clean() == 1
 
 
-def test_a_key_of_test_mode_invites_nobody(shop: Shop) -> None:
-    with pytest.raises(DomainError) as refused:
-        invitations.invite(shop.actor, "k@shop.test", "K", "read_only")
-    assert refused.value.code == "live_mode_required"
+def test_a_key_of_test_mode_changes_nobodys_rights_and_no_role(owner: Desk, shop: Shop) -> None:
+    key, somebody = shop.actor, owner.user.id
+    roles.create(shop.operator, "mine", ["intents:read"])
+    tries: list[Callable[[], object]] = [
+        lambda: invitations.invite(key, "k@shop.test", "K", "read_only"),
+        lambda: invitations.renew(key, somebody),
+        lambda: roles.create(key, "theirs", ["intents:read"]),
+        lambda: roles.change(key, "mine", ["*"], ""),
+        lambda: roles.remove(key, "mine"),
+        lambda: roles.assign(key, "mine", somebody),
+        lambda: team.sign_out(key, somebody),
+        lambda: team.disable(key, somebody),
+        lambda: team.enable(key, somebody),
+    ]
+    for attempt in tries:
+        with pytest.raises(PermissionDenied) as refused:
+            attempt()
+        assert refused.value.code == "live_mode_required"
+    assert roles.get(shop.operator, "mine").permissions == ("intents:read",)
+    assert [role.name for role in roles.list_all(shop.operator) if not role.built_in] == ["mine"]
+    assert role_of(owner.user) == "payments_admin" and sign_ins.list_open(somebody) != []

@@ -200,7 +200,7 @@ def list_roles(actor: Actor) -> Listing[RoleView]:
 
 @surface.post("/roles", "PY-074", body=RoleCreate, returns=RoleView, status=201, permission=TEAM_MANAGE)
 def create_role(actor: Actor, body: RoleCreate) -> RoleView:
-    """Make a role, give a person one, or both."""
+    """Make a role, give a person one, or both; not with a key of test mode."""
     return RoleView.of(roles.put(actor, body.name, body.permissions, body.description, body.user_id))
 
 

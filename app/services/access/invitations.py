@@ -21,7 +21,6 @@ from app.domain.errors import (
     InvalidRequest,
     InvalidState,
     NotFound,
-    PermissionDenied,
     Unprocessable,
 )
 from app.domain.permissions import TEAM_MANAGE, allows
@@ -42,13 +41,13 @@ def invite(actor: Actor, email: str, name: str, role: str) -> tuple[User, str]:
     """Add a person to the team; the second value is the only copy of the token of their link.
 
     Raises:
-        PermissionDenied: the caller does not manage the team, or the role may do more than they.
+        PermissionDenied: see `roles.refuse_others`; or the role may do more than the caller.
         InvalidRequest: no address, or no name.
         NotFound: no such role.
         Conflict: `email_taken`.
         Unprocessable: `team_full`.
     """
-    _refuse_others(actor)
+    roles.refuse_others(actor)
     address, called = email.strip().lower(), name.strip()
     if not address or len(address) > 254 or page_choices.email(address) is not None:
         raise InvalidRequest("Enter an e-mail address like name@shop.example", field="email")
@@ -81,11 +80,11 @@ def renew(actor: Actor, user_id: str) -> tuple[User, str]:
     """Make another link for somebody of the team; the one before ends, their password works until it is used.
 
     Raises:
-        PermissionDenied: the caller does not manage the team, or the person may do more than they.
+        PermissionDenied: see `roles.refuse_others`; or the person may do more than the caller.
         NotFound: nobody of this merchant.
         InvalidState: they are disabled.
     """
-    _refuse_others(actor)
+    roles.refuse_others(actor)
     with transaction(actor) as db:
         _, user = roles.locked_people(db, actor, user_id)
         roles.refuse_beyond_role(db, actor, user.role)
@@ -176,14 +175,6 @@ def _replace(db: Session, actor: Actor, user: User) -> str:
         )
     )
     return token
-
-
-def _refuse_others(actor: Actor) -> None:
-    """People are let in by those who manage the team; what they may do holds in live mode, too."""
-    if not actor.can(TEAM_MANAGE):
-        raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
-    if actor.is_test_key:
-        raise PermissionDenied("Rights of people are given by people or live keys", code="live_mode_required")
 
 
 def _note(db: Session, actor: Actor, user: User, type_: str) -> None:

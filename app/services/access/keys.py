@@ -261,9 +261,7 @@ def granted_to(actor: Actor, kind: str, scopes: list[str]) -> list[str]:
     if kind == "pk" and scopes:
         raise InvalidRequest("A publishable key has no scopes", field="scopes")
     granted = scopes or (["*"] if kind == "sk" else [])
-    beyond = sorted(scope for scope in granted if not actor.can(scope))
-    if beyond:
-        raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")
+    roles.refuse_beyond(actor, granted)
     return granted
 
 

@@ -7,6 +7,7 @@ themselves that way. A merchant always keeps somebody who may do everything.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +18,12 @@ from sqlalchemy.orm import Session
 from app.db import reading, transaction
 from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
-from app.domain.permissions import PERMISSIONS, ROLES
+from app.domain.permissions import PERMISSIONS, ROLES, TEAM_MANAGE
 from app.kit.ids import new_id
 from app.models.access.role import Role
 from app.models.access.user import User
 from app.models.events.journal import record
-from app.services.access import sign_ins
+from app.services.access import sign_ins, tenants
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 MAX_ROLES = 100
@@ -111,9 +112,10 @@ def create(actor: Actor, name: str, permissions: list[str], description: str = "
 
     Raises:
         InvalidRequest: a name that a role cannot have, or a permission that does not exist.
-        PermissionDenied: a permission that the caller does not hold.
+        PermissionDenied: `live_mode_required`; or a permission that the caller does not hold.
         Conflict: `role_exists`, or there are too many.
     """
+    tenants.refuse_test_keys(actor)
     if not _NAME.fullmatch(name):
         raise InvalidRequest("A name has 2 to 40 of a-z, 0-9 and _, a letter first", field="name")
     wanted = _wanted(actor, permissions)
@@ -144,13 +146,14 @@ def change(actor: Actor, name: str, permissions: list[str], description: str) ->
     Raises:
         InvalidRequest: a permission that does not exist.
         NotFound: the merchant has no such role of its own.
-        PermissionDenied: the role may do, or would, what the caller does not hold.
+        PermissionDenied: `live_mode_required`; or the role may do, or would, what the caller does not hold.
         Conflict: `role_built_in`; or `last_admin`, nobody else may do everything.
     """
+    tenants.refuse_test_keys(actor)
     wanted = _wanted(actor, permissions)
     with transaction(actor) as db:
         people, row = everybody(db, actor), _own_row(db, actor, name)
-        _refuse_beyond(actor, row.permissions)
+        refuse_beyond(actor, row.permissions)
         before = {"permissions": list(row.permissions), "description": row.description}
         row.permissions, row.description = wanted, description
         db.flush()
@@ -164,8 +167,10 @@ def remove(actor: Actor, name: str) -> None:
 
     Raises:
         NotFound: the merchant has no such role of its own.
+        PermissionDenied: `live_mode_required`.
         Conflict: `role_built_in`; or `role_in_use`, also by somebody who is let in no more.
     """
+    tenants.refuse_test_keys(actor)
     with transaction(actor) as db:
         people, row = everybody(db, actor), _own_row(db, actor, name)
         if any(person.role == name for person in people):
@@ -179,12 +184,11 @@ def assign(actor: Actor, name: str, user_id: str) -> None:
 
     Raises:
         NotFound: no such role, or no such person of this merchant.
-        PermissionDenied: the role, or the one that it replaces, may do more than the caller; or the caller is
-            a key of test mode: what people may do holds in live mode, too.
+        PermissionDenied: `live_mode_required`; or the role, or the one that it replaces, may do more than the
+            caller.
         Conflict: `last_admin`, nobody else may do everything.
     """
-    if actor.is_test_key:
-        raise PermissionDenied("Rights of people are given by people or live keys", code="live_mode_required")
+    tenants.refuse_test_keys(actor)
     with transaction(actor) as db:
         people, user = locked_people(db, actor, user_id)
         granted = _permissions(db, actor.tenant_id, name)
@@ -193,11 +197,33 @@ def assign(actor: Actor, name: str, user_id: str) -> None:
         before = user.role
         if before == name:
             return
-        _refuse_beyond(actor, [*granted, *(_permissions(db, actor.tenant_id, before) or ())])
+        refuse_beyond(actor, [*granted, *(_permissions(db, actor.tenant_id, before) or ())])
         user.role = name
         expect_admin(db, people)
         sign_ins.end_all(db, user.id, "role_changed")
         _note(db, actor, "user.role_changed", user.id, {"role": before}, {"id": user.id, "role": name})
+
+
+def refuse_others(actor: Actor) -> None:
+    """People are let in and out by those who manage the team; what they may do holds in live mode, too.
+
+    Raises:
+        PermissionDenied: the caller does not manage the team, or `live_mode_required`.
+    """
+    if not actor.can(TEAM_MANAGE):
+        raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
+    tenants.refuse_test_keys(actor)
+
+
+def refuse_beyond(actor: Actor, words: Iterable[str]) -> None:
+    """Refuse whoever lacks one of these permissions.
+
+    Raises:
+        PermissionDenied: `beyond_own_permissions`.
+    """
+    beyond = sorted(word for word in words if not actor.can(word))
+    if beyond:
+        raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")
 
 
 def refuse_beyond_role(db: Session, actor: Actor, name: str) -> None:
@@ -210,7 +236,7 @@ def refuse_beyond_role(db: Session, actor: Actor, name: str) -> None:
     granted = _permissions(db, actor.tenant_id, name)
     if granted is None:
         raise NotFound("Role not found", code="role_not_found", field="role")
-    _refuse_beyond(actor, list(granted))
+    refuse_beyond(actor, granted)
 
 
 def own(tenant_id: str, name: str) -> frozenset[str]:
@@ -269,7 +295,7 @@ def _wanted(actor: Actor, permissions: list[str]) -> list[str]:
     if unknown or not wanted:
         problem = f"No such permission: {unknown[0]}" if unknown else "Name at least one permission"
         raise InvalidRequest(problem, code="invalid_permission", field="permissions")
-    _refuse_beyond(actor, wanted)
+    refuse_beyond(actor, wanted)
     return wanted
 
 
@@ -281,12 +307,6 @@ def _own_row(db: Session, actor: Actor, name: str) -> Role:
     if row is None:
         raise NotFound("Role not found", code="role_not_found")
     return row
-
-
-def _refuse_beyond(actor: Actor, words: list[str]) -> None:
-    beyond = sorted(word for word in words if not actor.can(word))
-    if beyond:
-        raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")
 
 
 def _info(row: Role, users: int) -> RoleInfo:

@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import Conflict, NotFound, PermissionDenied
-from app.domain.permissions import TEAM_MANAGE, cut
+from app.domain.errors import Conflict, NotFound
+from app.domain.permissions import cut
 from app.kit import clock
 from app.models.access.user import User
 from app.models.events.journal import record
@@ -39,11 +39,10 @@ def sign_out(actor: Actor, user_id: str) -> None:
     """End what somebody of the team is signed in with; they may sign in again.
 
     Raises:
-        PermissionDenied: the caller does not manage the team.
+        PermissionDenied: see `roles.refuse_others`.
         NotFound: nobody of this merchant.
     """
-    if not actor.can(TEAM_MANAGE):
-        raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
+    roles.refuse_others(actor)
     get(actor, user_id)
     sign_ins.end_others(actor, user_id, "")
 
@@ -52,16 +51,15 @@ def disable(actor: Actor, user_id: str, *, keys_to: str | None = None, revoke_ke
     """Let somebody in no more: what they are signed in with ends now, and their keys go to somebody else.
 
     Raises:
-        PermissionDenied: the caller does not manage the team, or the person may do more than they; or a key
-            would, in the hands of whoever gets it.
+        PermissionDenied: see `roles.refuse_others`; or the person may do more than the caller, or a key would
+            in the hands of whoever gets it.
         NotFound: nobody of this merchant.
         Conflict: `keys_remain`, live keys of theirs would stop working unasked; or `last_admin`.
     """
-    if not actor.can(TEAM_MANAGE):
-        raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
+    roles.refuse_others(actor)
     with transaction(actor) as db:
         people, user = roles.locked_people(db, actor, user_id)
-        _refuse_beyond(actor, roles.permissions_of(db, user))
+        roles.refuse_beyond(actor, roles.permissions_of(db, user))
         if user.disabled_at is not None:
             return
         heir = roles.locked_people(db, actor, keys_to)[1] if keys_to is not None else None
@@ -69,7 +67,7 @@ def disable(actor: Actor, user_id: str, *, keys_to: str | None = None, revoke_ke
         roles.expect_admin(db, people)
         for key in key_owners.answered_for(db, actor.tenant_id, user_id):
             if heir is not None and heir.disabled_at is None:
-                _refuse_beyond(actor, cut(key.scopes, roles.permissions_of(db, heir)))
+                roles.refuse_beyond(actor, cut(key.scopes, roles.permissions_of(db, heir)))
                 key_owners.hand_over(db, key, heir.id)
             elif revoke_keys:
                 keys.revoke_row(db, key)
@@ -94,14 +92,13 @@ def enable(actor: Actor, user_id: str) -> None:
     """Let somebody in again, with the role that they had.
 
     Raises:
-        PermissionDenied: the caller does not manage the team, or could not give that role.
+        PermissionDenied: see `roles.refuse_others`; or the caller could not give that role.
         NotFound: nobody of this merchant.
     """
-    if not actor.can(TEAM_MANAGE):
-        raise PermissionDenied(f"Missing {TEAM_MANAGE} permission")
+    roles.refuse_others(actor)
     with transaction(actor) as db:
         _, user = roles.locked_people(db, actor, user_id)
-        _refuse_beyond(actor, roles.permissions_of(db, user))
+        roles.refuse_beyond(actor, roles.permissions_of(db, user))
         if user.disabled_at is None:
             return
         user.disabled_at = None
@@ -115,9 +112,3 @@ def enable(actor: Actor, user_id: str) -> None:
             cause=str(actor.kind),
             after={"id": user_id},
         )
-
-
-def _refuse_beyond(actor: Actor, words: frozenset[str]) -> None:
-    beyond = sorted(word for word in words if not actor.can(word))
-    if beyond:
-        raise PermissionDenied(f"You do not hold {beyond[0]} yourself", code="beyond_own_permissions")

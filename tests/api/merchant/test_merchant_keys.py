@@ -145,7 +145,7 @@ def test_who_may_not(client: FlaskClient, shop: Shop, owner: Person) -> None:
 
 
 def test_nobody_makes_a_key_that_may_do_more_than_they(client: FlaskClient, shop: Shop) -> None:
-    roles.put(shop.actor, "locksmith", [KEYS_MANAGE, "sessions:read"], "", None)
+    roles.put(shop.operator, "locksmith", [KEYS_MANAGE, "sessions:read"], "", None)
     made = ask(client, person(shop, "locksmith"), CREATE, {"name": "A"})
     assert made.status_code == 201
     with reading() as db:

@@ -107,7 +107,7 @@ def test_what_cannot_be_rolled_is_not(client: FlaskClient, shop: Shop) -> None:
     live, _ = keys.create(shop.actor, "live", mode="live")
     for headers, key_id in ((other.bearer, narrow.id), (shop.bearer, live.id), (shop.bearer, "key_none")):
         assert client.post(f"{KEYS}/{key_id}/roll", json={}, headers=headers).status_code == 404
-    roles.create(shop.actor, "key_maker", ["api_keys.manage", "intents:read"])
+    roles.create(shop.operator, "key_maker", ["api_keys.manage", "intents:read"])
     maker = acting(person(shop, "key_maker", "maker"))
     powerful, _ = keys.create(shop.actor, "powerful")
     with pytest.raises(PermissionDenied):

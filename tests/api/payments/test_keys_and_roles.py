@@ -149,7 +149,7 @@ def test_what_makes_no_key_is_refused(client: FlaskClient, shop: Shop) -> None:
 
 def test_a_key_grants_no_more_than_its_maker_holds(client: FlaskClient, shop: Shop) -> None:
     words = ["api_keys.manage", "intents:read"]
-    roles.create(shop.actor, "key_maker", words)
+    roles.create(shop.operator, "key_maker", words)
     person(shop, "payments_admin")
     maker = signed_in(person(shop, "key_maker", "maker"))
     assert make_key(client, maker, scopes=["intents:read"]).status_code == 201
@@ -209,7 +209,7 @@ def test_what_makes_no_role_is_refused_and_changes_nothing(client: FlaskClient, 
     other = make("Another shop")
     stranger = person(other, "read_only", "stranger")
     mine = person(shop, "payments_admin")
-    roles.create(other.actor, "theirs", ["intents:read"])
+    roles.create(other.operator, "theirs", ["intents:read"])
     cases: list[tuple[dict[str, Any], int]] = [
         ({"name": "x1"}, 400),
         ({"name": "No good", "permissions": ["intents:read"]}, 400),
@@ -229,7 +229,7 @@ def test_what_makes_no_role_is_refused_and_changes_nothing(client: FlaskClient, 
 
 def test_nobody_rises_above_themselves(shop: Shop) -> None:
     person(shop, "payments_admin")
-    roles.create(shop.actor, "lead", ["team.manage", "intents:read"])
+    roles.create(shop.operator, "lead", ["team.manage", "intents:read"])
     lead = person(shop, "lead", "lead")
     actor = tokens.person(lead.id, "test")
     admin = next(u for u in _people(shop) if u.role == "payments_admin")
@@ -262,7 +262,7 @@ def test_of_two_admins_who_demote_each_other_one_stays(shop: Shop) -> None:
 def test_of_many_who_make_the_same_role_one_does(shop: Shop) -> None:
     def make_role(_: int) -> bool:
         try:
-            roles.create(shop.actor, "clerk", ["intents:read"])
+            roles.create(shop.operator, "clerk", ["intents:read"])
         except Conflict:
             return False
         return True
@@ -282,15 +282,19 @@ def test_a_key_of_test_mode_hands_out_no_rights_that_hold_in_live_mode(
 ) -> None:
     person(shop, "payments_admin")
     clerk = person(shop, "read_only", "clerk")
-    body = {"name": "payments_admin", "user_id": clerk.id}
+    given = {"name": "payments_admin", "user_id": clerk.id}
+    made = {"name": "boss", "permissions": ["*"]}
     machine = bearer(tokens.mint_jwt(shop.actor))
     for headers in (shop.bearer, machine):
-        answer = client.post(ROLE_PATH, json=body, headers=headers)
-        assert answer.json is not None
-        assert (answer.status_code, answer.json["code"]) == (403, "live_mode_required")
+        for body in (given, made, {**made, "user_id": clerk.id}):
+            answer = client.post(ROLE_PATH, json=body, headers=headers)
+            assert answer.json is not None
+            assert (answer.status_code, answer.json["code"]) == (403, "live_mode_required")
     assert tokens.person(clerk.id, "live").permissions == ROLES["read_only"]
+    assert roles.get_or_none(shop.actor, "boss") is None
     _, live = keys.create(shop.actor, "live", mode="live")
-    assert client.post(ROLE_PATH, json=body, headers=bearer(live)).status_code == 201
+    for body in (made, given):
+        assert client.post(ROLE_PATH, json=body, headers=bearer(live)).status_code == 201
     assert tokens.person(clerk.id, "live").permissions == {"*"}
 
 

@@ -151,7 +151,7 @@ def test_what_ends_a_sign_in_ends_its_tokens(shop: Shop, user: User, how: str) -
         if how == "password":
             users.set_password(user.id, "another long enough passphrase")
         elif how == "disabled":
-            team.disable(shop.actor, user.id)
+            team.disable(shop.operator, user.id)
         elif how == "role":
             roles.assign(tokens.person(user.id, "test"), "read_only", user.id)
         elif how == "enrolled":
