@@ -13,14 +13,15 @@ from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode, TenantProfile
-from app.domain.errors import Conflict, InvalidRequest, NotFound
+from app.domain.errors import Conflict, NotFound
 from app.kit import clock
 from app.kit.ids import new_id, new_uuid, random_token
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.access.tenant import Tenant
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
+from app.models.paging import newest
 from app.providers.base import CartLine, CartSnapshot
 from app.services.access import tenants
 from app.services.checkout import buyers, link_page, link_terms, link_uses, sessions, tries
@@ -104,14 +105,7 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
         InvalidRequest: not a cursor of this list.
     """
     statement = _mine(actor)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(PaymentLink.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(PaymentLink.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return newest(statement, PaymentLink.id, cursor, limit)
 
 
 def set_active(actor: Actor, name: str, active: bool) -> PaymentLink:

@@ -6,8 +6,6 @@ A gateway's event says "look again"; the gateway then lists the refunds of the p
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -16,10 +14,6 @@ from app.connectors.refunding import ForeignRefund
 from app.db import transaction
 from app.domain.errors import ServiceUnavailable
 from app.domain.lifecycles import attempts as attempt_lifecycle
-from app.domain.lifecycles.refunds import Trigger
-from app.domain.rules.retry import query_delay
-from app.kit import clock
-from app.kit.ids import new_id
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import BY_GATEWAY, Refund
@@ -65,25 +59,12 @@ def _find_or_add(db: Session, attempt: Attempt, found: ForeignRefund) -> Refund 
             seen = {**intent.facts(), "gateway_refund": found.reference, "refund_amount": found.amount}
             intent.note("payment.needs_review", cause="gateway", before=seen)
         return None
-    refund = Refund(
-        id=new_id("rf"),
-        tenant_id=intent.tenant_id,
-        mode=intent.mode,
-        intent_id=intent.id,
-        attempt_id=attempt.id,
-        checkout_id=intent.checkout_id,
-        amount=found.amount,
-        currency=found.currency,
-        reason_text="Made at the gateway",
-        refund_method=refunds.ORIGINAL,
-        gateway_reference=found.reference,
-        created_by=BY_GATEWAY,
-    )
-    db.add(refund)
-    refund.begin(cause="gateway")
-    refund.advance(
-        Trigger.SUBMITTED,
-        cause="gateway",
-        next_query_at=clock.now() + timedelta(seconds=query_delay(0) or 0),
-    )
+    how = {
+        "reason_text": "Made at the gateway",
+        "refund_method": refunds.ORIGINAL,
+        "gateway_reference": found.reference,
+        "created_by": BY_GATEWAY,
+    }
+    refund = refunds.begun(db, intent, attempt, found.amount, how, cause="gateway")
+    refunds.submitted(refund, cause="gateway")
     return refund

@@ -86,8 +86,25 @@ def create(
 def _add(
     db: Session, actor: Actor, intent: PaymentIntent, attempt: Attempt, amount: int, how: dict[str, Any]
 ) -> Refund:
-    """Reserve the amount and write the refund of a charge."""
-    _reserve(db, intent, amount, how["refund_method"])
+    """Reserve the amount, write the refund of a charge, and see to it that it is made."""
+    if how["refund_method"] == STORE_CREDIT and intent.customer_id is None:
+        raise Unprocessable(
+            "Store credit needs a payment with a customer", code="customer_required", field="refund_method"
+        )
+    if not reserves.for_refund(db, intent.id, amount):
+        raise _too_much(left_to_refund(intent))
+    refund = begun(db, intent, attempt, amount, how, cause=str(actor.kind))
+    if refund.refund_method == STORE_CREDIT:
+        _pay_in_store_credit(db, refund, str(intent.customer_id))
+    else:
+        _enqueue(db, refund)
+    return refund
+
+
+def begun(
+    db: Session, intent: PaymentIntent, attempt: Attempt, amount: int, how: dict[str, Any], *, cause: str
+) -> Refund:
+    """Write the refund of a charge, for which `amount` is reserved."""
     refund = Refund(
         id=new_id("rf"),
         tenant_id=intent.tenant_id,
@@ -100,12 +117,14 @@ def _add(
         **how,
     )
     db.add(refund)
-    refund.begin(cause=str(actor.kind))
-    if refund.refund_method == STORE_CREDIT:
-        _pay_in_store_credit(db, refund, str(intent.customer_id))
-    else:
-        _enqueue(db, refund)
+    refund.begin(cause=cause)
     return refund
+
+
+def submitted(refund: Refund, *, cause: str) -> None:
+    """It is on its way; what became of it is asked in a while."""
+    ask_at = clock.now() + timedelta(seconds=query_delay(0) or 0)
+    refund.advance(_T.SUBMITTED, cause=cause, next_query_at=ask_at)
 
 
 def _spread(
@@ -207,11 +226,7 @@ def send(refund_id: str) -> None:
         attempt = db.get_one(Attempt, refund.attempt_id)
         first = refund.status == _S.PENDING
         if first:
-            refund.advance(
-                _T.SUBMITTED,
-                cause="worker",
-                next_query_at=clock.now() + timedelta(seconds=query_delay(0) or 0),
-            )
+            submitted(refund, cause="worker")
         elif refund.status not in (_S.PROCESSING, _S.SUCCEEDED) or refund.refund_method == STORE_CREDIT:
             return
     result = gateway.refund(refund, attempt) if first else gateway.find_refund(refund, attempt)
@@ -334,15 +349,6 @@ def _ask_again(refund: Refund) -> None:
     last = timedelta(days=1) if refund.status == _S.PROCESSING else None
     wait = timedelta(seconds=delay) if delay is not None else last
     refund.next_query_at = clock.now() + wait if wait is not None else None
-
-
-def _reserve(db: Session, intent: PaymentIntent, amount: int, refund_method: str) -> None:
-    if refund_method == STORE_CREDIT and intent.customer_id is None:
-        raise Unprocessable(
-            "Store credit needs a payment with a customer", code="customer_required", field="refund_method"
-        )
-    if not reserves.for_refund(db, intent.id, amount):
-        raise _too_much(left_to_refund(intent))
 
 
 def _too_much(left: int) -> Unprocessable:
