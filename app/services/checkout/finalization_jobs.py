@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from sqlalchemy import select
 
-from app.db import reading, transaction
+from app.db import transaction
 from app.domain.actor import Actor
-from app.domain.errors import DomainError, InvalidRequest, NotFound, VersionConflict
+from app.domain.errors import DomainError, NotFound, VersionConflict
 from app.domain.lifecycles import jobs as job_lifecycle
 from app.kit.ids import new_id
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.operations.job import Job
+from app.models.paging import newest
 from app.services.access import errands
 from app.services.checkout import finalization, sessions
 from app.services.checkout.prerequisites import FinalizationFailed, FinalizationInProgress, reason
@@ -155,11 +156,4 @@ def threads(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = No
         Job.name.in_(NAMES),
         Job.status.in_(_UNFINISHED),
     )
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(Job.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(Job.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return newest(statement, Job.id, cursor, limit)

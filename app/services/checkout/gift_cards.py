@@ -16,9 +16,10 @@ from app.domain.actor import Actor
 from app.domain.errors import Conflict, InvalidRequest, NotFound
 from app.kit import clock
 from app.kit.ids import new_id
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.catalogue.stored_value import GiftCard
 from app.models.events.journal import record
+from app.models.paging import newest
 
 #: Without letters and digits that look alike; sixteen of them are 80 bits, more than anybody tries.
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -141,14 +142,7 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
         InvalidRequest: not a cursor of this list.
     """
     statement = _mine(actor)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(GiftCard.id < last)
-    with reading() as db:
-        cards = list(db.scalars(statement.order_by(GiftCard.id.desc()).limit(limit + 1)))
-    return Page(cards[:limit], encode_cursor(cards[limit - 1].id) if len(cards) > limit else None)
+    return newest(statement, GiftCard.id, cursor, limit)
 
 
 def state(card: GiftCard) -> str:

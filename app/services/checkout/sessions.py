@@ -13,19 +13,20 @@ from sqlalchemy.orm import Session
 
 from app.db import Lookup, in_transaction, reading, transaction
 from app.domain.actor import Actor, TenantProfile
-from app.domain.errors import InvalidRequest, InvalidState, NotFound
+from app.domain.errors import InvalidState, NotFound
 from app.domain.event_types import EventType
 from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.domain.lifecycles import intents as intent_lifecycle
 from app.domain.lifecycles.finalizations import Status as RunStatus
 from app.kit import clock
 from app.kit.ids import new_id, new_uuid, random_token
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.access.tenant import Tenant
 from app.models.checkout.finalization import Finalization
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.insertion import insert_now
+from app.models.paging import newest
 from app.models.payments.intent import PaymentIntent
 from app.models.reading import Reader
 from app.providers.base import CartSnapshot
@@ -199,14 +200,7 @@ def list_page(
     statement = _mine(actor)
     if surface:
         statement = statement.where(CheckoutSession.surface == surface)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(CheckoutSession.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(CheckoutSession.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return newest(statement, CheckoutSession.id, cursor, limit)
 
 
 def list_by_offset(

@@ -14,14 +14,15 @@ from sqlalchemy.orm import Session
 
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest, NotFound
+from app.domain.errors import NotFound
 from app.domain.lifecycles import jobs as lifecycle
 from app.domain.rules.retry import job_delay
 from app.kit import clock
 from app.kit.ids import new_id, random_token
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.journal import record
 from app.models.operations.job import Job
+from app.models.paging import newest
 
 #: A job that is not done within this time is taken from its worker.
 LEASE_SECONDS = 60
@@ -150,14 +151,7 @@ def list_page(
     statement = _mine(actor)
     if status:
         statement = statement.where(Job.status == status)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(Job.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(Job.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return newest(statement, Job.id, cursor, limit)
 
 
 def revive(actor: Actor, job_id: str) -> Job:

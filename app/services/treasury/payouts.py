@@ -18,15 +18,16 @@ from sqlalchemy.orm import Session
 from app.connectors import base, settling
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import InvalidRequest, NotFound, Unprocessable
+from app.domain.errors import NotFound, Unprocessable
 from app.domain.lifecycles import payouts as lifecycle
 from app.domain.money import is_currency
 from app.domain.rules.cards import holds_card_number, is_iban
 from app.domain.rules.retry import query_delay
 from app.kit import clock
 from app.kit.ids import new_id
-from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
+from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.journal import record
+from app.models.paging import newest
 from app.models.treasury.payout import Payout
 from app.services.ledger import balances, postings
 from app.services.operations import jobs
@@ -113,14 +114,7 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
         InvalidRequest: not a cursor of this list.
     """
     statement = _mine(actor)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(Payout.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(Payout.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return newest(statement, Payout.id, cursor, limit)
 
 
 def get(actor: Actor, payout_id: str) -> Payout:

@@ -18,6 +18,7 @@ from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.events.journal import record
 from app.models.operations.job import Job
+from app.models.paging import newest
 from app.models.treasury.reconciliation import Reconciliation, ReconciliationItem, Resolution
 from app.services.operations import jobs
 from app.services.treasury import comparison, gateways
@@ -115,14 +116,7 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
     """
     row = Reconciliation
     statement = select(row).where(row.tenant_id == actor.tenant_id, row.mode == actor.mode)
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(row.id < last)
-    with reading() as db:
-        rows = list(db.scalars(statement.order_by(row.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    return newest(statement, row.id, cursor, limit)
 
 
 def item(actor: Actor, job_id: str, subject_id: str) -> Entry:

@@ -17,6 +17,7 @@ from app.kit import clock
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.catalogue.promotion import Coupon
+from app.models.paging import newest
 from app.services.checkout.catalogue import rows
 
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{1,63}")
@@ -48,9 +49,7 @@ def create(actor: Actor, code: str, terms: CouponTerms) -> Coupon:
     coupon = Coupon(id=new_id("cpn"), code=canonical, **_columns(terms), **rows.owned(actor))
     try:
         with transaction(actor) as db:
-            db.add(coupon)
-            db.flush()
-            rows.note(db, coupon, "coupon.created", facts(coupon))
+            rows.add(db, coupon, "coupon.created", facts)
     except IntegrityError as error:
         raise Conflict("There is a coupon with this code", code="coupon_exists", field="code") from error
     return coupon
@@ -68,12 +67,7 @@ def update(actor: Actor, coupon_id: str, terms: CouponTerms) -> Coupon:
         coupon = rows.find(db, actor, Coupon, coupon_id, lock=True)
         if terms.usage_limit is not None and terms.usage_limit < coupon.used + coupon.held:
             raise InvalidRequest("The limit is below what is used already", field="usage_limit")
-        before = facts(coupon)
-        for name, value in _columns(terms).items():
-            setattr(coupon, name, value)
-        db.flush()
-        rows.note(db, coupon, "coupon.updated", facts(coupon), before)
-        return coupon
+        return rows.change(db, coupon, _columns(terms), "coupon.updated", facts)
 
 
 def set_active(actor: Actor, coupon_id: str, active: bool) -> Coupon:
@@ -82,14 +76,7 @@ def set_active(actor: Actor, coupon_id: str, active: bool) -> Coupon:
     Raises:
         NotFound: see `get`.
     """
-    with transaction(actor) as db:
-        coupon = rows.find(db, actor, Coupon, coupon_id, lock=True)
-        before = facts(coupon)
-        coupon.active = active
-        db.flush()
-        what = "coupon.activated" if active else "coupon.deactivated"
-        rows.note(db, coupon, what, facts(coupon), before)
-        return coupon
+    return rows.switch(actor, Coupon, coupon_id, active, "coupon", facts)
 
 
 def get(actor: Actor, coupon_id: str) -> Coupon:
@@ -104,7 +91,7 @@ def get(actor: Actor, coupon_id: str) -> Coupon:
 
 def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Coupon]:
     """Coupons, newest first."""
-    return rows.newest(Coupon, rows.mine(Coupon, actor), cursor, limit)
+    return newest(rows.mine(Coupon, actor), Coupon.id, cursor, limit)
 
 
 def state(coupon: Coupon) -> str:

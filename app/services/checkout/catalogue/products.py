@@ -22,6 +22,7 @@ from app.kit.ids import new_id, new_uuid
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.access.tenant import Tenant
 from app.models.catalogue.product import Price, Product
+from app.models.paging import newest
 from app.services.checkout.catalogue import rows
 
 #: How many intervals one period of a recurring price may have.
@@ -57,9 +58,7 @@ def create(actor: Actor, draft: ProductDraft) -> Product:
     product = Product(id=new_id("prd"), public_id=new_uuid(), **_checked(draft), **rows.owned(actor))
     with transaction(actor) as db:
         _refuse_taken(db, actor, product.sku, product.id)
-        db.add(product)
-        db.flush()
-        rows.note(db, product, "product.created", _facts(product))
+        rows.add(db, product, "product.created", _facts)
     return product
 
 
@@ -73,12 +72,7 @@ def update(actor: Actor, product_id: str, draft: ProductDraft) -> Product:
     with transaction(actor) as db:
         product = rows.find(db, actor, Product, product_id, lock=True)
         _refuse_taken(db, actor, changes["sku"], product.id)
-        before = _facts(product)
-        for name, value in changes.items():
-            setattr(product, name, value)
-        db.flush()
-        rows.note(db, product, "product.updated", _facts(product), before)
-        return product
+        return rows.change(db, product, changes, "product.updated", _facts)
 
 
 def set_active(actor: Actor, product_id: str, active: bool) -> Product:
@@ -87,14 +81,7 @@ def set_active(actor: Actor, product_id: str, active: bool) -> Product:
     Raises:
         NotFound: see `get`.
     """
-    with transaction(actor) as db:
-        product = rows.find(db, actor, Product, product_id, lock=True)
-        before = _facts(product)
-        product.active = active
-        db.flush()
-        what = "product.activated" if active else "product.deactivated"
-        rows.note(db, product, what, _facts(product), before)
-        return product
+    return rows.switch(actor, Product, product_id, active, "product", _facts)
 
 
 def get(actor: Actor, product_id: str) -> Product:
@@ -114,7 +101,7 @@ def list_page(
     statement = rows.mine(Product, actor)
     if active is not None:
         statement = statement.where(Product.active == active)
-    return rows.newest(Product, statement, cursor, limit)
+    return newest(statement, Product.id, cursor, limit)
 
 
 def prices_of(actor: Actor, product_ids: Iterable[str]) -> dict[str, list[Price]]:
@@ -148,9 +135,7 @@ def add_price(actor: Actor, product_id: str, draft: PriceDraft) -> Price:
             interval_count=draft.interval_count,
             **rows.owned(actor),
         )
-        db.add(price)
-        db.flush()
-        rows.note(db, price, "price.created", _price_facts(price))
+        rows.add(db, price, "price.created", _price_facts)
         return price
 
 
@@ -160,14 +145,7 @@ def set_price_active(actor: Actor, price_id: str, active: bool) -> Price:
     Raises:
         NotFound: there is none, or it is another merchant's.
     """
-    with transaction(actor) as db:
-        price = rows.find(db, actor, Price, price_id, lock=True)
-        before = _price_facts(price)
-        price.active = active
-        db.flush()
-        what = "price.activated" if active else "price.deactivated"
-        rows.note(db, price, what, _price_facts(price), before)
-        return price
+    return rows.switch(actor, Price, price_id, active, "price", _price_facts)
 
 
 def _checked(draft: ProductDraft) -> dict[str, Any]:

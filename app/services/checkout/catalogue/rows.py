@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from app.db import reading
+from app.db import transaction
 from app.domain import money
 from app.domain.actor import Actor
 from app.domain.errors import InvalidRequest, NotFound
-from app.kit.pagination import Page, decode_cursor, encode_cursor
 from app.models.base import Base
 from app.models.events.journal import record
 from app.services.operations.settings import checkout_settings
 
 T = TypeVar("T", bound=Base)
+#: What the journal tells of a row.
+Facts: TypeAlias = Callable[[T], dict[str, Any]]
 
 
 def mine(kind: type[T], actor: Actor) -> Select[T]:
@@ -46,21 +48,33 @@ def find(db: Session, actor: Actor, kind: type[T], row_id: str, *, lock: bool = 
     return found
 
 
-def newest(kind: type[T], statement: Select[T], cursor: str | None, limit: int) -> Page[T]:
-    """A page of rows, newest first.
+def add(db: Session, row: T, type_: str, facts: Facts[T]) -> None:
+    """Write a new row and journal it; see `note`."""
+    db.add(row)
+    db.flush()
+    note(db, row, type_, facts(row))
+
+
+def change(db: Session, row: T, values: Mapping[str, Any], type_: str, facts: Facts[T]) -> T:
+    """Change a row that was found with `lock`, and journal it; see `note`."""
+    before = facts(row)
+    for name, value in values.items():
+        setattr(row, name, value)
+    db.flush()
+    note(db, row, type_, facts(row), before)
+    return row
+
+
+def switch(actor: Actor, kind: type[T], row_id: str, active: bool, entity: str, facts: Facts[T]) -> T:
+    """Offer something, or stop; as it may be already.
 
     Raises:
-        InvalidRequest: not a cursor of this list.
+        NotFound: see `find`.
     """
-    table: Any = kind
-    if cursor:
-        last = decode_cursor(cursor)
-        if last is None:
-            raise InvalidRequest("Not a cursor of this list", field="cursor")
-        statement = statement.where(table.id < last)
-    with reading() as db:
-        rows: list[Any] = list(db.scalars(statement.order_by(table.id.desc()).limit(limit + 1)))
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+    with transaction(actor) as db:
+        row = find(db, actor, kind, row_id, lock=True)
+        what = f"{entity}.activated" if active else f"{entity}.deactivated"
+        return change(db, row, {"active": active}, what, facts)
 
 
 def note(

@@ -15,6 +15,7 @@ from app.domain.errors import Conflict, InvalidRequest
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.catalogue.shipping import ShippingRate
+from app.models.paging import newest
 from app.services.checkout.catalogue import rows
 
 #: The longest that a delivery takes, in days.
@@ -50,9 +51,7 @@ def create(actor: Actor, currency: str, terms: ShippingTerms, *, code: str | Non
     )
     try:
         with transaction(actor) as db:
-            db.add(rate)
-            db.flush()
-            rows.note(db, rate, "shipping_rate.created", _facts(rate))
+            rows.add(db, rate, "shipping_rate.created", _facts)
     except IntegrityError as error:
         words = "There is an option with this code in this currency"
         raise Conflict(words, code="shipping_rate_exists", field="code") from error
@@ -68,12 +67,7 @@ def update(actor: Actor, rate_id: str, terms: ShippingTerms) -> ShippingRate:
     changes = _checked(terms)
     with transaction(actor) as db:
         rate = rows.find(db, actor, ShippingRate, rate_id, lock=True)
-        before = _facts(rate)
-        for name, value in changes.items():
-            setattr(rate, name, value)
-        db.flush()
-        rows.note(db, rate, "shipping_rate.updated", _facts(rate), before)
-        return rate
+        return rows.change(db, rate, changes, "shipping_rate.updated", _facts)
 
 
 def set_active(actor: Actor, rate_id: str, active: bool) -> ShippingRate:
@@ -82,14 +76,7 @@ def set_active(actor: Actor, rate_id: str, active: bool) -> ShippingRate:
     Raises:
         NotFound: see `get`.
     """
-    with transaction(actor) as db:
-        rate = rows.find(db, actor, ShippingRate, rate_id, lock=True)
-        before = _facts(rate)
-        rate.active = active
-        db.flush()
-        what = "shipping_rate.activated" if active else "shipping_rate.deactivated"
-        rows.note(db, rate, what, _facts(rate), before)
-        return rate
+    return rows.switch(actor, ShippingRate, rate_id, active, "shipping_rate", _facts)
 
 
 def get(actor: Actor, rate_id: str) -> ShippingRate:
@@ -104,7 +91,7 @@ def get(actor: Actor, rate_id: str) -> ShippingRate:
 
 def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ShippingRate]:
     """Options, newest first."""
-    return rows.newest(ShippingRate, rows.mine(ShippingRate, actor), cursor, limit)
+    return newest(rows.mine(ShippingRate, actor), ShippingRate.id, cursor, limit)
 
 
 def _checked(terms: ShippingTerms) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from app.domain.errors import Conflict, InvalidRequest
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.catalogue.tax import TaxRate
+from app.models.paging import newest
 from app.services.checkout.catalogue import rows
 
 #: What the column of the percentages holds.
@@ -41,9 +42,7 @@ def create(actor: Actor, draft: TaxDraft) -> TaxRate:
     rate = TaxRate(id=new_id("tax"), **_checked(draft), **rows.owned(actor))
     try:
         with transaction(actor) as db:
-            db.add(rate)
-            db.flush()
-            rows.note(db, rate, "tax_rate.created", _facts(rate))
+            rows.add(db, rate, "tax_rate.created", _facts)
     except IntegrityError as error:
         raise _taken() from error
     return rate
@@ -59,12 +58,7 @@ def update(actor: Actor, rate_id: str, draft: TaxDraft) -> TaxRate:
     try:
         with transaction(actor) as db:
             rate = rows.find(db, actor, TaxRate, rate_id, lock=True)
-            before = _facts(rate)
-            for name, value in changes.items():
-                setattr(rate, name, value)
-            db.flush()
-            rows.note(db, rate, "tax_rate.updated", _facts(rate), before)
-            return rate
+            return rows.change(db, rate, changes, "tax_rate.updated", _facts)
     except IntegrityError as error:
         raise _taken() from error
 
@@ -93,7 +87,7 @@ def get(actor: Actor, rate_id: str) -> TaxRate:
 
 def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[TaxRate]:
     """Rates, newest first."""
-    return rows.newest(TaxRate, rows.mine(TaxRate, actor), cursor, limit)
+    return newest(rows.mine(TaxRate, actor), TaxRate.id, cursor, limit)
 
 
 def _checked(draft: TaxDraft) -> dict[str, Any]:
