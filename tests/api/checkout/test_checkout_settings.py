@@ -296,6 +296,33 @@ def test_a_session_over_a_limit_is_not_made(client: FlaskClient, shop: Shop) -> 
     ]
 
 
+def test_the_limits_stand_beside_each_other_in_either_mode(client: FlaskClient, shop: Shop) -> None:
+    _, secret = keys.create(shop.actor, "live", mode="live")
+    live = {"Authorization": f"Bearer {secret}"}
+
+    def limits(headers: dict[str, str], **changes: int) -> tuple[int, object, object]:
+        answer = client.patch(LIMITS, json=changes, headers=headers)
+        shown = client.get(LIMITS, headers=headers).json
+        assert shown is not None
+        return answer.status_code, shown["min_amount"], shown["max_amount"]
+
+    assert limits(live, min_amount=100, max_amount=1000) == (200, 100, 1000)
+    assert limits(shop.bearer, max_amount=99) == (400, 100, 1000), "live mode's smallest holds in test mode"
+    assert limits(shop.bearer, min_amount=2000, max_amount=3000) == (200, 2000, 3000)
+    assert limits(live, max_amount=99) == (400, 100, 1000)
+    assert limits(live, max_amount=500) == (200, 100, 500), "a test key hinders no change"
+    assert limits(shop.bearer) == (200, 100, 500), "and test mode's smallest ended with its largest"
+    assert limits(shop.bearer, max_amount=300) == (200, 100, 300)
+    assert limits(live, min_amount=400) == (200, 400, 500)
+    assert limits(shop.bearer) == (200, 400, 500)
+    assert told(shop)[-1]["after"] == {"min_amount": 400, "max_amount": 500}
+    assert limits(shop.bearer, max_amount=450) == (200, 400, 450)
+    assert limits(live, max_amount=600) == (200, 400, 600)
+    assert limits(shop.bearer, max_amount=700) == (200, 400, 700)
+    assert limits(live, min_amount=300) == (200, 300, 600)
+    assert limits(shop.bearer) == (200, 300, 700), "what can stand stays"
+
+
 def test_a_limit_in_a_currency_is_for_that_currency(client: FlaskClient, shop: Shop) -> None:
     patch(client, shop, {"max_amount": 500, "currency": "EUR"}, LIMITS)
     assert made(client, shop).status_code == 201
