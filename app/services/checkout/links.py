@@ -236,19 +236,17 @@ def pay(
         RateLimited: too many tries of codes.
     """
     link, profile = by_slug(slug)
-    page, asked = link_page.of(link.page), asked or Asked()
+    asked = asked or Asked()
     if state(link) != "payable":
         raise Conflict("This link cannot be paid", code="link_not_payable", explain={"reason": state(link)})
     actor = Actor(
         ActorKind.PUBLIC, "public", profile, Mode(link.mode), request_id=request_id, address=address
     )
     draft = replace(
-        _draft(link, profile, link_terms.price(link, amount), link_page.quantity(page, asked.quantity)),
+        _draft(link, profile, amount, asked),
         customer={"email": buyers.email(actor, email)} if email else {},
         method_types=link_terms.methods(profile, link, method_types),
-        options={"tax": "included", "allow_coupon_code": page.promotion_codes},
-        promotion_codes=link_page.codes(page, asked),
-        metadata=link_page.metadata(page, asked),
+        promotion_codes=link_page.codes(link_page.of(link.page), asked),
     )
     if draft.promotion_codes:
         tries.count(actor, tries.PROMOTION)
@@ -266,17 +264,22 @@ def _start(actor: Actor, draft: SessionDraft) -> CheckoutSession:
         return session
 
 
-def _draft(link: PaymentLink, profile: TenantProfile, price: int, quantity: int) -> SessionDraft:
-    """The session of a link before the payer's own answers are on it."""
-    line = CartLine("line_1", f"link:{link.id}", link.title, quantity, price)
+def _draft(link: PaymentLink, profile: TenantProfile, amount: int | None, asked: Asked) -> SessionDraft:
+    """The session of a link as its terms stand, for what a payer chose and answered."""
+    page, price = link_page.of(link.page), link_terms.price(link, amount)
+    count = link_page.quantity(page, asked.quantity)
+    line = CartLine("line_1", f"link:{link.id}", link.title, count, price)
     return SessionDraft(
         surface="link",
         cart=CartSnapshot(link.currency, (line,)),
         lifetime_seconds=checkout_settings(profile).link_ttl_seconds,
+        metadata=link_page.metadata(page, asked),
+        options={"tax": "included", "allow_coupon_code": page.promotion_codes},
         title=link.title,
         description=link.description or None,
         reference=link.reference,
         hosted=True,
+        method_types=tuple(link.method_types),
         payment_link_id=link.id,
     )
 
@@ -284,24 +287,24 @@ def _draft(link: PaymentLink, profile: TenantProfile, price: int, quantity: int)
 def once_more(db: Session, actor: Actor, old: CheckoutSession) -> SessionDraft:
     """What an earlier payment over a link is made from again, at the link's terms of now, holding one use.
 
-    What its payer chose and answered stays where the link still takes it.
+    What its payer chose and answered stays. What may be paid with and when the money is taken is as for
+    whoever opens the link now.
 
     Raises:
         Conflict: `link_not_payable`.
-        InvalidRequest: their amount, quantity or method is none of the link's any more.
+        InvalidRequest: the link takes their amount or quantity no more, or asks what they have not answered.
     """
     link = db.get_one(PaymentLink, old.payment_link_id, populate_existing=True)
-    page, line = link_page.of(link.page), old.cart_snapshot["lines"][0]
+    line = old.cart_snapshot["lines"][0]
+    answers = {name: text for name, text in old.metadata_.items() if isinstance(text, str)}
     chosen = line["unit_price"] if link.amount is None else None
-    price, count = link_terms.price(link, chosen), link_page.quantity(page, line["quantity"])
+    draft = _draft(link, actor.tenant, chosen, Asked(line["quantity"], answers=answers, campaign=answers))
     link_uses.hold(db, link.id)
     return replace(
-        _draft(link, actor.tenant, price, count),
+        draft,
         customer=old.customer,
-        method_types=link_terms.methods(actor.tenant, link, tuple(old.method_types)),
-        options={**old.options, "allow_coupon_code": page.promotion_codes},
-        promotion_codes=tuple(old.promotion_codes) if page.promotion_codes else (),
-        metadata=old.metadata_,
+        promotion_codes=tuple(old.promotion_codes) if draft.options["allow_coupon_code"] else (),
+        metadata={**old.metadata_, **draft.metadata},
         owner=(old.owner_type, old.owner_id),
     )
 

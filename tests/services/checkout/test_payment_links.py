@@ -11,9 +11,11 @@ from app.db import reading
 from app.domain.errors import Conflict, InvalidRequest, NotFound, VersionConflict
 from app.kit import clock
 from app.models.checkout.payment_link import PaymentLink
-from app.services.checkout import copies, links, sessions
+from app.services.access import keys
+from app.services.checkout import copies, links, payments, sessions
 from app.services.checkout.link_page import Asked
 from app.services.checkout.link_terms import LinkDraft
+from app.services.operations import settings
 from tests.buyers import together
 from tests.shops import CHALLENGED, NO_FUNDS, Shop, later, make
 
@@ -210,12 +212,24 @@ def test_a_fresh_copy_takes_the_links_terms_of_now_and_its_one_use_over(shop: Sh
         with pytest.raises(InvalidRequest) as refused:
             copies.copy(shop.actor, session.id)
         assert refused.value.code == "invalid_amount"
-        links.update(
-            shop.actor, made.id, {"min_amount": None, "max_amount": None, "amount": 2500, "title": "Boat"}
-        )
-        copy = copies.copy(shop.actor, session.id)
+        name = {"key": "name", "label": "Name of the boat", "required": True}
+        now: dict[str, Any] = {"min_amount": None, "max_amount": None, "amount": 2500, "title": "Boat"}
+        now |= {"method_types": ("card", "paypal"), "page": {"maxQuantity": 2, "fields": [name]}}
+        links.update(shop.actor, made.id, now)
+        with pytest.raises(InvalidRequest) as refused:
+            copies.copy(shop.actor, session.id)
+        assert refused.value.field == "name", "the link asks what they have not answered"
+        assert counts(made) == (1, 0)
+        now["page"] = {"maxQuantity": 2, "promotionCodes": True}
+        links.update(shop.actor, made.id, {"page": now["page"]})
+        settings.change(shop.operator, {"default_capture_mode": "manual"})
+        copy = copies.copy(keys.authenticate(shop.secret), session.id)
         assert (copy.title, copy.grand_total, copy.surface) == ("Boat", 5000, "link")
         assert copy.metadata_ == {"size": "L", "utm_source": "mail"}
+        assert session.method_types == ["card"] and copy.method_types == ["card", "paypal"]
+        assert copy.options == {"tax": "included", "allow_coupon_code": True, "capture_mode": "manual"}
         assert (shop.read(session).status, counts(made)) == ("canceled", (1, 0))
-        shop.pay(copy)
+        held = shop.intent(shop.pay(copy))
+        assert held.status == "requires_capture", "as for whoever opens the link now"
+        payments.capture(shop.actor, held.id)
     assert counts(made) == (0, 1)
