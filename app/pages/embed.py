@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 
-from app.domain.errors import InvalidState, NotFound
+from app.domain.errors import InvalidState, NotFound, PermissionDenied
 from app.pages import checkout
 from app.services.checkout import hosted, sessions
 from app.web import frames
@@ -70,7 +70,10 @@ def _stay_in_the_frame(response: Response) -> Response:
     if frame is None or response.status_code != 303:
         return response
     hosted_id = urlsplit(response.headers["Location"]).path.split("/")[2]
-    session, _, _ = hosted.find(hosted_id)
-    if session.id != frame.session_id:
-        frames.move_to(session)
-    return checkout.current_step(hosted_id)
+    try:
+        session, _, _ = hosted.find(hosted_id)
+        if session.id != frame.session_id:
+            frames.move_to(session)
+        return checkout.current_step(hosted_id)
+    except PermissionDenied as suspended:  # what was under way is over, and nothing more begins
+        return frames.refusal(frames.closed(suspended), frame.origin)

@@ -10,8 +10,8 @@ from app.kit import addresses
 from app.services.access import keys, tokens
 
 
-def authenticate(header: str) -> Actor:
-    """The actor of this request, from the surface's own header.
+def authenticate(header: str, *, to_look: bool = False) -> Actor:
+    """The actor of this request, from the surface's own header; `to_look`: see `tokens.authenticate`.
 
     Raises:
         Unauthenticated: no credential, or not a good one.
@@ -25,7 +25,7 @@ def authenticate(header: str) -> Actor:
         wanted = "Authentication required" if header == "Authorization" else "Invalid API key"
         raise Unauthenticated(wanted, problem="missing")
     if header == "Authorization" and presented.startswith(("pub_", "pi_", "eyJ")):
-        return tokens.authenticate(presented)
+        return tokens.authenticate(presented, to_look=to_look)
     return keys.authenticate(presented)
 
 

@@ -109,10 +109,8 @@ def _admit(policy: Policy, path: dict[str, str]) -> Actor | None:
     if not policy.auth:
         rate_limits.strict(policy, None)
         return None
-    actor = authentication.authenticate(policy.surface.key_header).asking(
-        g.request_id, authentication.client_address()
-    )
-    g.actor = actor
+    known = authentication.authenticate(policy.surface.key_header, to_look=policy.tells_payers)
+    g.actor = actor = known.asking(g.request_id, authentication.client_address())
     taken = actor.kind in policy.auth
     if not taken and actor.kind not in BROWSERS:
         raise Unauthenticated

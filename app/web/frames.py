@@ -100,11 +100,11 @@ def enter(token: str, claimed: str) -> Frame:
         Refused: no good token of a frame, or the page around it is none of the merchant's.
     """
     try:
-        actor = tokens.authenticate(token) if token.startswith("pub_") else None
+        actor = tokens.authenticate(token, to_look=True) if token.startswith("pub_") else None
     except Unauthenticated:
         actor = None
-    except PermissionDenied as closed:  # the merchant is suspended
-        raise Refused(closed.code, "This shop takes no payments at the moment.", 403) from closed
+    except PermissionDenied as suspended:
+        raise closed(suspended) from suspended
     if actor is None or actor.expires_at is None:
         raise Refused("token_invalid", "This payment form is no longer valid. Reload the page to go on.", 404)
     origins = checkout_settings(actor.tenant).embed_origins
@@ -117,6 +117,11 @@ def enter(token: str, claimed: str) -> Frame:
         )
     g.frame = Frame(token, actor, claimed, origins)
     return g.frame  # type: ignore[no-any-return]
+
+
+def closed(suspended: PermissionDenied) -> Refused:
+    """What a frame says where the merchant is suspended and nothing was begun."""
+    return Refused(suspended.code, "This shop takes no payments at the moment.", 403)
 
 
 def move_to(session: CheckoutSession) -> None:

@@ -68,7 +68,8 @@ class Policy:
 
     `accepts` are media types, besides JSON, whose bodies the endpoint reads itself (files); `downloads` says
     that it answers a file (`endpoint.Download`); one that `may_be_empty` answers 204 at times, and one that
-    `may_lead_on` sends a browser elsewhere.
+    `may_lead_on` sends a browser elsewhere. One that `tells_payers` changes nothing, and answers the browser
+    of whoever pays or has paid although the merchant is suspended.
     """
 
     surface: Surface
@@ -92,6 +93,7 @@ class Policy:
     sandbox_only: bool
     may_be_empty: bool
     may_lead_on: bool
+    tells_payers: bool
     #: Dotted paths of body fields that may hold a card or account number.
     card_fields: frozenset[str]
 
@@ -175,6 +177,7 @@ class Surface:
                 sandbox_only=declared.pop("sandbox_only", False),
                 may_be_empty=declared.pop("may_be_empty", False),
                 may_lead_on=declared.pop("may_lead_on", False),
+                tells_payers=declared.pop("tells_payers", False),
                 card_fields=frozenset(declared.pop("card_fields", ())),
             )
             if declared:

@@ -76,6 +76,7 @@ def embed(actor: Actor, checkout_id: str) -> Answer:
     returns=HostedStatusView,
     auth=BROWSER,
     permission="checkout:read",
+    tells_payers=True,
 )
 def status(actor: Actor, hosted_id: str) -> HostedStatusView:
     """Read the status of a hosted session."""

@@ -220,6 +220,7 @@ def create(actor: Actor, checkout_id: str, body: IntentOpen) -> Answer:
     returns=SessionPaymentView,
     auth=BROWSER,
     permission="intents:read",
+    tells_payers=True,
 )
 def get(actor: Actor, payment_intent_id: str) -> Answer:
     """Read a payment intent."""
@@ -340,6 +341,7 @@ def refund(actor: Actor, payment_intent_id: str, body: RefundAsk) -> Any:
     auth=BROWSER,
     permission="intents:read",
     may_be_empty=True,
+    tells_payers=True,
 )
 def next_action(actor: Actor, checkout_id: str) -> Answer:
     """What the client has to do next to pay; 204 when there is nothing."""

@@ -154,7 +154,12 @@ def create(actor: Actor, body: SessionCreate) -> Answer:
 
 
 @surface.get(
-    "/sessions/{checkout_id}", "CK-002", returns=SessionView, auth=BROWSER, permission="checkout:read"
+    "/sessions/{checkout_id}",
+    "CK-002",
+    returns=SessionView,
+    auth=BROWSER,
+    permission="checkout:read",
+    tells_payers=True,
 )
 def get(actor: Actor, checkout_id: str) -> Answer:
     """Read one session with its full current state."""

@@ -145,7 +145,14 @@ def create_many(actor: Actor, body: IntentsCreate) -> JobAccepted:
     return JobAccepted.of(bulk.enqueue_intents(actor, [item.draft() for item in body.intents]))
 
 
-@surface.get("/intents/{intent_id}", "PY-009", returns=IntentView, auth=PAYER, permission="intents:read")
+@surface.get(
+    "/intents/{intent_id}",
+    "PY-009",
+    returns=IntentView,
+    auth=PAYER,
+    permission="intents:read",
+    tells_payers=True,
+)
 def get(actor: Actor, intent_id: str) -> Answer:
     """Read a payment intent."""
     return answer(actor, intents.get(actor, intent_id))

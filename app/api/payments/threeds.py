@@ -105,6 +105,7 @@ def complete(actor: Actor, intent_id: str, body: ThreeDSComplete) -> Answer:
     auth=PAYER,
     permission="intents:read",
     may_be_empty=True,
+    tells_payers=True,
 )
 def next_action(actor: Actor, intent_id: str) -> Answer:
     """Poll what the client has to do next; 204 when there is nothing."""

@@ -45,6 +45,8 @@ _S, _T, _E = Status, Trigger, EventType
 
 #: Statuses in which an attempt may be holding money or about to.
 LIVE = frozenset({_S.PROCESSING, _S.REQUIRES_ACTION, _S.AUTHORIZED, _S.REQUIRES_CAPTURE})
+#: Amount, capture mode and options are open in these; no authorisation is under way.
+EDITABLE = frozenset({_S.REQUIRES_PAYMENT_METHOD, _S.REQUIRES_CONFIRMATION})
 
 LIFECYCLE = Lifecycle(
     "payment_intent",

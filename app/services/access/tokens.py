@@ -20,6 +20,7 @@ from app import settings
 from app.db import reading, transaction
 from app.domain.actor import Actor, ActorKind, Mode
 from app.domain.errors import InvalidRequest, PermissionDenied, Unauthenticated
+from app.domain.lifecycles import checkout_sessions, intents
 from app.kit import clock, crypto, signing
 from app.kit.ids import new_id
 from app.models.access.tenant import Tenant
@@ -183,19 +184,22 @@ def family_of(presented: str) -> str | None:
     return str(claims["sid"])
 
 
-def authenticate(presented: str) -> Actor:
+def authenticate(presented: str, *, to_look: bool = False) -> Actor:
     """The actor behind a client token, a client secret or a JWT.
+
+    A browser that comes `to_look` how its payment stands is let in although the merchant is suspended, where
+    that is under way or over: whoever has paid sees how it went.
 
     Raises:
         Unauthenticated: not one of ours, expired, or whom it stands for is gone.
         PermissionDenied: see `person`.
     """
     if presented.startswith(_PREFIX):
-        return _of_client_token(presented)
-    return _of_client_secret(presented) if presented.startswith(_PAYMENT) else _of_jwt(presented)
+        return _of_client_token(presented, to_look)
+    return _of_client_secret(presented, to_look) if presented.startswith(_PAYMENT) else _of_jwt(presented)
 
 
-def _of_client_token(presented: str) -> Actor:
+def _of_client_token(presented: str, to_look: bool) -> Actor:
     """It may do what its own session's page may do."""
     claims = signing.read_token(
         _KIND, presented.removeprefix(_PREFIX), settings.current().signing_key, clock.now()
@@ -203,7 +207,7 @@ def _of_client_token(presented: str) -> Actor:
     if claims is None:
         raise Unauthenticated(_REFUSED)
     statement = (
-        select(Tenant, CheckoutSession.mode)
+        select(Tenant, CheckoutSession.mode, CheckoutSession.status)
         .join(CheckoutSession, CheckoutSession.tenant_id == Tenant.id)
         .where(CheckoutSession.id == claims["sid"])
     )
@@ -212,7 +216,8 @@ def _of_client_token(presented: str) -> Actor:
     if row is None:
         raise Unauthenticated(_REFUSED)
     profile = row[0].profile(row[1])
-    refuse_suspended(profile)
+    if not to_look or row[2] in checkout_sessions.OPEN:
+        refuse_suspended(profile)
     return Actor(
         ActorKind.CLIENT_TOKEN,
         claims["sid"],
@@ -225,14 +230,14 @@ def _of_client_token(presented: str) -> Actor:
     )
 
 
-def _of_client_secret(presented: str) -> Actor:
+def _of_client_secret(presented: str, to_look: bool) -> Actor:
     """It may look at its own payment and take it through, and nothing else."""
     intent_id, _, signed = presented.partition(_SECRET_WORD)
     claims = signing.read_token(_SECRET_KIND, signed, settings.current().signing_key, clock.now())
     if claims is None or claims["pi"] != intent_id:
         raise Unauthenticated(_REFUSED)
     statement = (
-        select(Tenant, PaymentIntent.mode)
+        select(Tenant, PaymentIntent.mode, PaymentIntent.status)
         .join(PaymentIntent, PaymentIntent.tenant_id == Tenant.id)
         .where(PaymentIntent.id == intent_id)
     )
@@ -241,7 +246,8 @@ def _of_client_secret(presented: str) -> Actor:
     if row is None:
         raise Unauthenticated(_REFUSED)
     profile = row[0].profile(row[1])
-    refuse_suspended(profile)
+    if not to_look or row[2] in intents.EDITABLE:
+        refuse_suspended(profile)
     return Actor(
         ActorKind.CLIENT_SECRET,
         intent_id,

@@ -61,7 +61,7 @@ def copy(actor: Actor, checkout_id: str) -> CheckoutSession:
 def _refusal(db: Session, session: CheckoutSession, profile: TenantProfile) -> InvalidState | None:
     """Why it cannot be started again, if so."""
     over = session.status in _OVER or has_lapsed(session)
-    if not over or not checkout_settings(profile).fresh_copies:
+    if not over or not checkout_settings(profile).fresh_copies or profile.suspended:
         return InvalidState("This checkout cannot be started again")
     if _holds_money(db, session) or runs.running(db, session) is not None:
         return InvalidState("Money of this checkout is not back yet", code="payment_in_progress")

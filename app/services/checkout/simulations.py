@@ -38,7 +38,6 @@ MAX_TOKENS = 50
 _GOOD, _DECLINED = BY_NUMBER["4242424242424242"], BY_NUMBER["4000000000000002"]
 
 _S, _R = lifecycle.Status, refund_lifecycle.Status
-_UNCONFIRMED = (_S.REQUIRES_PAYMENT_METHOD, _S.REQUIRES_CONFIRMATION)
 _AT_THE_BANK = (_S.REQUIRES_ACTION, _S.PROCESSING)
 
 
@@ -165,7 +164,7 @@ def _check(actor: Actor, type_: str, intent: PaymentIntent) -> None:
         raise Unprocessable("This payment is not the sandbox's", code="not_a_sandbox_payment")
     if not SIMULATIONS[type_].possible(intent):
         raise InvalidState(f"{type_} cannot happen to a payment that is {intent.status}")
-    if intent.status in _UNCONFIRMED:  # a test card is about to pay it
+    if intent.status in lifecycle.EDITABLE:  # a test card is about to pay it
         claims.refuse_type(actor, intent, "card")
 
 
@@ -182,7 +181,7 @@ def details_of(card: TestCard) -> base.CardDetails:
 
 def _succeed(actor: Actor, intent: PaymentIntent, nonce: str) -> None:
     """Pay with a good card, or let the bank approve; what is only authorised is captured."""
-    if intent.status in _UNCONFIRMED:
+    if intent.status in lifecycle.EDITABLE:
         intent = _confirm(actor, intent, _GOOD, nonce)
     if intent.status in _AT_THE_BANK:
         _at_the_bank(actor, intent, approve=True)
@@ -192,7 +191,7 @@ def _succeed(actor: Actor, intent: PaymentIntent, nonce: str) -> None:
 
 def _fail(actor: Actor, intent: PaymentIntent, nonce: str) -> None:
     """Try with a card that is declined, or let the bank refuse."""
-    if intent.status in _UNCONFIRMED:
+    if intent.status in lifecycle.EDITABLE:
         _confirm(actor, intent, _DECLINED, nonce)
     elif intent.status in _AT_THE_BANK:
         _at_the_bank(actor, intent, approve=False)
@@ -237,9 +236,9 @@ def _refund_to_turn(rows: list[Refund], nonce: str, *, succeed: bool) -> Refund 
 #: What can be made to happen.
 SIMULATIONS: dict[str, Simulation] = {
     "payment.succeeded": Simulation(
-        lambda i: i.status in (*_UNCONFIRMED, *_AT_THE_BANK, _S.REQUIRES_CAPTURE), _succeed
+        lambda i: i.status in (*lifecycle.EDITABLE, *_AT_THE_BANK, _S.REQUIRES_CAPTURE), _succeed
     ),
-    "payment.failed": Simulation(lambda i: i.status in (*_UNCONFIRMED, *_AT_THE_BANK), _fail),
+    "payment.failed": Simulation(lambda i: i.status in (*lifecycle.EDITABLE, *_AT_THE_BANK), _fail),
     "refund.succeeded": Simulation(
         lambda i: i.amount_captured > 0, lambda a, i, nonce: _refund(a, i, nonce, succeed=True)
     ),

@@ -30,6 +30,7 @@ from app.domain.errors import (
 )
 from app.domain.lifecycles import attempts as attempt_lifecycle
 from app.domain.lifecycles import intents as lifecycle
+from app.domain.lifecycles.intents import EDITABLE
 from app.kit import clock
 from app.kit.failpoints import failpoint
 from app.models.access.tenant import Tenant
@@ -43,7 +44,6 @@ from app.services.operations import jobs, sweeping
 from app.services.operations.consulting import consulting
 from app.services.payments import attempts, driver, intents, methods, parts, recording, refunds, settling
 from app.services.payments.attempts import Flow
-from app.services.payments.editing import EDITABLE
 from app.services.payments.intents import IntentDraft
 from app.services.risk import screening
 

@@ -20,6 +20,7 @@ from app.domain.errors import Conflict, InvalidState, Unprocessable
 from app.domain.event_types import EventType
 from app.domain.lifecycles import checkout_sessions
 from app.domain.lifecycles import intents as lifecycle
+from app.domain.lifecycles.intents import EDITABLE
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
@@ -30,7 +31,6 @@ from app.services.checkout.wallet import GIFT_CARD, STORE_CREDIT
 from app.services.operations.consulting import consulting
 from app.services.operations.settings import checkout_settings
 from app.services.payments import attempts, claims, driver, intents, methods, parts, settling
-from app.services.payments.editing import EDITABLE
 from app.services.payments.intents import IntentDraft
 from app.services.risk import screening
 from app.services.risk.opinions import Opinion

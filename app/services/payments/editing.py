@@ -10,14 +10,11 @@ from app.db import transaction
 from app.domain.actor import Actor
 from app.domain.errors import InvalidState
 from app.domain.event_types import EventType
-from app.domain.lifecycles.intents import Status
+from app.domain.lifecycles.intents import EDITABLE
 from app.domain.rules import card_options
 from app.models.payments.intent import PaymentIntent
 from app.services.operations.settings import checkout_settings
 from app.services.payments import intents
-
-#: Amount, capture mode and options are open in these; the authorisation has not been sent.
-EDITABLE = frozenset({Status.REQUIRES_PAYMENT_METHOD, Status.REQUIRES_CONFIRMATION})
 
 
 @dataclass(frozen=True, slots=True)
