@@ -15,7 +15,9 @@ from app import settings
 from app.domain.actor import shopper_actor
 from app.domain.errors import RateLimited
 from app.kit import clock
+from app.providers.base import CartLine, CartSnapshot
 from app.services.checkout import details, panel, payment, sessions, tries
+from app.services.checkout.drafts import SessionDraft
 from tests import catalogue
 from tests.pages.hosted import Visit
 from tests.shops import Shop, later
@@ -219,7 +221,20 @@ def test_promotion_codes_are_not_found_by_trying(
 ) -> None:
     catalogue.coupon(shop)
     monkeypatch.setitem(tries.PER_SESSION, tries.PROMOTION, 2)
+    monkeypatch.setitem(tries.PER_ADDRESS, tries.PROMOTION, 2)
     visit = Visit(client, shop.session(options={"allow_coupon_code": True, "tax": "included"}))
+    good, cart = ("SAVE10",), CartSnapshot("GBP", (CartLine("line_1", "MUG", "Mug", 1, 1500),))
+    buyer = shopper_actor(shop.actor.tenant, "test", visit.session.id, address="8.8.4.4")
+    for _ in range(3):
+        assert visit.send("coupon", coupon="SAVE10").status_code == 303, "good codes do not count"
+        visit.send("coupon", remove="SAVE10")
+        details.change(buyer, visit.session.id, details.Change(promotion_codes=good))
+        sessions.create(buyer, SessionDraft("checkout", cart=cart, promotion_codes=good))
+    details.change(buyer, visit.session.id, details.Change(promotion_codes=()))
+    for n in range(2):
+        sessions.create(buyer, SessionDraft("checkout", cart=cart, promotion_codes=(f"NOPE{n}", *good)))
+    with pytest.raises(RateLimited):
+        sessions.create(buyer, SessionDraft("checkout", cart=cart, promotion_codes=good))
     assert [visit.send("coupon", coupon=f"NOPE{n}").status_code for n in range(2)] == [422, 422]
     refused = visit.send("coupon", coupon="SAVE10")
     assert refused.status_code == 429 and "Wait a moment" in refused.text

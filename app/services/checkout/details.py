@@ -42,7 +42,7 @@ def change(actor: Actor, checkout_id: str, wanted: Change) -> CheckoutSession:
         InvalidRequest: naming the field that cannot be.
     """
     if wanted.promotion_codes:
-        tries.count(actor, tries.PROMOTION, checkout_id)
+        return tries.promotion(actor, lambda: _change(actor, checkout_id, wanted), checkout_id)
     return _change(actor, checkout_id, wanted)
 
 

@@ -109,15 +109,14 @@ def has_lapsed(session: CheckoutSession, now: datetime | None = None) -> bool:
 
 
 def apply_coupon(actor: Actor, checkout_id: str, code: str) -> CheckoutSession:
-    """Add a coupon on the page; an invalid one changes nothing (OP-65). A shopper's tries are counted.
+    """Add a coupon on the page; an invalid one changes nothing (OP-65). A shopper's wrong ones are counted.
 
     Raises:
         RateLimited: too many tries.
         Unprocessable: the code is not good now.
         InvalidState: coupons are not allowed here, or the session is over.
     """
-    tries.count(actor, tries.PROMOTION, checkout_id)
-    return _apply_coupon(actor, checkout_id, code)
+    return tries.promotion(actor, lambda: _apply_coupon(actor, checkout_id, code), checkout_id)
 
 
 @consulting

@@ -249,7 +249,7 @@ def pay(
         promotion_codes=link_page.codes(link_page.of(link.page), asked),
     )
     if draft.promotion_codes:
-        tries.count(actor, tries.PROMOTION)
+        return tries.promotion(actor, lambda: _start(actor, draft))
     return _start(actor, draft)
 
 

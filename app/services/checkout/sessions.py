@@ -50,7 +50,7 @@ def create(actor: Actor, draft: SessionDraft) -> CheckoutSession:
         RateLimited: a shopper tries too many codes.
     """
     if draft.promotion_codes:
-        tries.count(actor, tries.PROMOTION)
+        return tries.promotion(actor, lambda: _create(actor, draft))
     return _create(actor, draft)
 
 

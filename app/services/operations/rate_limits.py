@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,10 +20,11 @@ from app.models.operations.rate_window import RateHit
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """How many requests are left, and the seconds until the next slot frees."""
+    """How many requests are left, the seconds until the next slot frees, and what takes this one back."""
 
     remaining: int
     reset_seconds: int
+    hit_id: str
 
 
 def hit(name: str, who: str, *, limit: int, window_seconds: int) -> Left:
@@ -42,9 +44,16 @@ def hit(name: str, who: str, *, limit: int, window_seconds: int) -> Left:
             select(func.count(), func.min(RateHit.at)).where(RateHit.bucket == bucket, RateHit.at > since)
         ).one()
         if seen < limit:
-            db.execute(insert(RateHit), {"id": new_id("hit"), "bucket": bucket, "at": now, "weight": 1})
-            return Left(limit - seen - 1, _whole((oldest or now) - since))
+            hit_id = new_id("hit")
+            db.execute(insert(RateHit), {"id": hit_id, "bucket": bucket, "at": now, "weight": 1})
+            return Left(limit - seen - 1, _whole((oldest or now) - since), hit_id)
     raise RateLimited(_whole(oldest - since))
+
+
+def take_back(hits: Sequence[Left]) -> None:
+    """Let requests that were counted not count after all."""
+    with transaction() as db:
+        db.execute(delete(RateHit).where(RateHit.id.in_([left.hit_id for left in hits])))
 
 
 def _whole(time: timedelta) -> int:
