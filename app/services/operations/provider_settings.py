@@ -57,9 +57,7 @@ def choose(actor: Actor, chosen: Mapping[str, Any], *, expected: int | None = No
             if choice["kind"] == providers.HTTP
             and inbound_secrets.of_provider(name, alone=actor.is_test_key) not in tenant.inbound_secrets
         }
-        ends = not actor.is_test_key and "providers" in (tenant.test_settings or {})
-        if ends:
-            _forget_alone(tenant)
+        ends = not actor.is_test_key and _forget_alone(tenant)
         if after != before or ends:
             tenant_settings.store(tenant, actor, {"providers": after})
             tenant.note(
@@ -96,10 +94,17 @@ def roll_secret(actor: Actor, name: str) -> str:
         return secret
 
 
-def _forget_alone(tenant: Tenant) -> None:
-    """Drop the secrets of test mode alone: what is chosen for both modes holds there, too."""
+def _forget_alone(tenant: Tenant) -> bool:
+    """Drop the secrets of test mode alone, rolled ones too: what is chosen for both modes holds there.
+
+    Returns whether anything held in test mode alone.
+    """
     alone = {inbound_secrets.of_provider(name, alone=True) for name in providers.NAMES}
-    tenant.inbound_secrets = {k: v for k, v in tenant.inbound_secrets.items() if k not in alone}
+    alone |= {inbound_secrets.previous(kind) for kind in alone}
+    kept = {kind: secret for kind, secret in tenant.inbound_secrets.items() if kind not in alone}
+    held = kept.keys() < tenant.inbound_secrets.keys() or "providers" in (tenant.test_settings or {})
+    tenant.inbound_secrets = kept
+    return held
 
 
 def _new_secret(tenant: Tenant, kind: str) -> str:

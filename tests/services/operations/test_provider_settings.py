@@ -57,6 +57,7 @@ def test_choosing_again_keeps_the_secret_and_the_others(shop: Shop) -> None:
 def test_what_a_test_key_chooses_reaches_no_live_mode_and_ends_with_a_choice_for_both(shop: Shop) -> None:
     mine, merchant = shop.actor.tenant_id, system_actor(tenants.profile(shop.actor.tenant_id, "live"), "live")
     provider_settings.choose(shop.actor, TAX)
+    provider_settings.roll_secret(shop.actor, "tax")
     assert url_of(tenants.profile(mine, "test").settings, "tax") == TAX["tax"]["url"]
     assert url_of(tenants.profile(mine, "live").settings, "tax") is None
     assert inbound_secrets.find_for(mine, "tax", "live") == [], "its holder knows no secret of live mode"
@@ -65,7 +66,18 @@ def test_what_a_test_key_chooses_reaches_no_live_mode_and_ends_with_a_choice_for
     for mode in ("test", "live"):
         chosen = tenants.profile(mine, mode).settings["providers"]
         assert chosen == safe, "nothing of the test key's choice came along"
-    assert inbound_secrets.find_for(mine, "tax", "test") == []
+    assert inbound_secrets.find_for(mine, "tax", "test") == [], "nor its secrets, the rolled one neither"
+    both = inbound_secrets.find_for(mine, "carts", "test")
+    provider_settings.roll_secret(shop.actor, "carts")
+    assert both[0] not in inbound_secrets.find_for(mine, "carts", "test")
+    changes = len(told(shop))
+    assert provider_settings.choose(merchant, safe) == {}
+    assert (
+        inbound_secrets.find_for(mine, "carts", "test")
+        == both
+        == inbound_secrets.find_for(mine, "carts", "live")
+    )
+    assert len(told(shop)) == changes + 1, "that a test key's secret has ended is told"
 
 
 def test_a_stale_version_and_a_bad_choice_change_nothing(shop: Shop) -> None:
