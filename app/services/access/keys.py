@@ -24,7 +24,6 @@ from app.models.access.api_key import ApiKey
 from app.models.access.tenant import Tenant
 from app.models.access.user import User
 from app.models.events.journal import record
-from app.models.paging import newest
 from app.services.access import roles
 from app.services.access.tenants import refuse_suspended, too_old
 from app.services.operations import paging

@@ -14,11 +14,11 @@ from app.domain.lifecycles import jobs as job_lifecycle
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.operations.job import Job
-from app.models.paging import newest
 from app.services.access import errands
 from app.services.checkout import finalization, sessions
 from app.services.checkout.prerequisites import FinalizationFailed, FinalizationInProgress, reason
 from app.services.operations import jobs
+from app.services.operations.paging import newest_first
 
 _Job = job_lifecycle.Status
 
@@ -156,4 +156,4 @@ def threads(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = No
         Job.name.in_(NAMES),
         Job.status.in_(_UNFINISHED),
     )
-    return newest(statement, Job.id, cursor, limit)
+    return newest_first(statement, Job.id, limit=limit, cursor=cursor)

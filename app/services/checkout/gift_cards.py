@@ -19,7 +19,7 @@ from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.catalogue.stored_value import GiftCard
 from app.models.events.journal import record
-from app.models.paging import newest
+from app.services.operations.paging import newest_first
 
 #: Without letters and digits that look alike; sixteen of them are 80 bits, more than anybody tries.
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -142,7 +142,7 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
         InvalidRequest: not a cursor of this list.
     """
     statement = _mine(actor)
-    return newest(statement, GiftCard.id, cursor, limit)
+    return newest_first(statement, GiftCard.id, limit=limit, cursor=cursor)
 
 
 def state(card: GiftCard) -> str:

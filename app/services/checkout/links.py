@@ -21,7 +21,6 @@ from app.models.access.tenant import Tenant
 from app.models.checkout.payment_link import PaymentLink
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
-from app.models.paging import newest
 from app.providers.base import CartLine, CartSnapshot
 from app.services.access import tenants
 from app.services.checkout import buyers, link_page, link_terms, link_uses, sessions, tries
@@ -29,6 +28,7 @@ from app.services.checkout.drafts import SessionDraft
 from app.services.checkout.link_page import Asked
 from app.services.checkout.link_terms import LinkDraft
 from app.services.operations.consulting import consulting
+from app.services.operations.paging import newest_first
 from app.services.operations.settings import checkout_settings
 from app.services.payments import uploads
 
@@ -105,7 +105,7 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
         InvalidRequest: not a cursor of this list.
     """
     statement = _mine(actor)
-    return newest(statement, PaymentLink.id, cursor, limit)
+    return newest_first(statement, PaymentLink.id, limit=limit, cursor=cursor)
 
 
 def set_active(actor: Actor, name: str, active: bool) -> PaymentLink:

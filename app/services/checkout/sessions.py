@@ -26,7 +26,6 @@ from app.models.checkout.finalization import Finalization
 from app.models.checkout.session import CheckoutSession
 from app.models.events.journal import record
 from app.models.insertion import insert_now
-from app.models.paging import newest
 from app.models.payments.intent import PaymentIntent
 from app.models.reading import Reader
 from app.providers.base import CartSnapshot
@@ -34,6 +33,7 @@ from app.services.checkout import buyers, drafts, link_uses, reservations, runs,
 from app.services.checkout.drafts import SessionDraft
 from app.services.operations import sweeping
 from app.services.operations.consulting import consulting
+from app.services.operations.paging import newest_first
 from app.services.operations.settings import CheckoutSettings, checkout_settings
 from app.services.payments import parts
 
@@ -200,7 +200,7 @@ def list_page(
     statement = _mine(actor)
     if surface:
         statement = statement.where(CheckoutSession.surface == surface)
-    return newest(statement, CheckoutSession.id, cursor, limit)
+    return newest_first(statement, CheckoutSession.id, limit=limit, cursor=cursor)
 
 
 def list_by_offset(

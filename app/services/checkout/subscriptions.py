@@ -16,7 +16,6 @@ from app.domain.lifecycles import subscriptions as lifecycle
 from app.kit import clock
 from app.kit.pagination import DEFAULT_LIMIT, Page, encode_cursor
 from app.models.checkout.subscription import Subscription, SubscriptionPeriod
-from app.models.paging import newest
 from app.services.checkout import subscribing
 from app.services.operations import paging
 from app.services.payments import methods

@@ -24,7 +24,6 @@ from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.delivery import Delivery, DeliveryAttempt
 from app.models.events.journal import record
 from app.models.events.webhook_endpoint import WebhookEndpoint
-from app.models.paging import newest
 from app.services.events import webhooks
 from app.services.operations import alerts, paging
 

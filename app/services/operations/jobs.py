@@ -22,7 +22,7 @@ from app.kit.ids import new_id, random_token
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.journal import record
 from app.models.operations.job import Job
-from app.models.paging import newest
+from app.services.operations.paging import newest_first
 
 #: A job that is not done within this time is taken from its worker.
 LEASE_SECONDS = 60
@@ -151,7 +151,7 @@ def list_page(
     statement = _mine(actor)
     if status:
         statement = statement.where(Job.status == status)
-    return newest(statement, Job.id, cursor, limit)
+    return newest_first(statement, Job.id, limit=limit, cursor=cursor)
 
 
 def revive(actor: Actor, job_id: str) -> Job:

@@ -24,7 +24,6 @@ from app.kit import clock
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.journal import record
-from app.models.paging import newest
 from app.models.payments.attempt import Attempt
 from app.models.payments.connector import ConnectorAccount, RoutingRule
 from app.services.operations import connector_configs, paging

@@ -16,7 +16,6 @@ from app.domain.lifecycles import methods as lifecycle
 from app.kit import clock
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.journal import record
-from app.models.paging import newest
 from app.models.payments.method import PaymentMethod
 from app.services.operations import paging
 from app.services.payments.methods import consent_required, revoked

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.connectors import base, settling
 from app.db import reading, transaction
 from app.domain.actor import Actor
-from app.domain.errors import NotFound, Unprocessable
+from app.domain.errors import InvalidRequest, NotFound, Unprocessable
 from app.domain.lifecycles import payouts as lifecycle
 from app.domain.money import is_currency
 from app.domain.rules.cards import holds_card_number, is_iban
@@ -27,10 +27,10 @@ from app.kit import clock
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.events.journal import record
-from app.models.paging import newest
 from app.models.treasury.payout import Payout
 from app.services.ledger import balances, postings
 from app.services.operations import jobs
+from app.services.operations.paging import newest_first
 from app.services.treasury import gateways
 
 #: A payout that arrived may come back; it is asked about for so long.
@@ -114,7 +114,7 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
         InvalidRequest: not a cursor of this list.
     """
     statement = _mine(actor)
-    return newest(statement, Payout.id, cursor, limit)
+    return newest_first(statement, Payout.id, limit=limit, cursor=cursor)
 
 
 def get(actor: Actor, payout_id: str) -> Payout:

@@ -18,9 +18,9 @@ from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor
 from app.models.events.journal import record
 from app.models.operations.job import Job
-from app.models.paging import newest
 from app.models.treasury.reconciliation import Reconciliation, ReconciliationItem, Resolution
 from app.services.operations import jobs
+from app.services.operations.paging import newest_first
 from app.services.treasury import comparison, gateways
 
 #: What a run looks at, when nobody says since when.
@@ -116,7 +116,7 @@ def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = 
     """
     row = Reconciliation
     statement = select(row).where(row.tenant_id == actor.tenant_id, row.mode == actor.mode)
-    return newest(statement, row.id, cursor, limit)
+    return newest_first(statement, row.id, limit=limit, cursor=cursor)
 
 
 def item(actor: Actor, job_id: str, subject_id: str) -> Entry:

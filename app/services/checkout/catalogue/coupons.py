@@ -17,8 +17,8 @@ from app.kit import clock
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.catalogue.promotion import Coupon
-from app.models.paging import newest
 from app.services.checkout.catalogue import rows
+from app.services.operations.paging import newest_first
 
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{1,63}")
 #: What the column of the percentages holds.
@@ -91,7 +91,7 @@ def get(actor: Actor, coupon_id: str) -> Coupon:
 
 def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Coupon]:
     """Coupons, newest first."""
-    return newest(rows.mine(Coupon, actor), Coupon.id, cursor, limit)
+    return newest_first(rows.mine(Coupon, actor), Coupon.id, limit=limit, cursor=cursor)
 
 
 def state(coupon: Coupon) -> str:

@@ -22,8 +22,8 @@ from app.kit.ids import new_id, new_uuid
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.access.tenant import Tenant
 from app.models.catalogue.product import Price, Product
-from app.models.paging import newest
 from app.services.checkout.catalogue import rows
+from app.services.operations.paging import newest_first
 
 #: How many intervals one period of a recurring price may have.
 MAX_INTERVALS = 365
@@ -101,7 +101,7 @@ def list_page(
     statement = rows.mine(Product, actor)
     if active is not None:
         statement = statement.where(Product.active == active)
-    return newest(statement, Product.id, cursor, limit)
+    return newest_first(statement, Product.id, limit=limit, cursor=cursor)
 
 
 def prices_of(actor: Actor, product_ids: Iterable[str]) -> dict[str, list[Price]]:

@@ -15,8 +15,8 @@ from app.domain.errors import Conflict, InvalidRequest
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.catalogue.shipping import ShippingRate
-from app.models.paging import newest
 from app.services.checkout.catalogue import rows
+from app.services.operations.paging import newest_first
 
 #: The longest that a delivery takes, in days.
 MAX_DAYS = 365
@@ -91,7 +91,7 @@ def get(actor: Actor, rate_id: str) -> ShippingRate:
 
 def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ShippingRate]:
     """Options, newest first."""
-    return newest(rows.mine(ShippingRate, actor), ShippingRate.id, cursor, limit)
+    return newest_first(rows.mine(ShippingRate, actor), ShippingRate.id, limit=limit, cursor=cursor)
 
 
 def _checked(terms: ShippingTerms) -> dict[str, Any]:

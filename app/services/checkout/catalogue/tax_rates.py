@@ -15,8 +15,8 @@ from app.domain.errors import Conflict, InvalidRequest
 from app.kit.ids import new_id
 from app.kit.pagination import DEFAULT_LIMIT, Page
 from app.models.catalogue.tax import TaxRate
-from app.models.paging import newest
 from app.services.checkout.catalogue import rows
+from app.services.operations.paging import newest_first
 
 #: What the column of the percentages holds.
 _STEP = Decimal("0.0001")
@@ -87,7 +87,7 @@ def get(actor: Actor, rate_id: str) -> TaxRate:
 
 def list_page(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[TaxRate]:
     """Rates, newest first."""
-    return newest(rows.mine(TaxRate, actor), TaxRate.id, cursor, limit)
+    return newest_first(rows.mine(TaxRate, actor), TaxRate.id, limit=limit, cursor=cursor)
 
 
 def _checked(draft: TaxDraft) -> dict[str, Any]:
