@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from app.services.checkout import demo
 
 #: How long children may take to stop before they are killed.
 STOP_SECONDS = 25
+#: How long a probe of our own port waits for its answer.
+PROBE_SECONDS = 2.0
 #: A worker that dies more often than this in the window stops the whole.
 MAX_RESTARTS, RESTART_WINDOW_SECONDS = 5, 60.0
 
@@ -23,14 +26,16 @@ _WORKER = ("-m", "flask", "--app", "wsgi", "worker-child")
 
 
 def serve(*, with_demo: bool) -> int:
-    """Run until a signal comes or the web server ends; the exit status. A dead worker is started again."""
+    """Run until a signal comes or the web server ends; the exit status. A dead worker is started again.
+
+    Where to go is said once somebody answers there: whoever reads it, a person or a script, can go at once.
+    """
     if not _port_is_free():
         host, port = settings.current().host, settings.current().port
         print(f"Port {port} of {host} is in use; choose another one with PORT=…", file=sys.stderr)
         return 1
     migrations.upgrade()
-    if with_demo and not settings.current().production:
-        print(welcome(demo.make()), flush=True)
+    unsaid = welcome(demo.make()) if with_demo and not settings.current().production else None
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
@@ -42,6 +47,9 @@ def serve(*, with_demo: bool) -> int:
                 break
             restarts.append(time.monotonic())
             worker = _start(*_WORKER)
+        if unsaid and _answers():
+            print(unsaid, flush=True)
+            unsaid = None
         time.sleep(0.2)
     status = 0 if stopping else (web.returncode or worker.returncode or 1)
     _stop([web, worker])
@@ -59,6 +67,19 @@ def _port_is_free() -> bool:
         except OSError:
             return False
     return True
+
+
+def _answers() -> bool:
+    """Whether a request comes back. Any answer will do: one of "not this host name" comes from us, too."""
+    current = settings.current()
+    probe = http.client.HTTPConnection(current.host, current.port, timeout=PROBE_SECONDS)
+    try:
+        probe.request("GET", "/healthz")
+        return probe.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        probe.close()
 
 
 def _start(*command: str) -> subprocess.Popen[bytes]:

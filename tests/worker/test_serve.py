@@ -60,6 +60,17 @@ def _answers(port: int) -> bool:
         return False
 
 
+def _banner(serving: subprocess.Popen[str]) -> str:
+    """What it prints up to the curl command's last line."""
+    assert serving.stdout is not None
+    said = ""
+    for line in serving.stdout:
+        said += line
+        if "customer_email" in line:
+            return said
+    raise AssertionError(f"it ended before it said where to go: {said}")
+
+
 def _processes() -> dict[int, int]:
     """The living processes: id to parent's id."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
@@ -89,14 +100,15 @@ def _children(parent: int) -> dict[str, int]:
 def test_it_says_where_to_go_heals_its_worker_and_stops_clean(
     serving: subprocess.Popen[str], port: int, tmp_path: Path, number: signal.Signals
 ) -> None:
-    until(lambda: _answers(port), seconds=40)
+    said = _banner(serving)
+    assert _answers(port), "whoever reads the addresses can use them at once"
     first = _children(serving.pid)["worker"]
     os.kill(first, signal.SIGKILL)
     until(lambda: _children(serving.pid).get("worker", first) != first, seconds=20)
     refused = _serve(tmp_path, port)
-    said, _ = refused.communicate(timeout=40)
+    refusal, _ = refused.communicate(timeout=40)
     assert refused.returncode == 1
-    assert f"Port {port} of 127.0.0.1 is in use" in said
+    assert f"Port {port} of 127.0.0.1 is in use" in refusal
     assert _answers(port)
     family = _family(serving.pid)
     assert len(family) >= 4, "supervisor, worker, web server and its process"
@@ -104,7 +116,7 @@ def test_it_says_where_to_go_heals_its_worker_and_stops_clean(
         os.killpg(serving.pid, number)  # as Ctrl-C does
     else:
         serving.send_signal(number)
-    said, _ = serving.communicate(timeout=30)
+    after, _ = serving.communicate(timeout=30)
     assert family.isdisjoint(_processes())
     assert serving.returncode == 0
     for word in (
@@ -115,7 +127,8 @@ def test_it_says_where_to_go_heals_its_worker_and_stops_clean(
         "curl ",
     ):
         assert word in said
-    assert "Traceback" not in said
+    assert "Till is running" not in after, "it is said once"
+    assert "Traceback" not in said + after
 
 
 def test_a_killed_server_leaves_nobody_on_the_port(serving: subprocess.Popen[str], port: int) -> None:
