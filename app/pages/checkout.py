@@ -309,14 +309,22 @@ def _pay_context(
     form.forget_card()
     if not errors and fresh:
         errors = views.decline(intent)
-    if view["frames"]:  # whose fields are all in one place
-        errors = [{**said, "field": "card"} if said["field"] in OF_A_CARD else said for said in errors]
+    errors = [{**said, "field": _place(said["field"], view)} for said in errors]
     return {
         "form": form,
         "errors": errors,
         "countries": views.countries() if view["delivery"] or view["billing"] else None,
         "sandbox": views.filled_sandbox(view, steps.PAY.name, form.nonce.data),
     }
+
+
+def _place(field: str | None, view: dict[str, Any]) -> str | None:
+    """Where the page shows what a service said of a field: a gateway's own fields are all in one place."""
+    if view["frames"]:
+        return "card" if field in OF_A_CARD else field
+    if field == "card":
+        return "card_number" if view["card_form"] else None
+    return field
 
 
 def _later_context(

@@ -14,6 +14,7 @@ from app.domain.actor import Actor, Mode
 from app.domain.errors import Conflict, DomainError, InvalidState, Unprocessable
 from app.models.catalogue.promotion import Coupon
 from app.models.checkout.order import Order
+from app.models.events.journal import JournalEntry
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.models.payments.refund import Refund
@@ -114,6 +115,13 @@ def test_an_order_that_nobody_pays_in_time_is_cancelled_and_gives_its_code_back(
     declined = order_making.create(ann, 5000, "SAVE10").number
     with pytest.raises(Unprocessable):
         order_payments.pay(ann, declined)
+    keeps(ann, TIMES_OUT_BEFORE)
+    unpaid = order_making.create(ann, 5000, None).number
+    with pytest.raises(Conflict):
+        order_payments.pay(ann, unpaid)
+    sweep(31, 120, 600)
+    open_ = order_making.get(ann, unpaid).payment_intent_id or ""
+    assert intents.get(ann, open_).status == "requires_payment_method"
     keeps(ann, TIMES_OUT_AFTER)
     under_way = order_making.create(ann, 5000, "SAVE10").number
     with pytest.raises(Conflict):
@@ -123,10 +131,12 @@ def test_an_order_that_nobody_pays_in_time_is_cancelled_and_gives_its_code_back(
     with later(week - 60):
         assert order_changes.expire_due() == 0
     with later(week + 60):
-        assert order_changes.expire_due() == 2
+        assert order_changes.expire_due() == 3
         order = order_making.get(ann, declined)
         assert (order.status, order.code_held) == ("cancelled", False)
         assert intents.get(ann, order.payment_intent_id or "").status == "failed"
+        intent = intents.get(ann, open_)
+        assert (intent.status, intent.cancel_reason) == ("canceled", "timeout"), "nobody asked for it"
         assert order_making.get(ann, under_way).status == "pending", "its payment is on its way"
         assert order_changes.expire_due() == 0
         payment.sweep()
@@ -135,6 +145,11 @@ def test_an_order_that_nobody_pays_in_time_is_cancelled_and_gives_its_code_back(
     assert order_making.get(ann, under_way).status == "paid"
     with reading() as db:
         assert db.execute(select(Coupon.held, Coupon.used)).one() == (0, 1)
+        ends = select(JournalEntry.entity_id, JournalEntry.cause).where(
+            JournalEntry.entity_id.in_((open_, order.id)),
+            JournalEntry.to_status.in_(("canceled", "cancelled")),
+        )
+        assert sorted(db.execute(ends).all()) == sorted([(open_, "expiry"), (order.id, "expiry")])
 
 
 def test_of_a_payment_and_a_cancel_at_once_one_wins(ann: Actor) -> None:

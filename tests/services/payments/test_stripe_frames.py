@@ -11,14 +11,14 @@ from sqlalchemy import func, select
 
 from app import settings
 from app.db import reading
-from app.domain.errors import Conflict, DomainError, Unprocessable
+from app.domain.errors import Conflict, DomainError, ServiceUnavailable, Unprocessable
 from app.domain.rules.routing import Facts
 from app.models.checkout.session import CheckoutSession
 from app.models.payments.method import PaymentMethod
 from app.services.checkout import payment, renewals, subscriptions
 from app.services.events import inbound
 from app.services.operations import jobs
-from app.services.payments import offers
+from app.services.payments import connectors, offers
 from app.worker.queue import run_job
 from tests.accounts import account, rule
 from tests.services.checkout.test_subscriptions import MONTH, Club
@@ -140,6 +140,25 @@ def test_a_token_of_another_account_pays_nothing(element: Page) -> None:
             element.pay(session, token)
         assert (refused.value.code, refused.value.field) == ("card_not_read", "card")
     assert (element.made, element.shop.read(session).payment_intent_id) == ([], None)
+
+
+def test_a_broken_account_beside_a_good_one_costs_nobody_their_card(element: Page) -> None:
+    """Whichever is asked first; where one of them could not be asked, nobody is told that their card is bad."""
+    standin, broken = element.standin, "sk_test_of_a_broken_account"
+    standin.refused_keys.add(broken)
+    good = account(element.shop.actor, 20, type_="stripe", secret_key=HOUSE)
+    for priority in (10, 30):
+        silent = account(element.shop.actor, priority, type_="stripe", secret_key=broken)
+        session = element.shop.session()
+        with pytest.raises(ServiceUnavailable):
+            element.pay(session, "ctoken_unknown")
+        assert element.pay(session, element.token(session), "n2").status == "completed"
+        assert element.shop.attempts(session)[-1].connector_id == good.id
+        connectors.delete(element.shop.actor, silent.id)
+    assert [o["status"] for o in element.made] == ["succeeded"] * 2
+    with pytest.raises(Unprocessable, match="card") as refused:
+        element.pay(element.shop.session(), "ctoken_unknown")
+    assert refused.value.code == "card_not_read"
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["answered", "answer lost"])
