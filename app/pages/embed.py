@@ -9,6 +9,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
+from flask_babel import gettext
 
 from app.domain.errors import InvalidState, NotFound, PermissionDenied
 from app.pages import checkout
@@ -33,7 +34,8 @@ def show(token: str) -> Response:
     except Refused as refused:
         return frames.refusal(refused, claimed)
     except InvalidState:
-        over = Refused("session_over", "This payment is over. Go back to the shop to see how it stands.", 409)
+        words = gettext("This payment is over. Go back to the shop to see how it stands.")
+        over = Refused("session_over", words, 409)
         return frames.refusal(over, claimed)
     return checkout.current_step(session.hosted_id or "")
 

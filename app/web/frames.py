@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, render_template, request
+from flask_babel import gettext
 from flask_wtf import CSRFProtect
 
 from app.domain.actor import Actor
-from app.domain.errors import PermissionDenied, Unauthenticated
+from app.domain.errors import Unauthenticated
+from app.domain.lifecycles import checkout_sessions as lifecycle
 from app.domain.rules.page_choices import is_origin
 from app.models.checkout.session import CheckoutSession
 from app.services.access import tokens
+from app.services.checkout import sessions
 from app.services.operations.settings import checkout_settings
 from app.web.headers import policy
 
@@ -97,7 +100,8 @@ def enter(token: str, claimed: str) -> Frame:
     """Let a frame in.
 
     Raises:
-        Refused: no good token of a frame, or the page around it is none of the merchant's.
+        Refused: no good token of a frame, the page around it is none of the merchant's, or the merchant is
+            suspended (who has paid, or is paying, sees how it went).
     """
     try:
         actor = tokens.authenticate(token, to_look=True) if token.startswith("pub_") else None
@@ -106,7 +110,8 @@ def enter(token: str, claimed: str) -> Frame:
     except PermissionDenied as suspended:
         raise closed(suspended) from suspended
     if actor is None or actor.expires_at is None:
-        raise Refused("token_invalid", "This payment form is no longer valid. Reload the page to go on.", 404)
+        words = gettext("This payment form is no longer valid. Reload the page to go on.")
+        raise Refused("token_invalid", words, 404)
     origins = checkout_settings(actor.tenant).embed_origins
     if claimed and claimed not in origins:
         raise Refused(
@@ -121,7 +126,7 @@ def enter(token: str, claimed: str) -> Frame:
 
 def closed(suspended: PermissionDenied) -> Refused:
     """What a frame says where the merchant is suspended and nothing was begun."""
-    return Refused(suspended.code, "This shop takes no payments at the moment.", 403)
+    return Refused(suspended.code, gettext("This shop takes no payments at the moment."), 403)
 
 
 def move_to(session: CheckoutSession) -> None:

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.models.checkout.session import CheckoutSession
+from app.services.access import tenants
 from app.services.checkout import hosted, sessions
 from app.services.operations import settings
 from tests.shops import CHALLENGED, GOOD, NO_FUNDS, Shop, later
@@ -165,6 +166,37 @@ def test_a_session_that_is_over_starts_again_in_the_frame(visitor: FlaskClient, 
     gone = show(visitor, token)
     assert (gone.status_code, ancestors(gone)) == (409, SHOP)
     assert 'data-frame-error="session_over"' in gone.text
+
+
+def test_in_a_suspended_shops_frame_who_has_paid_sees_so_and_nobody_else_pays(
+    visitor: FlaskClient, framed: Shop
+) -> None:
+    paid, open_, bank = framed.session(), framed.session(), framed.session()
+    frames = {made.id: fields(show(visitor, token_of(framed, made))) for made in (paid, open_, bank)}
+    pay(visitor, paid, GOOD, **frames[paid.id])
+    pay(visitor, bank, CHALLENGED, **frames[bank.id])
+    tenants.suspend(framed.actor, "not trusted")
+    token = frames[open_.id]["embed_token"]
+    for answer in (
+        show(visitor, token),
+        pay(visitor, open_, GOOD, **frames[open_.id]),
+        visitor.post("/embed", data=frames[open_.id]),
+    ):
+        assert (answer.status_code, ancestors(answer)) == (403, SHOP)
+        assert 'data-frame-error="tenant_suspended"' in answer.text
+        assert "This shop takes no payments at the moment." in answer.text
+        assert "<form" not in answer.text
+    german = show(visitor, token, headers={"Accept-Language": "de"})
+    assert "Dieser Shop nimmt" in german.text
+    for made, step in ((paid, "receipt"), (bank, "action")):
+        again = visitor.post("/embed", data=frames[made.id])
+        assert (again.status_code, ancestors(again)) == (200, f"{SHOP} {ALSO}")
+        assert f'data-step="{step}"' in again.text
+    assert framed.read(open_).status == "created"
+    listed = visitor.get(f"/v1/checkout/sessions/{paid.id}", headers={"Authorization": f"Bearer {token}"})
+    assert listed.status_code == 403, "its API lets nobody of the merchant's in"
+    tenants.resume(framed.actor)
+    assert 'data-step="receipt"' in pay(visitor, open_, GOOD, **frames[open_.id]).text
 
 
 def test_the_panel_of_test_mode_works_in_a_frame(visitor: FlaskClient, framed: Shop) -> None:

@@ -12,16 +12,21 @@ from sqlalchemy import func, select
 from app import settings
 from app.connectors import registry
 from app.db import reading
+from app.models.checkout.session import CheckoutSession
 from app.models.payments.method import PaymentMethod
-from app.services.checkout import subscriptions
+from app.services.checkout import subscriptions, tries
+from app.services.payments import vault
+from tests import accounts
 from tests.pages.hosted import CARD
 from tests.services.checkout.test_subscriptions import Club
 from tests.services.payments.test_stripe_frames import HOUSE, PUBLISHABLE, deploy
-from tests.shops import Shop
+from tests.shops import Shop, later
 from tests.stripe_standin import StandIn
 
 pytestmark = pytest.mark.usefixtures("holds")
 
+#: No card of the sandbox's.
+NUMBER_WRONG = "4242424242424241"
 #: The fields of our own card form.
 OURS = re.compile(r'name="(card_number|exp_month|exp_year|cvc|card_name)"')
 STRIPES = "https://js.stripe.com https://*.js.stripe.com"
@@ -142,6 +147,71 @@ def test_a_card_number_is_refused_and_kept_nowhere(
     assert standin.requests == []
 
 
+@pytest.mark.parametrize("first", ["frames", "form"])
+def test_whose_fields_a_page_shows_may_change_while_it_is_sent(
+    standin: StandIn, shop: Shop, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """The page comes back with the other fields, and what is wrong leads to them; the address is kept."""
+    deploy()
+    if first == "form":
+        accounts.account(shop.actor, 10)
+    session = shop.session()
+    url = f"/pay/{session.hosted_id}"
+    page = client.get(url).get_data(as_text=True)
+    assert bool(OURS.search(page)) == (first == "form")
+    asked = vault.redeem_framed if first == "frames" else vault.tokenize
+
+    def meanwhile(*args: Any, **named: Any) -> Any:
+        """The merchant's routing changes while the shopper's card is looked at."""
+        if first == "frames":
+            accounts.account(shop.actor, 5)
+        else:
+            own = {"secret_key": HOUSE, "publishable_key": PUBLISHABLE, "integration": "elements"}
+            accounts.account(shop.actor, 5, type_="stripe", **own)
+        return asked(*args, **named)
+
+    monkeypatch.setattr(vault, asked.__name__, meanwhile)
+    typed = {"card_token": "ctoken_unknown"} if first == "frames" else {**CARD, "card_number": NUMBER_WRONG}
+    answer = client.post(f"{url}/card", data={**fields(page), **typed, "email": "ann@example.com"})
+    words = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert bool(OURS.search(words)) == (first == "frames")
+    assert 'value="ann@example.com"' in words
+    assert f'value="{NUMBER_WRONG}' not in words
+    [link] = re.findall(r'<a href="#(\w+)">', words)
+    assert link == ("card_number" if first == "frames" else "card")
+    assert f'id="{link}"' in words
+    assert shop.read(session).payment_intent_id is None
+
+
+def test_card_tokens_are_not_found_by_trying(
+    account: Any, standin: StandIn, shop: Shop, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each costs a question to the gateway; who is over the limit asks it nothing."""
+    deploy()
+    monkeypatch.setitem(tries.PER_SESSION, tries.CARD_TOKEN, 2)
+    monkeypatch.setitem(tries.PER_ADDRESS, tries.CARD_TOKEN, 3)
+
+    def send(session: CheckoutSession, token: str) -> Any:
+        url = f"/pay/{session.hosted_id}"
+        page = client.get(url).get_data(as_text=True)
+        return client.post(f"{url}/card", data={**fields(page), "card_token": token})
+
+    tried, other, third = shop.session(), shop.session(), shop.session()
+    assert [send(tried, f"ctoken_guess{n}").status_code for n in range(2)] == [422, 422]
+    refused = send(tried, account.confirmation_token())
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 600
+    assert "Too many tries. Wait a moment" in refused.get_data(as_text=True)
+    assert len(standin.sent("GET /v1/confirmation_tokens/.*")) == 2
+    assert send(other, account.confirmation_token()).status_code == 303
+    assert shop.read(other).status == "completed"
+    assert send(third, account.confirmation_token()).status_code == 429, "so many came from this address"
+    with later(601):
+        assert send(tried, account.confirmation_token()).status_code == 303
+    assert shop.read(tried).status == "completed"
+
+
 def test_what_renews_is_sold_by_stripes_fields_alone(account: Any, shop: Shop, client: FlaskClient) -> None:
     """Consent is given on our page; Stripe's page would sell it once, and nothing would renew."""
     session = Club(shop).session()
@@ -151,6 +221,7 @@ def test_what_renews_is_sold_by_stripes_fields_alone(account: Any, shop: Shop, c
     page = client.get(url).get_data(as_text=True)
     assert 'value="card"' not in page
     assert 'data-keep="1"' in page
+    assert "The card form by Stripe didn't load" in page, "shown where it did not"
     token = account.confirmation_token(amount=900, currency="gbp", setup_future_usage="off_session")
     typed = {**fields(page), "card_token": token}
     refused = client.post(f"{url}/card", data=typed)
