@@ -29,7 +29,18 @@ _PASSWORDS, _CREDENTIALS = ("secret", "new_secret"), "config."
 #: The key of our token in Flask's signed cookie.
 TOKEN = "web_session"
 
-login_manager = LoginManager()
+
+class Manager(LoginManager):  # type: ignore[misc]
+    """Flask-Login's, without its cookie that remembers people: nobody is given one.
+
+    Looking for it opened the session at every answer, and made shared caches keep a file for each cookie.
+    """
+
+    def _update_remember_cookie(self, response: Response) -> Response:
+        return response
+
+
+login_manager = Manager()
 login_manager.login_view = "sign_in.show"
 login_manager.login_message = None
 
