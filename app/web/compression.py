@@ -14,10 +14,10 @@ from flask import Flask, Response, request
 
 #: Blueprints whose pages are compressed.
 _PAGES = frozenset({"checkout", "links", "embed", "receipts", "returns", "docs"})
-_FILES = ("text/css", "text/javascript", "application/javascript", "image/svg+xml")
+_FILES = ("text/css", "text/javascript", "application/javascript", "image/svg+xml", "application/json")
 #: Below this a compressed answer is hardly shorter.
 _WORTH_IT = 600
-#: Pages are made for one reader, so that speed counts; files are compressed once a process.
+#: Pages are made for one reader, so that speed counts; files and documentation are compressed once a process.
 _PAGE_LEVEL, _FILE_LEVEL = 1, 9
 
 
@@ -26,7 +26,7 @@ def install(app: Flask) -> None:
 
     @app.after_request
     def _compress(response: Response) -> Response:
-        is_file = request.endpoint in ("static", "vendor")
+        is_file = request.endpoint in ("static", "vendor", "openapi")
         kinds = _FILES if is_file else ("text/html",)
         if response.mimetype not in kinds or not (is_file or request.blueprint in _PAGES):
             return response
@@ -37,7 +37,8 @@ def install(app: Flask) -> None:
         response.direct_passthrough = False
         content = response.get_data()
         if len(content) >= _WORTH_IT:
-            response.set_data(_file(content) if is_file else _page(content))
+            always_same = is_file or request.blueprint == "docs"
+            response.set_data(_file(content) if always_same else _page(content))
             response.headers["Content-Encoding"] = "gzip"
             response.headers.pop("Accept-Ranges", None)  # a part of it is no part of these bytes
             tag, _ = response.get_etag()

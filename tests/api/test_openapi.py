@@ -89,7 +89,34 @@ def test_it_is_served(client: FlaskClient) -> None:
     answer = client.get("/openapi.json")
     assert answer.status_code == 200
     assert answer.json == json.loads(json.dumps(DOCUMENT))
-    assert client.get("/docs").status_code == 200
+
+
+def test_the_reference_shows_the_same_on_a_page_for_each_surface(client: FlaskClient) -> None:
+    """Each object once, whoever answers it; nothing that a page links to is missing from it."""
+    overview = client.get("/docs").text
+    assert len(overview) < 60_000
+    for surface in SURFACES:
+        page = client.get(f"/docs/{surface.name}").text
+        assert len(page) < 200_000
+        anchors = re.findall(r' id="([^"]+)"', page)
+        assert len(anchors) == len(set(anchors))
+        assert set(re.findall(r'href="#([^"]+)"', page)) <= set(anchors)
+        for policy in surface.policies:
+            anchor = f"{policy.contract_id}-{policy.method}"
+            assert f'href="/docs/{surface.name}#{anchor}"' in overview, "found from the overview"
+            assert f'id="{anchor}"' in overview, "an address of the time when all was one page"
+            shown = page.split(f'id="{anchor}"')[1].split("</article>")[0]
+            for asked in (policy.body, policy.query):
+                fields = asked.model_json_schema()["properties"] if asked else {}
+                assert set(fields) <= set(re.findall(r"<dt>(\w+)", shown)), policy.route
+            answer = re.search(r'Answers \d+: <code>\[?<a href="#([^"]+)"', shown)
+            if answer is not None and hasattr(policy.returns, "model_json_schema"):
+                told = page.split(f'id="{answer[1]}"')[1].split("</section>")[0]
+                fields = policy.returns.model_json_schema(mode="serialization")["properties"]
+                assert set(fields) == set(re.findall(r"<dt>([^< ]+)", told)), policy.route
+            else:
+                assert not hasattr(policy.returns, "model_fields"), policy.route
+    assert client.get("/docs/nothing").status_code == 404
 
 
 @pytest.mark.parametrize("surface", [surface.name for surface in SURFACES])

@@ -103,7 +103,7 @@ def make(client: FlaskClient, shop: Shop) -> Things:
     """A merchant with one of everything."""
     api = Api(client, shop)
     shop.offer("MUG", 1500)
-    ids = {"tenant_id": shop.actor.tenant.slug, "date": "2026-01-01"}
+    ids = {"tenant_id": shop.actor.tenant.slug, "date": "2026-01-01", "docs/surface": "sessions"}
     ids |= _money(api)
     ids |= _payments(api)
     ids |= _settings(api)

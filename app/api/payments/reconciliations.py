@@ -53,7 +53,7 @@ class Resolutions(Body):
     "/reconciliations",
     "PY-050",
     body=ReconciliationCreate,
-    returns=JobAccepted,
+    returns=JobStarted,
     status=202,
     permission="reconciliations:write",
 )
