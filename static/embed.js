@@ -3,6 +3,7 @@
  *   <script src="https://till.example/static/embed.js"></script>
  *   const checkout = Till.mount("#checkout", {
  *     token,                          // of GET /v1/checkout/sessions/{id}/embed-token, from your server
+ *     language,                       // "de"; without it that of your page (<html lang>), else the browser's
  *     onComplete({ checkoutId }) {},  // paid; believe your server's webhook, not the browser
  *     onError({ code, message, final }) {},
  *     onResize({ height }) {},
@@ -21,7 +22,7 @@
   const PATIENCE = 4000;
 
   function mount(target, options) {
-    const { token, title = "Payment", ...handlers } = options || {};
+    const { token, title = "Payment", language = document.documentElement.lang, ...handlers } = options || {};
     const place = typeof target === "string" ? document.querySelector(target) : target;
     if (!(place instanceof Element)) throw new TypeError(`Till.mount: there is no element ${target}`);
     if (typeof token !== "string" || !token) throw new TypeError("Till.mount: give the embed token as { token }");
@@ -31,7 +32,8 @@
     frame.referrerPolicy = "origin";
     frame.allow = `payment ${home}`;
     Object.assign(frame.style, { border: "0", display: "block", width: "100%", height: "30rem", colorScheme: "normal" });
-    frame.src = `${home}/embed/${encodeURIComponent(token)}?origin=${encodeURIComponent(location.origin)}`;
+    const [lang] = String(language).toLowerCase().split("-");
+    frame.src = `${home}/embed/${encodeURIComponent(token)}?${new URLSearchParams({ origin: location.origin, lang })}`;
 
     let heard = false;
     let completed = false;

@@ -21,7 +21,9 @@ from app.services.payments.offers import Offer
 from app.web.opens import To, opens
 
 #: Fields that are made of random characters, among which anything may be found.
-_OURS = frozenset({"csrf_token", "embed_token", "embed_origin", "quote", "nonce", "card_token"})
+_OURS = frozenset(
+    {"csrf_token", "embed_token", "embed_origin", "embed_language", "quote", "nonce", "card_token"}
+)
 
 
 @blueprint.post("/<hosted_id>/card")

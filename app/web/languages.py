@@ -28,6 +28,8 @@ CATALOGUES = Path(__file__).resolve().parents[1] / "translations"
 
 #: Blueprints whose pages are for shoppers; so are errors at addresses that nothing answers.
 _SHOPPERS = frozenset({"checkout", "links", "embed", "receipts", "returns"})
+#: The field with a frame's language in each of its forms.
+CARRIED = "embed_language"
 #: What the `lang` attribute says, where the code alone leaves the script open.
 _TAGS = {"zh": "zh-Hans"}
 
@@ -62,14 +64,20 @@ def speaks_to_shoppers() -> bool:
 
 
 def _chosen() -> str | None:
-    """What the reader picked, now or before (a session keeps it), or the best of Accept-Language."""
+    """What the reader picked, now or before (a session keeps it), or the best of Accept-Language.
+
+    For a frame the page around it picks; no cookie keeps that, so the frame's forms carry it.
+    """
     if not speaks_to_shoppers():
         return None
     asked = request.args.get("lang", "")
     if asked in LANGUAGES:
-        if session.get("language") != asked:
+        if request.blueprint != "embed" and session.get("language") != asked:
             session["language"] = asked
         return asked
+    carried = request.form.get(CARRIED, "") if request.method == "POST" else ""
+    if carried in LANGUAGES:
+        return carried
     kept = session.get("language")
     if kept in LANGUAGES:
         return str(kept)

@@ -22,7 +22,8 @@ window.told = [];
 const tell = (type) => (detail) => told.push({{ type, ...detail }});
 const place = document.querySelector("#checkout");
 place.addEventListener("till:complete", (event) => told.push({{ type: "event", ...event.detail }}));
-const token = new URLSearchParams(location.search).get("token");
+const asked = new URLSearchParams(location.search), token = asked.get("token");
+document.documentElement.lang = asked.get("lang") || "en";
 Till.mount(place, {{ token, onComplete: tell("complete"), onError: tell("error"), onResize: tell("resize") }});
 </script></html>"""
 
@@ -150,8 +151,9 @@ def test_an_origin_that_is_not_listed_is_refused_in_words(
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     checkout_id, token = opened(till)
-    page.goto(f"{pages[1]}/?token={token}")
+    page.goto(f"{pages[1]}/?token={token}&lang=de-AT")
     frame = page.frame_locator("iframe")
+    expect(frame.locator("html")).to_have_attribute("lang", "de")
     expect(frame.locator("main")).to_contain_text(f"may not be shown on {pages[1]}")
     assert frame.locator("form").count() == 0
     page.wait_for_function("told.some(one => one.type === 'error')")

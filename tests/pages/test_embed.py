@@ -85,6 +85,23 @@ def test_a_session_is_paid_in_a_frame_without_a_cookie(visitor: FlaskClient, fra
     assert 'data-step="receipt"' in show(visitor, carried["embed_token"]).text
 
 
+def test_a_frame_speaks_the_language_of_the_page_around_it(visitor: FlaskClient, framed: Shop) -> None:
+    session = framed.session()
+    token, french = token_of(framed, session), {"Accept-Language": "fr"}
+    for asked, spoken in (("de", "de"), ("xx", "fr"), ("", "fr")):
+        page = visitor.get(f"/embed/{token}", query_string={"origin": SHOP, "lang": asked}, headers=french)
+        assert ancestors(page) == f"{SHOP} {ALSO}"
+        assert f'<html lang="{spoken}"' in page.text
+        carried = fields(page)
+        declined = pay(visitor, session, NO_FUNDS, **carried)
+        assert f'<html lang="{spoken}"' in declined.text, "no cookie keeps it: its forms do"
+        again = visitor.post("/embed", data=carried, headers=french)
+        assert f'<html lang="{spoken}"' in again.text
+    refused = visitor.get(f"/embed/{token}x", query_string={"origin": SHOP, "lang": "de"}, headers=french)
+    assert (refused.status_code, ancestors(refused)) == (404, SHOP)
+    assert "Dieses Zahlungsformular gilt nicht mehr." in refused.text
+
+
 def test_a_bank_opens_outside_and_the_frame_asks_how_it_went(visitor: FlaskClient, framed: Shop) -> None:
     session = framed.session()
     carried = fields(show(visitor, token_of(framed, session)))
