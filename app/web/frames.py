@@ -15,12 +15,10 @@ from flask_babel import gettext
 from flask_wtf import CSRFProtect
 
 from app.domain.actor import Actor
-from app.domain.errors import Unauthenticated
-from app.domain.lifecycles import checkout_sessions as lifecycle
+from app.domain.errors import PermissionDenied, Unauthenticated
 from app.domain.rules.page_choices import is_origin
 from app.models.checkout.session import CheckoutSession
 from app.services.access import tokens
-from app.services.checkout import sessions
 from app.services.operations.settings import checkout_settings
 from app.web.headers import policy
 

@@ -53,7 +53,7 @@ class Resolutions(Body):
     "/reconciliations",
     "PY-050",
     body=ReconciliationCreate,
-    returns=JobStarted,
+    returns=JobAccepted,
     status=202,
     permission="reconciliations:write",
 )

@@ -50,7 +50,7 @@ class ListQuery(NumberedQuery):
 @surface.post(
     "/connectors/{connector_id}/run-settlement",
     "PY-044",
-    returns=JobStarted,
+    returns=JobAccepted,
     status=202,
     permission="settlements:write",
 )
@@ -76,7 +76,7 @@ def list_all(actor: Actor, query: ListQuery) -> Listing[SettlementView]:
     "/settlements/sync",
     "PY-046",
     body=SettlementSync,
-    returns=JobStarted,
+    returns=JobAccepted,
     status=202,
     permission="settlements:write",
 )
