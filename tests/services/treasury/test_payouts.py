@@ -12,7 +12,7 @@ from sqlalchemy import select
 from app.connectors import base
 from app.connectors.sandbox import book
 from app.db import reading
-from app.domain.errors import InvalidState, NotFound, Unprocessable
+from app.domain.errors import InvalidRequest, InvalidState, NotFound, Unprocessable
 from app.kit.ids import new_id
 from app.models.events.journal import JournalEntry
 from app.models.treasury.payout import Payout
@@ -125,7 +125,7 @@ def test_details_that_cannot_be_are_refused(shop: Shop) -> None:
     with pytest.raises(Unprocessable, match="card number"):
         start(shop, destination="4242424242424242")
     assert start(shop, 1, destination="BE23531401441545"), "an IBAN whose digits pass a card's check"
-    with pytest.raises(Unprocessable, match="currency"):
+    with pytest.raises(InvalidRequest, match="currency"):
         payouts.create(shop.actor, 1, "XXX", "bank_account_123")
     with pytest.raises(NotFound):
         start(shop, connector_id="nobody")
