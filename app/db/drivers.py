@@ -48,8 +48,8 @@ class Drivers:
             connection = self._take()
             changed = fetch(connection, sql, values)[0][0] if counts else change(connection, sql, [values])  # type: ignore[index]
         except BaseException as error:
-            if connection is not None:
-                connection.close()
+            if connection is not None:  # after an answer it is as good as before: no transaction is open
+                self._put(connection) if _answered(error) else connection.close()
             if isinstance(error, self._lost) and not _answered(error):
                 self._drop_idle()
                 raise ServiceUnavailable("The database cannot be reached") from error
@@ -91,7 +91,7 @@ class Drivers:
                 return
 
 
-def _answered(error: Exception) -> bool:
+def _answered(error: BaseException) -> bool:
     """Whether the server is there and said why not: a lock not given, a statement that took too long."""
     state = getattr(error, "sqlstate", None)
     return state is not None and not state.startswith(("08", "57P"))

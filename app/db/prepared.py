@@ -107,13 +107,13 @@ class First:
         return True
 
     def send(self) -> None:
-        """Send it now, and what was collected behind it, unless that was done.
+        """Send it now, without what was collected behind it, unless that was done.
 
         Raises:
             StaleDataError: it changed nothing.
         """
         if self._write is not None and writes.waits(self._session, self._write):
-            writes.send(self._session)
+            writes.send_only(self._session, self._write)
 
 
 class Command:

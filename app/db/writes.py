@@ -189,16 +189,40 @@ def wrapped(error: Exception, *, lost: bool = False) -> Exception:
     )
 
 
+def send_only(session: Session, write: Write) -> None:
+    """Write one thing of what was collected; see `send`."""
+    session.info[_QUEUE].remove(write)
+    _send(session, [write])
+
+
 def _send(session: Session, queue: list[Write]) -> None:
     if any(len(write.rows) > MAX_ROWS for write in queue):
-        for write in sorted(queue, key=lambda write: write.plan.place):  # each sees the ones before it alone
+        for write in sorted(queue, key=_turn):  # each sees the ones before it alone
             changed = run(session, drivers.change, write.plan.sql, write.rows)
             _refuse_stale(session, [changed] if write.exact else [])
     elif any(write.exact for write in queue):
-        counts, _ = run(session, drivers.fetch, _together(_shape(queue)), _parameters(queue))
-        _refuse_stale(session, counts or ())
+        _refuse_stale(session, _counted(session, queue))
     else:
         run(session, drivers.change, _together(_shape(queue)), [_parameters(queue)])
+
+
+def _turn(write: Write) -> tuple[bool, int]:
+    return not write.unread, write.plan.place
+
+
+def _counted(session: Session, queue: list[Write]) -> Sequence[int]:
+    """Send several writes; how many rows those changed that must change one.
+
+    Where the first is for nothing, the others are not even tried: their errors would hide that.
+    """
+    first = any(write.unread for write in queue)
+    try:
+        counts, _ = run(session, drivers.fetch, _together(_shape(queue), alone=first), _parameters(queue))
+    except DBAPIError as error:
+        if not isinstance(error.orig, psycopg.errors.DivisionByZero):
+            raise
+        return (0,)
+    return counts or ()
 
 
 def _refuse_stale(session: Session, counts: Sequence[int]) -> None:

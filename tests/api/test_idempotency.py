@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from werkzeug.test import TestResponse
 
-from app.db import engine, reading
+from app.db import Command, engine, reading, transaction
 from app.domain.errors import IdempotencyInProgress, ServiceUnavailable, Unprocessable
 from app.kit import clock
 from app.models.checkout.session import CheckoutSession
 from app.models.operations.idempotency import IdempotencyRecord
+from app.models.operations.rate_window import RateHit
 from app.models.payments.attempt import Attempt
 from app.models.payments.intent import PaymentIntent
 from app.services.access import keys, tokens, users
@@ -285,6 +286,28 @@ def test_a_key_costs_two_statements_or_one_with_the_answer(shop: Shop) -> None:
     assert len(sent) == (1 if engine().dialect.name == "postgresql" else 2) and all(
         "idempotency" in statement for statement in sent
     ), sent
+
+
+@pytest.mark.parametrize("reads", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_repetition_would_write_does_not_hide_the_answer(shop: Shop, reads: bool, fails: bool) -> None:
+    row = {"id": "hit_once", "bucket": "b", "at": clock.now(), "weight": 1}
+    add = Command(lambda _: insert(RateHit.__table__))  # type: ignore[arg-type]
+
+    def work() -> Reply:
+        with transaction() as db:
+            add.later(db, row)
+            if reads:
+                db.scalar(select(func.count()).select_from(RateHit))
+            if fails and again:
+                raise Unprocessable("No longer")
+        return Reply(200, "done")
+
+    again = False
+    idempotency.local(shop.actor, scope(shop), work)
+    again = True
+    told = idempotency.local(shop.actor, scope(shop), work)
+    assert (told.body, told.replayed, count(RateHit)) == ("done", True, 1)
 
 
 def test_an_error_of_a_repetition_is_not_its_answer(shop: Shop) -> None:

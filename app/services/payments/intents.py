@@ -183,7 +183,12 @@ def with_method(
 
     Whether the caller may see that method is not asked here; None where there is none.
     """
-    place = {"id": intent_id, "tenant_id": actor.tenant_id, "mode": str(actor.mode), "method_id": method_id}
+    place = {
+        "id": intent_id,
+        "tenant_id": actor.tenant_id,
+        "mode": str(actor.mode),
+        "method_id": method_id or None,
+    }
     row = _GET_WITH_METHOD.one(place)
     intent, method = (None, None) if row is None else _WITH_METHOD.take(row)
     return _seen_by(actor, intent), method
@@ -255,7 +260,7 @@ def confirm(
         RateLimited: too many tries (services/risk/limits.py).
     """
     intent, found = seen or with_method(actor, intent_id, method_id)
-    if method_id is None and intent.payment_method_id is None:
+    if not method_id and intent.payment_method_id is None:
         raise InvalidState("Attach a payment method first", code="payment_method_required")
     method = methods.seen_by(actor, found)
     if off_session and not method.reusable:

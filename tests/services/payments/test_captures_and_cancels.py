@@ -175,6 +175,14 @@ def test_a_cancel_while_the_capture_is_unknown_gives_the_money_back(
     assert len(refunds.of_intent(shop.actor, intent_id)) == 1
 
 
+@pytest.mark.parametrize("named", [None, ""])
+def test_a_confirm_that_names_no_method_takes_the_attached_one(shop: Shop, named: str | None) -> None:
+    method = methods.tokenize_card(shop.actor, card(GOOD))
+    intent = intents.create(shop.actor, IntentDraft(5000, "GBP", payment_method_id=method.id))
+    done = payments.confirm(shop.actor, intent.id, payment.Order("n1"), method_id=named)
+    assert (done.status, done.payment_method_id) == ("succeeded", method.id)
+
+
 def test_a_cancel_while_the_gateway_takes_the_money_gives_it_back(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
